@@ -1,0 +1,1 @@
+"""The contract of Messenger Hub: what both programs and their clients share."""

@@ -1,0 +1,1 @@
+"""The server: gRPC and HTTP doors, the durable queue, the agents' streams."""

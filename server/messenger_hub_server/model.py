@@ -1,0 +1,250 @@
+"""The values that the server thinks in. Times are UTC milliseconds since 1970 (`…_at_ms`), numbers are as in the contract."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import IntEnum, StrEnum
+from typing import NewType
+
+ChannelId = NewType("ChannelId", int)
+SessionApiId = NewType("SessionApiId", int)
+AgentId = NewType("AgentId", int)
+OperationId = NewType("OperationId", int)
+WaId = NewType("WaId", str)
+LeaseId = NewType("LeaseId", str)
+JournalId = NewType("JournalId", str)
+
+
+class OperationState(StrEnum):
+    """Where an operation stands; delivery/states.py has the table of transitions."""
+
+    PENDING = "pending"
+    LEASED = "leased"
+    SENT = "sent"
+    DELIVERED = "delivered"
+    READ = "read"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
+    UNCERTAIN = "uncertain"
+
+
+class OperationKind(StrEnum):
+    """What was asked."""
+
+    SEND_MESSAGE = "send_message"
+    SAVE_CONTACT = "save_contact"
+    REMOVE_CONTACT = "remove_contact"
+
+
+class Priority(IntEnum):
+    """Order among what waits; smaller goes first. Values are the contract's."""
+
+    HIGH = 1
+    NORMAL = 2
+    LOW = 3
+
+
+class Pace(StrEnum):
+    """Gaps between a channel's messages; the agent knows the seconds."""
+
+    OFF = "off"
+    NORMAL = "normal"
+    CAREFUL = "careful"
+
+
+class LinkState(StrEnum):
+    """What an agent reports of a channel's page."""
+
+    STARTING = "starting"
+    UNLINKED = "unlinked"
+    PASSKEY_NEEDED = "passkey_needed"
+    LINKED = "linked"
+    RESTRICTED = "restricted"
+    NEEDS_UPDATE = "needs_update"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """Why an operation failed or is uncertain: a stable lower-snake code and one sentence."""
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Idempotency:
+    """SHA-256 of the key, scoped by session API and RPC, and SHA-256 of the normalised parameters."""
+
+    key_hash: bytes
+    parameters_hash: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewOperation:
+    """An operation that is about to be accepted.
+
+    `target` is the chat or contact id on WhatsApp, `recipient` what callers are shown. `body` is the text of a message or the
+    name of a contact ("" when a contact is removed). `lane` is what must stay in order: a chat, or a contact. `due_at_ms` is
+    its place: send_at, else the time of acceptance.
+    """
+
+    id: OperationId
+    wa_id: WaId
+    channel_id: ChannelId
+    session_api_id: SessionApiId
+    kind: OperationKind
+    recipient: str
+    target: str
+    body: str
+    priority: Priority = Priority.NORMAL
+    accepted_at_ms: int
+    due_at_ms: int
+    expires_at_ms: int | None = None
+    reference: str = ""
+    reason: str = "Accepted"
+    idempotency: Idempotency | None = None
+
+    @property
+    def lane(self) -> str:
+        """What must stay in order."""
+        return lane_of(self.kind, self.target)
+
+
+def lane_of(kind: OperationKind, target: str) -> str:
+    """The chat for messages, the contact for changes to it: the two do not hold each other up."""
+    return f"chat:{target}" if kind is OperationKind.SEND_MESSAGE else f"contact:{target}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeaseMark:
+    """Who holds an operation: the epoch, the lease and the journal under which it was leased."""
+
+    epoch: int
+    lease_id: LeaseId
+    journal_id: JournalId
+    started: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation:
+    """A stored operation. `lease` is the last one given and stays after it ended: late facts are matched against it."""
+
+    id: OperationId
+    wa_id: WaId
+    channel_id: ChannelId
+    session_api_id: SessionApiId
+    kind: OperationKind
+    recipient: str
+    target: str
+    body: str
+    priority: Priority
+    state: OperationState
+    reason: str
+    reference: str
+    accepted_at_ms: int
+    due_at_ms: int
+    expires_at_ms: int | None
+    not_before_ms: int | None
+    changed_at_ms: int
+    attempts: int
+    lease: LeaseMark | None
+    problem: Problem | None
+    successor: OperationId | None
+    idempotency: Idempotency | None = None
+
+    @property
+    def lane(self) -> str:
+        """What must stay in order."""
+        return lane_of(self.kind, self.target)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """One transition. `id` grows with time and is the resume token of watchers."""
+
+    id: int
+    operation_id: OperationId
+    state: OperationState
+    at_ms: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Channel:
+    """A channel as operators configure it. `account` is the number it was last linked to ("" when never)."""
+
+    id: ChannelId
+    name: str
+    pace: Pace = Pace.NORMAL
+    agent_id: AgentId | None = None
+    paused_reason: str | None = None
+    account: str = ""
+    changed_account: str = ""
+    moving_to: AgentId | None = None
+    created_at_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionApi:
+    """One API key (or two, during a rotation) linked to one channel. `scopes` are numbers of messenger_hub.v1.Scope."""
+
+    id: SessionApiId
+    name: str
+    channel_id: ChannelId
+    active: bool = True
+    scopes: frozenset[int] = frozenset()
+    created_at_ms: int = 0
+    last_used_at_ms: int | None = None
+    default_country: str = ""
+    default_lifetime_seconds: int = 0
+    rate_per_minute: int | None = None
+    quota_per_day: int | None = None
+    cors_origins: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiKey:
+    """A key's record: its public id and the HMAC of its secret. Imported keys have an id derived from their hash."""
+
+    key_id: str
+    session_api_id: SessionApiId
+    digest: bytes = field(repr=False)
+    created_at_ms: int = 0
+    expires_at_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Agent:
+    """An enrolled desktop. `channel_ids` are those it may serve; a channel names its one owner itself."""
+
+    id: AgentId
+    name: str
+    credential_digest: bytes = field(repr=False)
+    channel_ids: frozenset[ChannelId] = frozenset()
+    active: bool = True
+    enrolled_at_ms: int = 0
+    last_seen_at_ms: int | None = None
+    version: str = ""
+    wa_js_version: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Enrolment:
+    """A one-time token, stored as its digest."""
+
+    token_digest: bytes = field(repr=False)
+    name: str
+    channel_id: ChannelId
+    expires_at_ms: int
+    used: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """A group of a channel's account, as its agent reported it."""
+
+    group_id: str
+    name: str
+    participants: int

@@ -1,0 +1,344 @@
+"""What a store can do: take compare-and-set writes in one transaction and say which applied, and read.
+
+A store knows how to write, never when: every rule lives in delivery/. Writes of one call are applied in order, as if one after
+the other, in one durable transaction: all of them, or (with an error) none. A write whose condition does not hold is not an
+error; its outcome says so. Ids and times come from the caller.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from messenger_hub_server.model import (
+    Agent,
+    ApiKey,
+    Channel,
+    ChannelId,
+    Enrolment,
+    Event,
+    Group,
+    JournalId,
+    LeaseId,
+    LeaseMark,
+    NewOperation,
+    Operation,
+    OperationId,
+    OperationKind,
+    OperationState,
+    Problem,
+    SessionApi,
+    SessionApiId,
+    WaId,
+)
+
+# ---- writes -----------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accept:
+    """Inserts a pending operation and its first event, unless its idempotency key is known. Outcome: Accepted or Known."""
+
+    operation: NewOperation
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """Leases at most `len(lease_ids)` operations of a channel. Outcome: the leased operations in the order they should start.
+
+    Eligible is what is pending, with due_at and not_before reached at `now_ms` and expires_at not reached, whose lane has nothing
+    leased and no earlier pending operation of the same priority; at most one per lane. Earlier means a smaller (due_at, id).
+    Order: priority, due_at, id. The channel's epoch must be `epoch`, else nothing is leased. `attempts` grows by one.
+    """
+
+    channel_id: ChannelId
+    epoch: int
+    journal_id: JournalId
+    lease_ids: Sequence[LeaseId]
+    now_ms: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Start:
+    """Marks a leased operation as started, if the lease still stands under that epoch. Outcome: True when it stands."""
+
+    lease_id: LeaseId
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """One transition, if every condition holds. Outcome: True when it applied.
+
+    Exactly one of `operation_id` and `wa_id` names the operation. Conditions: its state is one of `from_states`; and where they are
+    given, its lease, its session API (a stranger's operation is left alone) and whether it has started. A transition to pending
+    keeps the lease's mark for late facts but counts as unleased.
+    """
+
+    operation_id: OperationId | None = None
+    wa_id: WaId | None = None
+    from_states: frozenset[OperationState]
+    to: OperationState
+    at_ms: int
+    reason: str
+    lease_id: LeaseId | None = None
+    session_api_id: SessionApiId | None = None
+    started: bool | None = None
+    problem: Problem | None = None
+    not_before_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replace:
+    """A person sends an uncertain operation again: it fails with `problem`, and its successor is accepted. Outcome: True when the
+    operation was uncertain (and, where given, belongs to the session API)."""
+
+    operation_id: OperationId
+    session_api_id: SessionApiId | None = None
+    at_ms: int
+    reason: str
+    problem: Problem
+    successor: NewOperation
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Import:
+    """Inserts an operation that a journal knows and this database does not (by its wa_id). Outcome: True when it was inserted.
+
+    It is inserted as pending and leased in one go, started, under `lease`. When its number is taken it gets `spare_id`. When its
+    idempotency key is held by a pending operation, or by one that is cancelled, expired or failed, with the same parameters, that
+    operation takes over the wa_id and the lease instead; held by any other, the key is left with its holder.
+    """
+
+    operation: NewOperation
+    spare_id: OperationId
+    lease: LeaseMark
+    at_ms: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TakeEpoch:
+    """Sets a channel's epoch and current journal, if the epoch is higher than the stored one. Outcome: True when it was."""
+
+    channel_id: ChannelId
+    epoch: int
+    journal_id: JournalId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdvanceJournal:
+    """Raises the highest stored sequence of a journal; never lowers it. Outcome: the highest now."""
+
+    channel_id: ChannelId
+    journal_id: JournalId
+    sequence: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeQueue:
+    """One transition of everything on a channel (and, where given, of one session API or reference) that is pending, or leased
+    and not started when `leased_too`. Outcome: the ids that changed."""
+
+    channel_id: ChannelId
+    session_api_id: SessionApiId | None = None
+    reference: str | None = None
+    leased_too: bool
+    to: OperationState
+    at_ms: int
+    reason: str
+    problem: Problem | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExpireDue:
+    """Expires every pending operation whose expires_at is not after `now_ms`. Outcome: the ids that changed."""
+
+    now_ms: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Put:
+    """Inserts or replaces a record of the registry by its id. Outcome: True."""
+
+    record: Channel | SessionApi | ApiKey | Agent | Enrolment
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Redeem:
+    """Uses an enrolment once: marks it used and puts the agent. Outcome: True when it was unused and not expired at `now_ms`."""
+
+    token_digest: bytes
+    now_ms: int
+    agent: Agent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Remove:
+    """Deletes records of the registry: a channel takes its session APIs and their keys along; operations stay. Outcome: True when
+    it was there."""
+
+    channel_id: ChannelId | None = None
+    key_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PutGroups:
+    """Replaces the groups of a channel. Outcome: True."""
+
+    channel_id: ChannelId
+    groups: Sequence[Group]
+    as_of_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Purge:
+    """Deletes settled operations (with events and idempotency records) that changed last before `before_ms`, at most `limit` of
+    them. Outcome: how many."""
+
+    before_ms: int
+    limit: int
+
+
+Write = (
+    Accept | Claim | Start | Change | Replace | Import | TakeEpoch | AdvanceJournal | ChangeQueue | ExpireDue | Put | Redeem | Remove
+    | PutGroups | Purge
+)  # fmt: skip
+
+# ---- outcomes ---------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accepted:
+    """The operation is stored."""
+
+    operation_id: OperationId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """The idempotency key is known: whose it is, and with which parameters."""
+
+    operation_id: OperationId
+    recipient: str
+    target: str
+    parameters_hash: bytes
+
+
+Outcome = bool | int | Accepted | Known | Sequence[Operation] | Sequence[OperationId]
+
+
+# ---- errors -----------------------------------------------------------------------------------------------------------------
+
+
+class StoreError(Exception):
+    """A commit or a read failed."""
+
+
+class NothingWritten(StoreError):
+    """Disk full or database locked: nothing of the transaction will ever be there."""
+
+
+class WriteUnknown(StoreError):
+    """Whether the transaction is there cannot be known until the store has been reopened. A store that raises this has closed all
+    its connections and reopens by itself; until it has, every call raises NothingWritten."""
+
+
+# ---- reads ------------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """What a hello needs of a channel: epoch and journal as stored (0 and "" when none), the stored sequence of the journal that
+    says hello, and every leased operation."""
+
+    epoch: int
+    journal_id: JournalId
+    sequence: int
+    leased: Sequence[Operation]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filter:
+    """Which operations to list; unset fields do not filter. `before` is the id after which the page starts, newest first."""
+
+    channel_id: ChannelId | None = None
+    session_api_id: SessionApiId | None = None
+    state: OperationState | None = None
+    kind: OperationKind | None = None
+    reference: str | None = None
+    before: OperationId | None = None
+    limit: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueDepth:
+    """How many operations of a channel are pending, and when the oldest of them was accepted."""
+
+    pending: int
+    oldest_accepted_at_ms: int | None
+    next_due_at_ms: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Registry:
+    """Every record of the registry."""
+
+    channels: Sequence[Channel]
+    session_apis: Sequence[SessionApi]
+    keys: Sequence[ApiKey]
+    agents: Sequence[Agent]
+    enrolments: Sequence[Enrolment]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HighMarks:
+    """What the high-water file is compared with at start: the largest operation id, and each channel's epoch."""
+
+    operation_id: int
+    epochs: dict[ChannelId, int]
+
+
+class Store(Protocol):
+    """Memory, SQLite and, later, PostgreSQL. One conformance suite holds for all."""
+
+    async def apply(self, writes: Sequence[Write]) -> Sequence[Outcome]:
+        """One durable transaction; one outcome per write. Raises NothingWritten or WriteUnknown."""
+        ...
+
+    async def delivery(self, channel_id: ChannelId, journal_id: JournalId) -> Delivery: ...
+    async def known_wa_ids(self, wa_ids: Sequence[WaId]) -> frozenset[WaId]: ...
+    async def operation(self, operation_id: OperationId) -> Operation | None: ...
+    async def events(self, operation_id: OperationId) -> Sequence[Event]: ...
+    async def operations(self, wanted: Filter) -> Sequence[Operation]: ...
+    async def events_after(
+        self, event_id: int, session_api_id: SessionApiId | None, limit: int
+    ) -> Sequence[tuple[Event, Operation]]:
+        """Events with a larger id, ascending. The operation is as it is now, with state and reason of the event."""
+        ...
+
+    async def event_range(self) -> tuple[int, int]:
+        """The smallest and largest event id kept; (0, 0) when none is."""
+        ...
+
+    async def queue_depths(self) -> dict[ChannelId, QueueDepth]: ...
+    async def queue_depth(self, channel_id: ChannelId) -> QueueDepth: ...
+    async def counts(self) -> dict[OperationState, int]:
+        """Live states only: pending, leased, uncertain."""
+        ...
+
+    async def next_wake_at_ms(self, now_ms: int) -> int | None:
+        """When the next pending operation comes due, may be tried again or expires, after `now_ms`."""
+        ...
+
+    async def groups(self, channel_id: ChannelId) -> tuple[Sequence[Group], int | None]: ...
+    async def registry(self) -> Registry: ...
+    async def high_marks(self) -> HighMarks: ...
+    async def check_writable(self) -> None:
+        """Raises StoreError when a commit would fail."""
+        ...
+
+    async def close(self) -> None: ...

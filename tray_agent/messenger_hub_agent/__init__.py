@@ -1,0 +1,1 @@
+"""The desktop agent: carries operations out in WhatsApp Web."""
