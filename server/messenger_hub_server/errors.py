@@ -34,7 +34,6 @@ from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from google.rpc import code_pb2
-
 from messenger_hub.v1 import errors_pb2
 
 DOMAIN = "messenger-hub"
