@@ -1,0 +1,1 @@
+"""The desktop's icon: what it shows (`menu`, `notices`), how (`icon`, `artwork`, `clipboard`), and why not (`availability`)."""
