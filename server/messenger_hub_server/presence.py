@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from messenger_hub.runtime.clock import Clock
+
 from messenger_hub_server.model import AgentId, ChannelId, LinkState
 
 

@@ -1,0 +1,164 @@
+"""Logging that cannot give a secret away: one JSON object or one console line per event, with allow-listed fields only.
+
+An event is a constant and some fields. A field whose name is not on the program's allow-list prints as dots, and so do Secret,
+Phone and Text wherever they stand. Tracebacks show types and places, never messages: a library's message may quote what it choked
+on. Lines of other libraries show their template without its arguments, for the same reason.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import traceback
+from collections.abc import Collection, Mapping, MutableMapping
+from types import TracebackType
+from typing import Literal, TextIO
+
+import structlog
+
+DOTS = "•••"
+Form = Literal["auto", "json", "console"]
+_Exception = tuple[type[BaseException], BaseException, TracebackType | None]
+
+
+class Hidden:
+    """A value that prints as dots; `reveal` is the only way to it."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        """The value itself."""
+        return self._value
+
+    def __repr__(self) -> str:
+        return DOTS
+
+    def __format__(self, spec: str) -> str:
+        return DOTS
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is type(self) and isinstance(other, Hidden) and other._value == self._value
+
+    def __hash__(self) -> int:
+        return hash((type(self), self._value))
+
+    def __reduce__(self) -> str:
+        raise TypeError("A hidden value is never pickled.")
+
+
+class Secret(Hidden):
+    """A key, a credential, a token, a QR text."""
+
+
+class Phone(Hidden):
+    """A phone number, or an id that holds one."""
+
+
+class Text(Hidden):
+    """The text of a message, or the name of a contact."""
+
+
+def configure(
+    fields: Collection[str], *, form: Form = "auto", level: str = "info", stream: TextIO | None = None
+) -> None:
+    """Sends all logging to `stream` (standard error by default). `fields` are the names that may be shown."""
+    out = stream or sys.stderr
+    console = form == "console" or (form == "auto" and out.isatty())
+    renderer = structlog.dev.ConsoleRenderer(colors=out.isatty()) if console else structlog.processors.JSONRenderer()
+    shared: list[structlog.typing.Processor] = [
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _AllowList(frozenset(fields)),
+    ]
+    handler = logging.StreamHandler(out)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[_template_only, *shared],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level.upper())
+    structlog.configure(
+        processors=[structlog.stdlib.filter_by_level, *shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=False,
+    )
+
+
+def logger(name: str) -> structlog.stdlib.BoundLogger:
+    """A module's logger: `log.info("operation accepted", operation=7)`."""
+    bound: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(name)
+    return bound
+
+
+class _AllowList:
+    """Replaces what is not on the list by dots, and exceptions by their types and places."""
+
+    _ALWAYS = frozenset({"event", "level", "timestamp", "_record", "_from_structlog"})
+
+    def __init__(self, fields: frozenset[str]) -> None:
+        self._fields = fields | self._ALWAYS
+
+    def __call__(self, _: object, __: str, event: MutableMapping[str, object]) -> Mapping[str, object]:
+        failure = _failure(event.pop("exc_info", None))
+        event.pop("stack_info", None)
+        for name, value in event.items():
+            if name not in self._fields or isinstance(value, Hidden):
+                event[name] = DOTS
+        if failure is not None:
+            event["failure"] = places(failure)
+        return event
+
+
+def places(failure: BaseException) -> str:
+    """Types and places of an exception, its causes and the members of a group; no messages, save an OSError's."""
+    parts = []
+    for one in _chain(failure):
+        frames = traceback.extract_tb(one.__traceback__)
+        where = " < ".join(f"{f.filename.rsplit('/', 1)[-1]}:{f.lineno} {f.name}" for f in reversed(frames[-12:]))
+        told = f" ({one.strerror})" if isinstance(one, OSError) and one.strerror else ""
+        parts.append(f"{type(one).__name__}{told} at {where or 'nowhere'}")
+    return " | ".join(parts)
+
+
+def _chain(failure: BaseException) -> list[BaseException]:
+    found: list[BaseException] = []
+    waiting: list[BaseException] = [failure]
+    while waiting and len(found) < 10:
+        one = waiting.pop(0)
+        if one in found:
+            continue
+        found.append(one)
+        waiting += one.exceptions if isinstance(one, BaseExceptionGroup) else ()
+        cause = one.__cause__ or (None if one.__suppress_context__ else one.__context__)
+        waiting += [cause] if cause is not None else []
+    return found
+
+
+def _failure(exc_info: object) -> BaseException | None:
+    match exc_info:
+        case BaseException():
+            return exc_info
+        case (_, BaseException() as failure, _):
+            return failure
+        case True:
+            return sys.exc_info()[1]
+        case _:
+            return None
+
+
+def _template_only(_: object, __: str, event: MutableMapping[str, object]) -> Mapping[str, object]:
+    """For lines of other libraries: the template, without what would have been put into it."""
+    record = event.get("_record")
+    if isinstance(record, logging.LogRecord):
+        event["event"] = f"{record.name}: {str(record.msg).splitlines()[0] if record.msg else ''}"
+        event["exc_info"] = record.exc_info
+        record.exc_info = None
+        record.exc_text = None
+    return event
