@@ -1,0 +1,492 @@
+"""One channel's machine: frames, answers of the store and wishes of operators in, actions out. No I/O, no clock.
+
+A hello, step by step (the phases of the stream that says it):
+
+    LOADING   the hello came          → Load: what is stored of the channel and of this journal
+    TAKING    the owner says it       → Commit: the next epoch; the database, the hello and the file outbid each other
+    PAGES     the epoch is durable    → Recall, then every journal entry that is not stored yet
+    SWEEPING  the last page is stored → Load again, then sweep the leases of older epochs
+    WELCOMED  the sweep is durable    → Welcome; unstarted intents get "no"
+    READY     the first credit came   → leases
+    FACTS     an agent that does not own the channel: its facts are welcome, it gets no work
+
+The edge performs actions in order and answers each Load and Commit once, in order. Whatever a stream that is gone has asked for
+is still answered, and ignored here where it matters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from enum import Enum, auto
+from typing import NewType, assert_never
+
+from messenger_hub.agent.v1 import agent_service_pb2 as pb
+
+from messenger_hub_server.delivery import evidence
+from messenger_hub_server.model import (
+    AgentId,
+    ChannelId,
+    JournalId,
+    LeaseId,
+    Operation,
+    OperationId,
+    WaId,
+)
+from messenger_hub_server.store.base import (
+    AdvanceJournal,
+    Claim,
+    Delivery,
+    Outcome,
+    TakeEpoch,
+    Write,
+)
+
+StreamId = NewType("StreamId", int)
+
+MAX_CREDIT = 1024
+
+
+class Phase(Enum):
+    """Where a stream's hello stands; see the top of this file."""
+
+    LOADING = auto()
+    TAKING = auto()
+    PAGES = auto()
+    SWEEPING = auto()
+    WELCOMED = auto()
+    READY = auto()
+    FACTS = auto()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Send:
+    """Send a frame on a stream."""
+
+    stream: StreamId
+    frame: pb.ConnectResponse
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Load:
+    """Read `store.delivery` for a journal and the file's epoch; answer with `loaded`."""
+
+    stream: StreamId
+    journal_id: JournalId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Commit:
+    """Commit writes; answer with `committed`. `then` says what they were for."""
+
+    then: Then
+    writes: Sequence[Write]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class End:
+    """End a stream: broken protocol, or another one took over."""
+
+    stream: StreamId
+    replaced: bool = False
+    reason: str = ""
+
+
+Action = Send | Load | Commit | End
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EpochTaken:
+    """Then: ask for the journal."""
+
+    stream: StreamId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PageStored:
+    """Then: acknowledge; after the last page, sweep."""
+
+    stream: StreamId
+    sequence: int
+    last: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Swept:
+    """Then: welcome, or refuse the journal."""
+
+    stream: StreamId
+    silent: bool
+    not_started: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claimed:
+    """Then: hand out what was leased."""
+
+    stream: StreamId
+    asked: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EntriesStored:
+    """Then: answer intents (position of the Start in the writes, lease) and acknowledge."""
+
+    stream: StreamId
+    sequence: int
+    starts: Sequence[tuple[int | None, str]]
+    ended: Sequence[LeaseId]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Returned:
+    """Then: lease again."""
+
+    stream: StreamId
+    ended: Sequence[LeaseId]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GivenBack:
+    """Then: nothing."""
+
+
+Then = EpochTaken | PageStored | Swept | Claimed | EntriesStored | Returned | GivenBack
+
+
+@dataclass(slots=True)
+class _Attachment:
+    """A stream on this channel."""
+
+    agent_id: AgentId
+    hello: pb.ChannelHello
+    phase: Phase = Phase.LOADING
+    epoch: int = 0
+    sequence: int = 0  # the highest entry received on this stream, or stored before
+    window: int = 0
+    held: dict[LeaseId, WaId] = field(default_factory=dict)
+    claiming: bool = False
+
+    @property
+    def journal_id(self) -> JournalId:
+        return JournalId(self.hello.journal_id)
+
+
+class Channel:
+    """The machine of one channel. `owner` and `holding` (paused, moving, or a changed account) are set by `configure`."""
+
+    def __init__(
+        self,
+        channel_id: ChannelId,
+        *,
+        lease_ids: Callable[[int], Sequence[LeaseId]],
+        spare_ids: Callable[[int], Sequence[OperationId]],
+    ) -> None:
+        self.id = channel_id
+        self.owner: AgentId | None = None
+        self.holding = False
+        self._lease_ids = lease_ids
+        self._spare_ids = spare_ids
+        self._streams: dict[StreamId, _Attachment] = {}
+        self._live: StreamId | None = None
+        self._work = True
+
+    # ---- what operators want, and what happens around -----------------------------------------------------------------------
+
+    def configure(self, *, owner: AgentId | None, holding: bool, now_ms: int) -> Sequence[Action]:
+        """The owner and whether work goes out at all. A stream that lost its ownership has to say hello again."""
+        actions: list[Action] = []
+        if owner != self.owner:
+            self.owner = owner
+            actions += [End(stream=stream, reason="the channel has another owner") for stream in list(self._streams)]
+        if self.holding and not holding:
+            self._work = True
+        self.holding = holding
+        return [*actions, *self._claim(now_ms)]
+
+    def wake(self, now_ms: int) -> Sequence[Action]:
+        """Something may be ready to be leased."""
+        self._work = True
+        return self._claim(now_ms)
+
+    @property
+    def attended(self) -> bool:
+        """Whether the owner's stream has an epoch."""
+        return self._live is not None
+
+    def lost(self, stream: StreamId, now_ms: int) -> Sequence[Action]:
+        """A stream has ended. Under its unstarted leases nothing can start any more, so they wait again at once."""
+        gone = self._streams.pop(stream, None)
+        if gone is None:
+            return []
+        if self._live == stream:
+            self._live = None
+        held = [(wa_id, lease_id) for lease_id, wa_id in gone.held.items()]
+        writes = evidence.given_back(held, "Back in the queue: the desktop app is away", now_ms)
+        return [Commit(then=GivenBack(), writes=writes)] if writes else []
+
+    # ---- frames -------------------------------------------------------------------------------------------------------------
+
+    def receive(self, stream: StreamId, agent_id: AgentId, frame: pb.ConnectRequest, now_ms: int) -> Sequence[Action]:
+        """A frame of this channel. Reports of pages and groups are not the protocol's business and do not come here."""
+        kind = frame.WhichOneof("frame")
+        if kind == "channel_hello":
+            return self._hello(stream, agent_id, frame.channel_hello)
+        attachment = self._streams.get(stream)
+        if attachment is None:
+            return [End(stream=stream, reason="a frame came before the channel's hello")]
+        try:
+            match kind:
+                case "journal_page":
+                    return self._page(stream, attachment, frame.journal_page, now_ms)
+                case "credit":
+                    return self._credit(stream, attachment, frame.credit, now_ms)
+                case "journal_entries":
+                    return self._entries(stream, attachment, frame.journal_entries, now_ms)
+                case "returns":
+                    return self._returns(stream, attachment, frame.returns, now_ms)
+                case _:
+                    return [End(stream=stream, reason=f"a frame of kind {kind} is out of place")]
+        except ValueError as problem:
+            return [End(stream=stream, reason=str(problem))]
+
+    def _hello(self, stream: StreamId, agent_id: AgentId, hello: pb.ChannelHello) -> Sequence[Action]:
+        others = [s for s, a in self._streams.items() if s != stream and a.agent_id == agent_id]
+        if self._live == stream:
+            self._live = None
+        self._streams[stream] = _Attachment(agent_id=agent_id, hello=hello)
+        ends = [End(stream=other, replaced=True) for other in others]
+        return [*ends, Load(stream=stream, journal_id=JournalId(hello.journal_id))]
+
+    def loaded(self, stream: StreamId, stored: Delivery, file_epoch: int, now_ms: int) -> Sequence[Action]:
+        """The answer to Load."""
+        attachment = self._streams.get(stream)
+        match attachment:
+            case _Attachment(phase=Phase.LOADING):
+                return self._judge_journal(stream, attachment, stored, file_epoch)
+            case _Attachment(phase=Phase.SWEEPING):
+                return self._sweep(stream, attachment, stored, now_ms)
+            case _:
+                return []
+
+    def _judge_journal(
+        self, stream: StreamId, attachment: _Attachment, stored: Delivery, file_epoch: int
+    ) -> Sequence[Action]:
+        hello = attachment.hello
+        if hello.last_sequence < stored.sequence:
+            return self._refuse(stream, "the journal is older than what the hub has seen of it")
+        if hello.first_sequence > stored.sequence + 1:
+            return self._refuse(stream, "the journal lacks entries that the hub has not seen")
+        attachment.sequence = stored.sequence
+        if attachment.agent_id != self.owner:
+            attachment.phase = Phase.FACTS
+            return [self._recall(stream, attachment)]
+        attachment.phase = Phase.TAKING
+        attachment.epoch = max(stored.epoch, hello.epoch, file_epoch) + 1
+        take = TakeEpoch(channel_id=self.id, epoch=attachment.epoch, journal_id=attachment.journal_id)
+        return [Commit(then=EpochTaken(stream=stream), writes=[take])]
+
+    def _refuse(self, stream: StreamId, reason: str) -> Sequence[Action]:
+        del self._streams[stream]
+        if self._live == stream:
+            self._live = None
+        return [self._send(stream, journal_refused=pb.JournalRefused(reason=reason))]
+
+    def _recall(self, stream: StreamId, attachment: _Attachment) -> Send:
+        return self._send(stream, recall=pb.Recall(after_sequence=attachment.sequence))
+
+    def _page(self, stream: StreamId, attachment: _Attachment, page: pb.JournalPage, now_ms: int) -> Sequence[Action]:
+        if attachment.phase not in (Phase.PAGES, Phase.FACTS):
+            raise ValueError("a journal page came without a recall")
+        self._in_sequence(attachment, page.entries)
+        spare = iter(self._spare_ids(len(page.entries)))
+        writes: list[Write] = []
+        for entry in page.entries:
+            if entry.WhichOneof("fact") == "intent":
+                writes.append(evidence.imported(entry, self.id, attachment.journal_id, next(spare), now_ms))
+            else:
+                writes += evidence.outcome(entry, now_ms)
+        then = PageStored(stream=stream, sequence=attachment.sequence, last=page.last)
+        return [Commit(then=then, writes=[*writes, self._advance(attachment)])]
+
+    def _in_sequence(self, attachment: _Attachment, entries: Sequence[pb.JournalEntry]) -> None:
+        for entry in entries:
+            if entry.sequence != attachment.sequence + 1:
+                raise ValueError(f"journal entry {entry.sequence} came after {attachment.sequence}")
+            attachment.sequence = entry.sequence
+
+    def _advance(self, attachment: _Attachment) -> AdvanceJournal:
+        return AdvanceJournal(channel_id=self.id, journal_id=attachment.journal_id, sequence=attachment.sequence)
+
+    def _sweep(self, stream: StreamId, attachment: _Attachment, stored: Delivery, now_ms: int) -> Sequence[Action]:
+        open_leases = frozenset(attachment.hello.open_lease_ids)
+        writes, silent = evidence.sweep(stored.leased, attachment.epoch, attachment.journal_id, open_leases, now_ms)
+        unstarted = [
+            o.lease.lease_id
+            for o in stored.leased
+            if o.lease and not o.lease.started and o.lease.lease_id in open_leases
+        ]
+        return [Commit(then=Swept(stream=stream, silent=silent, not_started=unstarted), writes=writes)]
+
+    def _credit(self, stream: StreamId, attachment: _Attachment, credit: pb.Credit, now_ms: int) -> Sequence[Action]:
+        if not 0 <= credit.window <= MAX_CREDIT:
+            raise ValueError(f"a credit of {credit.window} is not between 0 and {MAX_CREDIT}")
+        if attachment.phase is Phase.WELCOMED:
+            attachment.phase = Phase.READY
+        if attachment.phase is not Phase.READY:
+            return []
+        attachment.window = credit.window
+        return self._claim(now_ms)
+
+    def _entries(
+        self, stream: StreamId, attachment: _Attachment, frame: pb.JournalEntries, now_ms: int
+    ) -> Sequence[Action]:
+        if attachment.phase in (Phase.LOADING, Phase.TAKING, Phase.PAGES):
+            raise ValueError("a journal entry came before the journal's pages")
+        self._in_sequence(attachment, frame.entries)
+        writes: list[Write] = []
+        starts: list[tuple[int | None, str]] = []
+        ended: list[LeaseId] = []
+        for entry in frame.entries:
+            if entry.WhichOneof("fact") == "intent":
+                starts.append(self._start(stream, attachment, entry, writes))
+            else:
+                lease_id = LeaseId(entry.lease_id)
+                writes += evidence.outcome(entry, now_ms, held=lease_id in attachment.held)
+                ended.append(lease_id)
+        then = EntriesStored(stream=stream, sequence=attachment.sequence, starts=starts, ended=ended)
+        return [Commit(then=then, writes=[*writes, self._advance(attachment)])]
+
+    def _start(
+        self, stream: StreamId, attachment: _Attachment, entry: pb.JournalEntry, writes: list[Write]
+    ) -> tuple[int | None, str]:
+        """An intent asks for go; only the live stream's can get it."""
+        if stream != self._live or attachment.phase is not Phase.READY:
+            return None, entry.lease_id
+        writes.append(evidence.started(entry, attachment.epoch))
+        return len(writes) - 1, entry.lease_id
+
+    def _returns(self, stream: StreamId, attachment: _Attachment, frame: pb.Returns, now_ms: int) -> Sequence[Action]:
+        known = [(back, attachment.held.get(LeaseId(back.lease_id))) for back in frame.returns]
+        writes = [evidence.returned(wa_id, back, now_ms) for back, wa_id in known if wa_id is not None]
+        ended = [LeaseId(back.lease_id) for back, _ in known]
+        return [Commit(then=Returned(stream=stream, ended=ended), writes=writes)] if writes else []
+
+    # ---- answers of the store -----------------------------------------------------------------------------------------------
+
+    def committed(self, then: Then, outcomes: Sequence[Outcome], now_ms: int) -> Sequence[Action]:
+        """The answer to Commit. Some of it stands even when its stream is gone: it is in the database by now."""
+        match then:
+            case EpochTaken(stream=stream):
+                return self._epoch_taken(stream, outcomes)
+            case PageStored():
+                return self._page_stored(then)
+            case Swept():
+                return self._swept(then, now_ms)
+            case Claimed():
+                return self._claimed(then, outcomes, now_ms)
+            case EntriesStored():
+                return self._entries_stored(then, outcomes, now_ms)
+            case Returned(stream=stream, ended=ended):
+                return self._freed(stream, ended, now_ms)
+            case GivenBack():
+                return self._claim(now_ms)
+            case _:
+                assert_never(then)
+
+    def _epoch_taken(self, stream: StreamId, outcomes: Sequence[Outcome]) -> Sequence[Action]:
+        attachment = self._streams.get(stream)
+        if attachment is None:
+            return []
+        if not outcomes[0]:
+            return [End(stream=stream, replaced=True)]
+        self._live = stream
+        attachment.phase = Phase.PAGES
+        return [self._recall(stream, attachment)]
+
+    def _page_stored(self, then: PageStored) -> Sequence[Action]:
+        attachment = self._streams.get(then.stream)
+        if attachment is None:
+            return []
+        acknowledged = self._send(then.stream, acknowledged=pb.Acknowledged(sequence=then.sequence))
+        if not then.last or attachment.phase is not Phase.PAGES:
+            return [acknowledged]
+        attachment.phase = Phase.SWEEPING
+        return [acknowledged, Load(stream=then.stream, journal_id=attachment.journal_id)]
+
+    def _swept(self, then: Swept, now_ms: int) -> Sequence[Action]:
+        attachment = self._streams.get(then.stream)
+        if attachment is None or self._live != then.stream:
+            return []
+        if then.silent:
+            return self._refuse(then.stream, "the journal does not know a lease that it had started")
+        attachment.phase = Phase.WELCOMED
+        noes = [pb.Goes.Go(lease_id=lease_id, go=False) for lease_id in then.not_started]
+        welcome = pb.Welcome(epoch=attachment.epoch)
+        welcome.server_time.FromMilliseconds(now_ms)
+        # The noes come first: an agent reconciles what is still open when the welcome comes.
+        answers = [self._send(then.stream, goes=pb.Goes(goes=noes))] if noes else []
+        return [*answers, self._send(then.stream, welcome=welcome)]
+
+    def _claim(self, now_ms: int) -> Sequence[Action]:
+        stream = self._live
+        attachment = self._streams.get(stream) if stream is not None else None
+        if stream is None or attachment is None or attachment.phase is not Phase.READY:
+            return []
+        free = attachment.window - len(attachment.held)
+        if self.holding or not self._work or attachment.claiming or free <= 0:
+            return []
+        attachment.claiming = True
+        self._work = False
+        claim = Claim(
+            channel_id=self.id,
+            epoch=attachment.epoch,
+            journal_id=attachment.journal_id,
+            lease_ids=self._lease_ids(free),
+            now_ms=now_ms,
+            reason="Handed to the desktop app",
+        )
+        return [Commit(then=Claimed(stream=stream, asked=free), writes=[claim])]
+
+    def _claimed(self, then: Claimed, outcomes: Sequence[Outcome], now_ms: int) -> Sequence[Action]:
+        operations = [o for o in _operations(outcomes[0]) if o.lease is not None]
+        attachment = self._streams.get(then.stream)
+        if attachment is None or self._live != then.stream:
+            held = [(o.wa_id, o.lease.lease_id) for o in operations if o.lease]
+            writes = evidence.given_back(held, "Back in the queue: the desktop app is away", now_ms)
+            return [Commit(then=GivenBack(), writes=writes)] if writes else []
+        attachment.claiming = False
+        attachment.held |= {o.lease.lease_id: o.wa_id for o in operations if o.lease}
+        self._work = self._work or len(operations) == then.asked
+        if not operations:
+            return self._claim(now_ms)
+        leases = pb.Leases(leases=[evidence.lease_frame(o) for o in operations])
+        return [self._send(then.stream, leases=leases), *self._claim(now_ms)]
+
+    def _entries_stored(self, then: EntriesStored, outcomes: Sequence[Outcome], now_ms: int) -> Sequence[Action]:
+        actions: list[Action] = []
+        if then.starts:
+            goes = [
+                pb.Goes.Go(lease_id=lease, go=position is not None and bool(outcomes[position]))
+                for position, lease in then.starts
+            ]
+            actions.append(self._send(then.stream, goes=pb.Goes(goes=goes)))
+        actions.append(self._send(then.stream, acknowledged=pb.Acknowledged(sequence=then.sequence)))
+        return [*actions, *self._freed(then.stream, then.ended, now_ms)]
+
+    def _freed(self, stream: StreamId, ended: Sequence[LeaseId], now_ms: int) -> Sequence[Action]:
+        """Leases have ended: their lanes and their credit are free again."""
+        attachment = self._streams.get(stream)
+        if attachment is None or not ended:
+            return []
+        for lease_id in ended:
+            attachment.held.pop(lease_id, None)
+        self._work = True
+        return self._claim(now_ms)
+
+    def _send(self, stream: StreamId, **frame: object) -> Send:
+        return Send(stream=stream, frame=pb.ConnectResponse(channel_id=self.id, **frame))  # type: ignore[arg-type]
+
+
+def _operations(outcome: Outcome) -> Sequence[Operation]:
+    return [o for o in outcome if isinstance(o, Operation)] if isinstance(outcome, Sequence) else []

@@ -1,0 +1,1 @@
+"""The delivery protocol as code, agent's end: pure, no I/O (docs/delivery.md)."""
