@@ -9,6 +9,7 @@ a signal) asks the agent to finish, it closes its stream and browser, and only t
 
 from __future__ import annotations
 
+import contextlib
 import html
 import logging
 import os
@@ -108,6 +109,7 @@ class TrayIcon:
         self._pystray = _import_pystray()
         self._icon = self._build(self._pystray)
         _keep_signal_handlers(self._icon)
+        _outlive_the_session_bus()
         try:
             self._icon.run(lambda icon: self._start(icon, on_ready))
         except _ui_errors() as problem:
@@ -231,6 +233,15 @@ def _keep_signal_handlers(icon: _Icon) -> None:
         ready()
 
     icon._mark_ready = mark_ready
+
+
+def _outlive_the_session_bus() -> None:
+    """GLib ends a program with SIGTERM when its session bus goes; the agent has more to do than to show an icon."""
+    if sys.platform.startswith("linux"):
+        from gi.repository import Gio, GLib
+
+        with contextlib.suppress(GLib.Error):
+            Gio.bus_get_sync(Gio.BusType.SESSION, None).set_exit_on_close(False)
 
 
 def _ui_errors() -> tuple[type[Exception], ...]:
