@@ -6,45 +6,14 @@ After a restart everything is unknown until the agents are back. Callbacks run o
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 from messenger_hub.runtime.clock import Clock
 
-from messenger_hub_server.model import AgentId, ChannelId, LinkState
+from messenger_hub_server.model import AgentId, ChannelId
+from messenger_hub_server.reports import AgentPresence, ChannelPresence, LinkReport
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LinkReport:
-    """One ChannelReport of an agent. QR text and pairing code link an account: they are never printed."""
-
-    state: LinkState
-    reason: str = ""
-    account: str = ""
-    qr_text: str = field(default="", repr=False)
-    pairing_code: str = field(default="", repr=False)
-    restricted_until_ms: int | None = None
-    next_send_at_ms: int | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChannelPresence:
-    """The newest report, when it came, and since when its state has been the same."""
-
-    report: LinkReport
-    since_ms: int
-    reported_at_ms: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AgentPresence:
-    """An agent that was connected since the hub started. `since_ms` is when it connected, or when it went."""
-
-    connected: bool
-    since_ms: int
-    last_seen_ms: int
-    version: str = ""
-    wa_js_version: str = ""
-    platform: str = ""
+__all__ = ["AgentPresence", "ChannelPresence", "LinkReport", "Presence"]
 
 
 class Presence:
@@ -60,7 +29,12 @@ class Presence:
         """The agent's stream is open."""
         now = self._clock.now_ms()
         self._agents[agent_id] = AgentPresence(
-            connected=True, since_ms=now, last_seen_ms=now, version=version, wa_js_version=wa_js_version, platform=platform
+            connected=True,
+            since_ms=now,
+            last_seen_ms=now,
+            version=version,
+            wa_js_version=wa_js_version,
+            platform=platform,
         )
         self._changed()
 

@@ -1,15 +1,11 @@
-"""Why the hub does not start: one sentence that says what to do, and the exit code of the process (those of sysexits.h)."""
+"""Why the hub does not start: one sentence that says what to do, and the exit code of the process."""
 
 from __future__ import annotations
 
-UNAVAILABLE = 69
-"""A port is in use, or an address does not exist."""
-CANNOT_CREATE = 73
-"""The data folder cannot be written."""
-BUSY = 75
-"""Another process holds the data folder."""
-CONFIGURATION = 78
-"""A setting, a certificate or a data folder that this version cannot use."""
+CONFIGURATION = 2
+"""A setting, or a file that a setting names, cannot be used."""
+REFUSED = 6
+"""This machine does not let us: port in use, data folder locked, not writable or of a newer version."""
 
 
 class StartupProblem(Exception):
