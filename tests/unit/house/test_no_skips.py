@@ -19,13 +19,14 @@ def run(folder: Path, test: str, *options: str, **variables: str) -> subprocess.
     (folder / "conftest.py").write_text(CONFTEST.read_text())
     (folder / "pytest.ini").write_text("[pytest]\n")
     (folder / "test_it.py").write_text(test)
-    environment = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST", "MESSENGER_HUB"))} | variables
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:asyncio", *options]
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST", "MESSENGER_HUB"))}
+    environment |= {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"} | variables
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *options]
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=60, check=False)
 
 
 @pytest.mark.parametrize("test", [SKIPPED, SKIPPED_MODULE], ids=["test", "module"])
-@pytest.mark.parametrize("options", [(), ("-n1",)], ids=["one process", "xdist"])
+@pytest.mark.parametrize("options", [(), ("-p", "xdist", "-n1")], ids=["one process", "xdist"])
 def test_a_skipped_test_fails_the_run_that_forbids_skips(tmp_path: Path, test: str, options: tuple[str, ...]) -> None:
     finished = run(tmp_path, test, *options, MESSENGER_HUB_NO_SKIPS="1")
     assert finished.returncode == 1, finished.stdout + finished.stderr
