@@ -22,6 +22,7 @@ HubError
 │   ├── StoreUnavailable, OutcomeUnknown
 │   └── Stopping, PrefetchRefused, Restored
 ├── Internal                           500
+├── LinkingTimedOut                    504
 └── agents only: InvalidCredential, InvalidToken, Replaced, UnexpectedFrame
 
 Reasons are those of messenger_hub/v1/errors.proto, statuses those of google.rpc.Code. A sentence says what to do next and never
@@ -304,6 +305,15 @@ class Restored(Unavailable):
 
     reason = errors_pb2.ERROR_REASON_RESTORED
     sentence = "The hub's database was restored: start the channel's desktop app, then try again."
+
+
+class LinkingTimedOut(HubError):
+    """Nobody linked the channel within 10 minutes."""
+
+    reason = errors_pb2.ERROR_REASON_LINKING_TIMED_OUT
+    grpc_code = code_pb2.DEADLINE_EXCEEDED
+    http_status = 504
+    sentence = "Nobody linked the channel within 10 minutes: start again when the phone is at hand."
 
 
 class InvalidCredential(HubError):
