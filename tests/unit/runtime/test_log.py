@@ -1,0 +1,86 @@
+"""Logging cannot give a secret away."""
+
+import copy
+import io
+import json
+import logging
+import pickle
+from collections.abc import Iterator
+
+import pytest
+import structlog
+from messenger_hub.runtime import log
+
+CANARY = "4915112345678"
+
+
+@pytest.fixture
+def lines() -> Iterator[io.StringIO]:
+    root, stream = logging.getLogger(), io.StringIO()
+    before = (list(root.handlers), root.level)
+    log.configure({"operation", "sentence"}, form="json", stream=stream)
+    yield stream
+    root.handlers[:], root.level = before
+    structlog.reset_defaults()
+
+
+def test_an_allowed_field_is_shown_and_any_other_prints_as_dots(lines: io.StringIO) -> None:
+    log.logger("x").info("operation accepted", operation=7, mobile=CANARY, nested={"mobile": CANARY})
+    told = json.loads(lines.getvalue())
+    assert (told["event"], told["operation"], told["mobile"], told["nested"]) == ("operation accepted", 7, "•••", "•••")
+    assert CANARY not in lines.getvalue()
+
+
+@pytest.mark.parametrize("kind", [log.Secret, log.Phone, log.Text])
+def test_a_hidden_value_prints_as_dots_everywhere(lines: io.StringIO, kind: type[log.Hidden]) -> None:
+    hidden = kind(CANARY)
+    log.logger("x").info("seen", operation=hidden)
+    for printed in (
+        str(hidden),
+        repr(hidden),
+        f"{hidden}",
+        f"{hidden:>20}",
+        repr([hidden]),
+        lines.getvalue(),
+    ):
+        assert CANARY not in printed
+    assert hidden.reveal() == CANARY
+    with pytest.raises(TypeError):
+        pickle.dumps(hidden)
+    with pytest.raises(TypeError):
+        copy.deepcopy(hidden)
+
+
+def test_a_traceback_shows_types_and_places_but_no_messages(lines: io.StringIO) -> None:
+    def choke() -> None:
+        raise ValueError(CANARY)
+
+    try:
+        try:
+            choke()
+        except ValueError as error:
+            raise ExceptionGroup(CANARY, [KeyError(CANARY)]) from error
+    except ExceptionGroup:
+        log.logger("x").exception("job failed")
+    told = json.loads(lines.getvalue())
+    assert "ExceptionGroup at test_log.py" in told["failure"]
+    assert "ValueError at test_log.py" in told["failure"]
+    assert " choke" in told["failure"]
+    assert "KeyError" in told["failure"]
+    assert CANARY not in lines.getvalue()
+
+
+def test_lines_of_other_libraries_show_their_template_only(lines: io.StringIO) -> None:
+    logging.getLogger("library").warning("cannot parse %s", CANARY)
+    logging.getLogger("asyncio").error(f"Task failed\nfuture: {CANARY}")
+    assert "library: cannot parse %s" in lines.getvalue()
+    assert "asyncio: Task failed" in lines.getvalue()
+    assert CANARY not in lines.getvalue()
+
+
+def test_the_console_hides_the_same(lines: io.StringIO) -> None:
+    console = io.StringIO()
+    log.configure({"operation"}, form="console", stream=console)
+    log.logger("x").info("operation accepted", operation=7, mobile=CANARY)
+    assert "operation=7" in console.getvalue()
+    assert CANARY not in console.getvalue()

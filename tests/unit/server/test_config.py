@@ -1,0 +1,74 @@
+"""Settings: where each value comes from, and what a wrong one is told."""
+
+from pathlib import Path
+
+import pytest
+from messenger_hub_server import config
+from messenger_hub_server.startup import StartupProblem
+
+
+def test_a_flag_wins_over_the_environment_over_the_file_over_the_default(tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_text('http = "127.0.0.1:1"\ngrpc = "127.0.0.1:1"\nretention_days = 1\n')
+    environment = {"MESSENGER_HUB_HTTP": "127.0.0.1:2", "MESSENGER_HUB_GRPC": "127.0.0.1:2"}
+    settings = config.load({"data_dir": tmp_path, "http": "127.0.0.1:3", "grpc": None}, environment)
+    assert (settings.http.port, settings.grpc.port, settings.retention_days, settings.stop_seconds) == (3, 2, 1, 15)
+    names = ("http", "grpc", "retention_days", "stop_seconds")
+    assert [settings.sources[name] for name in names] == ["flag", "environment", "config.toml", "default"]
+
+
+def test_the_defaults_listen_on_both_loopback_addresses() -> None:
+    settings = config.load({}, {})
+    assert settings.http.hosts == settings.grpc.hosts == ("127.0.0.1", "::1")
+
+
+@pytest.mark.parametrize(
+    ("flags", "environment", "words"),
+    [
+        ({"http": "8080"}, {}, "--http is not understood: write HOST:PORT"),
+        ({"http": "127.0.0.1:99999"}, {}, "--http is not understood"),
+        ({"http": "0.0.0.0:80"}, {}, "--tls-cert"),
+        ({"grpc": "[::]:80"}, {}, "--insecure"),
+        ({"admin": "0.0.0.0:0"}, {}, "stays on loopback"),
+        ({"tls_cert": "x.pem"}, {}, "both --tls-cert and --tls-key"),
+        (
+            {},
+            {"MESSENGER_HUB_RETENTION_DAYS": "soon"},
+            "MESSENGER_HUB_RETENTION_DAYS is not understood: write a whole number",
+        ),
+        ({}, {"MESSENGER_HUB_INSECURE": "perhaps"}, "write true or false"),
+        ({}, {"MESSENGER_HUB_LOG_FORMAT": "xml"}, "write one of auto, json, console"),
+    ],
+)
+def test_a_wrong_setting_gets_one_sentence(flags: dict[str, object], environment: dict[str, str], words: str) -> None:
+    with pytest.raises(StartupProblem) as caught:
+        config.load(flags, environment)
+    assert words in caught.value.sentence
+    assert "\n" not in caught.value.sentence
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"http = ", "cannot be read"),
+        (b"\xff", "cannot be read"),
+        (b'htp = "127.0.0.1:1"', "unknown setting 'htp'"),
+        (b"http = 7", "http in config.toml is not understood"),
+    ],
+)
+def test_an_unreadable_file_gets_one_sentence(tmp_path: Path, content: bytes, words: str) -> None:
+    (tmp_path / "config.toml").write_bytes(content)
+    with pytest.raises(StartupProblem) as caught:
+        config.load({"data_dir": tmp_path}, {})
+    assert words in caught.value.sentence
+    assert caught.value.exit_code == 2
+
+
+def test_addresses_off_loopback_are_allowed_when_somebody_says_so() -> None:
+    assert config.load({"http": "0.0.0.0:0", "grpc": "[::]:0", "insecure": True}, {}).insecure
+
+
+def test_the_table_of_the_docs_names_every_setting() -> None:
+    table = config.docs_table()
+    for setting in config.described():
+        assert f"`{setting.flag}`" in table
+        assert f"`{setting.environment}`" in table
