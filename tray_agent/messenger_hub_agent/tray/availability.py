@@ -39,18 +39,15 @@ def tray_backend() -> str:
     Raises:
         TrayUnavailable: none does.
     """
+    on_linux = sys.platform not in ("win32", "darwin")
+    if on_linux and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+        raise TrayUnavailable("There is no screen here (neither DISPLAY nor WAYLAND_DISPLAY is set).")
     if find_spec("pystray") is None or find_spec("PIL") is None:
         raise TrayUnavailable("The tray icon's packages are not installed: pip install 'messenger-hub[tray]'.")
-    if sys.platform == "win32":
-        return "win32"
-    if sys.platform == "darwin":
-        return "darwin"
-    return _linux_backend()
+    return _linux_backend() if on_linux else sys.platform
 
 
 def _linux_backend() -> str:
-    if not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
-        raise TrayUnavailable("There is no screen here (neither DISPLAY nor WAYLAND_DISPLAY is set).")
     _require_gtk()
     if _has_watcher(_session_bus_address()) and _has_indicator_library():
         return "appindicator"
