@@ -1,0 +1,71 @@
+"""The hub's data folder: who holds it, the secrets that are made at the first start, and where operators find the running hub."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from pathlib import Path
+
+from messenger_hub.runtime.folder import FolderError, PrivateFolder
+
+from messenger_hub_server.startup import REFUSED, StartupProblem
+
+VERSION = 1
+"""Layout of the folder; a folder of a newer one is refused."""
+PEPPER = "pepper"
+ADMIN_TOKEN = "admin-token"  # noqa: S105 - the file's name
+ADMIN_ADDRESS = "admin-address"
+ADMIN_HTTP_ADDRESS = "admin-http-address"
+DATABASE = "hub.db"
+
+
+class DataFolder:
+    """Opening takes the folder for this process. Raises StartupProblem."""
+
+    def __init__(self, path: Path) -> None:
+        try:
+            self.private = PrivateFolder(path)
+            self.private.lock("messenger-hub server")
+        except FolderError as error:
+            raise StartupProblem(str(error), REFUSED) from error
+        except OSError as error:
+            raise _unwritable(path, error) from error
+        try:
+            self.private.claim_version(VERSION)
+            is_new = not self.private.file(DATABASE).exists()
+            self.pepper = bytes.fromhex(self._secret(PEPPER, is_new))
+            self.admin_token = self._secret(ADMIN_TOKEN, True)
+        except (FolderError, ValueError) as error:
+            self.private.unlock()
+            raise StartupProblem(str(error), REFUSED) from error
+        except OSError as error:
+            self.private.unlock()
+            raise _unwritable(path, error) from error
+
+    def announce(self, admin: str, admin_http: str) -> None:
+        """Tells the operators' commands where to call."""
+        self.private.write_private(ADMIN_ADDRESS, admin.encode())
+        self.private.write_private(ADMIN_HTTP_ADDRESS, admin_http.encode())
+
+    def close(self) -> None:
+        """Nobody is there any more; the folder is free."""
+        for name in (ADMIN_ADDRESS, ADMIN_HTTP_ADDRESS):
+            self.private.file(name).unlink(missing_ok=True)
+        self.private.unlock()
+
+    def _secret(self, name: str, may_make: bool) -> str:
+        """Hexadecimal digits, made when there are none. A new pepper beside an old database would make every key wrong."""
+        found = self.private.read(name)
+        if found is not None and re.fullmatch(rb"[0-9a-f]{64}", found):
+            return found.decode()
+        if found is not None or not may_make:
+            raise ValueError(
+                f"{self.private.file(name)} is missing or damaged: restore it from a back-up, no key works without it."
+            )
+        made = secrets.token_hex(32)
+        self.private.write_private(name, made.encode())
+        return made
+
+
+def _unwritable(path: Path, error: OSError) -> StartupProblem:
+    return StartupProblem(f"The data folder {path} cannot be written: {error.strerror}.", REFUSED)
