@@ -16,6 +16,7 @@ from dbus_fast import Message, MessageType, PropertyAccess, Variant
 from dbus_fast.aio import MessageBus
 from dbus_fast.annotations import DBusBool, DBusDict, DBusInt32, DBusSignature, DBusStr, DBusUInt32
 from dbus_fast.service import ServiceInterface, dbus_method, dbus_property
+from PIL import Image
 
 WAIT_SECONDS = 20.0
 WATCHER = "org.kde.StatusNotifierWatcher"
@@ -94,7 +95,6 @@ class Desktop:
         self._owner = ""
         self._path = ""
         self.notifications: list[Notification] = []
-        self.layouts_sent = 0
 
     @classmethod
     async def start(cls, address: str, *, panel: bool = True, notifications: bool = True) -> Self:
@@ -147,6 +147,18 @@ class Desktop:
 
         await self._until(has_title)
 
+    async def until_picture(self, picture: Image.Image) -> None:
+        """Waits until the icon's file shows this picture; the file of the one before is removed under our hands."""
+
+        async def is_shown() -> bool:
+            try:
+                with Image.open(await self.icon_file()) as shown:
+                    return shown.tobytes() == picture.tobytes()
+            except FileNotFoundError:
+                return False
+
+        await self._until(is_shown)
+
     async def until_item(self, matches: Callable[[Item], bool]) -> None:
         """Waits until some line at the menu's top level matches."""
 
@@ -177,8 +189,6 @@ class Desktop:
     def _heard(self, message: Message) -> None:
         if message.member == "RegisterStatusNotifierItem" and message.sender:
             self._owner, self._path = message.sender, message.body[0]
-        if message.member == "LayoutUpdated":
-            self.layouts_sent += 1
         self._tell()
 
     def _notified(self, notification: Notification) -> None:

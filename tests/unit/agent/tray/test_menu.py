@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from messenger_hub.v1 import channel_service_pb2
 from messenger_hub_agent.tray.menu import (
     MAX_LABEL_CHARACTERS,
     MAX_TITLE_CHARACTERS,
@@ -135,6 +136,11 @@ def test_each_state_has_its_words_and_its_icon(state: ChannelState, words: str, 
 
 def test_every_state_is_in_the_table_above_and_can_be_shown() -> None:
     assert all(face(view(replace(SALES, state=state))).entries for state in ChannelState)
+
+
+def test_the_states_are_those_of_the_contract() -> None:
+    names = {name.removeprefix("CHANNEL_STATE_").lower() for name in channel_service_pb2.ChannelState.keys()}
+    assert {state.value for state in ChannelState} == names - {"unspecified"}
 
 
 def test_the_reason_has_a_line_of_its_own() -> None:
