@@ -139,7 +139,10 @@ def test_every_state_is_in_the_table_above_and_can_be_shown() -> None:
 
 
 def test_the_states_are_those_of_the_contract() -> None:
-    names = {name.removeprefix("CHANNEL_STATE_").lower() for name in channel_service_pb2.ChannelState.keys()}
+    names = {
+        value.name.removeprefix("CHANNEL_STATE_").lower()
+        for value in channel_service_pb2.ChannelState.DESCRIPTOR.values
+    }
     assert {state.value for state in ChannelState} == names - {"unspecified"}
 
 
