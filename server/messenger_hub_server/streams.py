@@ -1,0 +1,351 @@
+"""Live agent streams: frames to their channel's machine, the machine's actions to store and streams.
+
+Each channel has one line: its actions are performed in order by one task, and neighbouring commits share a transaction. A commit
+that fails ends the channel's streams: the next hello finds out what is there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from messenger_hub.agent.v1 import agent_service_pb2 as pb
+from messenger_hub.runtime.clock import Clock
+from messenger_hub.runtime.log import logger
+
+from messenger_hub_server.delivery import channel as machine
+from messenger_hub_server.errors import HubError, Internal, Replaced, Stopping, UnexpectedFrame
+from messenger_hub_server.model import Agent, AgentId, ChannelId, JournalId, LeaseId, OperationId
+from messenger_hub_server.store.base import Delivery, Outcome, Write
+
+log = logger(__name__)
+
+OUTGOING = 1_000  # frames a stream may lag behind before it is ended
+SILENCE_SECONDS = 45  # then a heartbeat; two missed ones end the stream
+
+Frames = AsyncIterator[pb.ConnectRequest]
+Sender = Callable[[pb.ConnectResponse], Awaitable[None]]
+
+
+class Commits(Protocol):
+    """The queue, as streams need it."""
+
+    async def commit(self, writes: Sequence[Write]) -> Sequence[Outcome]:
+        """One durable transaction; raises HubError."""
+        ...
+
+
+class Deliveries(Protocol):
+    """The store, as streams need it."""
+
+    async def delivery(self, channel_id: ChannelId, journal_id: JournalId) -> Delivery:
+        """What a hello needs of a channel."""
+        ...
+
+
+class Reports(Protocol):
+    """Where what agents report about pages, groups and themselves goes."""
+
+    def connected(self, agent: Agent, hello: pb.AgentHello) -> None:
+        """The agent's stream is open."""
+        ...
+
+    def seen(self, agent: Agent) -> None:
+        """A frame came."""
+        ...
+
+    def gone(self, agent: Agent) -> None:
+        """The agent's stream has ended."""
+        ...
+
+    async def channel(self, channel_id: ChannelId, report: pb.ChannelReport) -> None:
+        """What a channel's page shows."""
+        ...
+
+    async def groups(self, channel_id: ChannelId, report: pb.GroupReport) -> None:
+        """The groups of a channel's account."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What operators want of a channel."""
+
+    owner: AgentId | None
+    holding: bool
+
+
+class Wishes(Protocol):
+    """The registry, as streams need it."""
+
+    def wanted(self, channel_id: ChannelId) -> Wanted | None:
+        """None when there is no such channel."""
+        ...
+
+    def assignments(self, agent_id: AgentId) -> pb.Assignments:
+        """All channels of an agent, with what is wanted of each."""
+        ...
+
+    def on_change(self, callback: Callable[[], None]) -> Callable[[], None]:
+        """Calls back after every change; returns what ends that."""
+        ...
+
+
+class Wakes(Protocol):
+    """Who says that a channel has work."""
+
+    def subscribe(self, channel_id: ChannelId, callback: Callable[[], None]) -> Callable[[], None]:
+        """Calls back at every wake; returns what ends that."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Numbers:
+    """Where numbers come from: random lease ids, spare operation ids, and the epoch in the high-water file."""
+
+    lease_ids: Callable[[int], Sequence[LeaseId]]
+    spare_ids: Callable[[int], Sequence[OperationId]]
+    file_epoch: Callable[[ChannelId], int]
+
+
+@dataclass(slots=True, eq=False)
+class _Stream:
+    """One open stream."""
+
+    id: machine.StreamId
+    agent: Agent
+    outgoing: asyncio.Queue[pb.ConnectResponse] = field(default_factory=lambda: asyncio.Queue(OUTGOING))
+    ended: asyncio.Future[HubError] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+    last_frame: float = 0.0
+
+    def end(self, error: HubError) -> None:
+        if not self.ended.done():
+            self.ended.set_result(error)
+
+    def send(self, frame: pb.ConnectResponse) -> None:
+        try:
+            self.outgoing.put_nowait(frame)
+        except asyncio.QueueFull:
+            self.end(UnexpectedFrame("The stream does not take its frames: it was ended."))
+
+
+class _Line:
+    """One channel's machine with what it waits for."""
+
+    def __init__(self, channel: machine.Channel) -> None:
+        self.machine = channel
+        self.pending: list[machine.Load | machine.Commit] = []
+        self.filled = asyncio.Event()
+
+
+class Streams:
+    """All agent streams of this process. `run` performs what the machines want; it ends with its task group."""
+
+    def __init__(
+        self,
+        *,
+        commits: Commits,
+        deliveries: Deliveries,
+        reports: Reports,
+        wishes: Wishes,
+        wakes: Wakes,
+        numbers: Numbers,
+        clock: Clock,
+    ) -> None:
+        self._commits = commits
+        self._deliveries = deliveries
+        self._reports = reports
+        self._wishes = wishes
+        self._wakes = wakes
+        self._numbers = numbers
+        self._clock = clock
+        self._streams: dict[machine.StreamId, _Stream] = {}
+        self._lines: dict[ChannelId, _Line] = {}
+        self._group: asyncio.TaskGroup | None = None
+        self._next_id = 0
+
+    # ---- life ---------------------------------------------------------------------------------------------------------------
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Serves until `stop`; then ends every stream."""
+        async with asyncio.TaskGroup() as group:
+            self._group = group
+            forget = self._wishes.on_change(self._wishes_changed)
+            await stop.wait()
+            forget()
+            self._group = None
+            for stream in list(self._streams.values()):
+                stream.end(Stopping())
+            for line in self._lines.values():
+                line.pending.clear()
+                line.filled.set()
+
+    async def connect(self, agent: Agent, frames: Frames, send: Sender) -> None:
+        """Serves one stream until it ends. Raises the HubError that ended it; returns when the agent ended it."""
+        if self._group is None:
+            raise Stopping
+        first = await anext(frames, None)
+        if first is None or first.WhichOneof("frame") != "agent_hello":
+            raise UnexpectedFrame("The first frame must be AgentHello.")
+        stream = self._open(agent, first.agent_hello)
+        try:
+            async with asyncio.TaskGroup() as group:
+                writer = group.create_task(self._write(stream, send))
+                reader = group.create_task(self._read(stream, frames))
+                await asyncio.wait({reader, stream.ended}, return_when=asyncio.FIRST_COMPLETED)
+                writer.cancel()
+                reader.cancel()
+        finally:
+            self._close(stream)
+        if stream.ended.done():
+            raise stream.ended.result()
+
+    def end_agent(self, agent_id: AgentId, error: HubError) -> None:
+        """Ends the streams of an agent: revoked, or replaced."""
+        for stream in list(self._streams.values()):
+            if stream.agent.id == agent_id:
+                stream.end(error)
+
+    def _open(self, agent: Agent, hello: pb.AgentHello) -> _Stream:
+        self.end_agent(agent.id, Replaced())
+        self._next_id += 1
+        stream = _Stream(id=machine.StreamId(self._next_id), agent=agent, last_frame=self._clock.monotonic())
+        self._streams[stream.id] = stream
+        self._reports.connected(agent, hello)
+        stream.send(pb.ConnectResponse(assignments=self._wishes.assignments(agent.id)))
+        log.info("agent connected", agent=agent.id, version=hello.version)
+        return stream
+
+    def _close(self, stream: _Stream) -> None:
+        del self._streams[stream.id]
+        now_ms = self._clock.now_ms()
+        for line in self._lines.values():
+            self._perform(line, line.machine.lost(stream.id, now_ms))
+        if not any(other.agent.id == stream.agent.id for other in self._streams.values()):
+            self._reports.gone(stream.agent)
+        log.info("agent gone", agent=stream.agent.id)
+
+    # ---- frames -------------------------------------------------------------------------------------------------------------
+
+    async def _write(self, stream: _Stream, send: Sender) -> None:
+        while True:
+            try:
+                async with asyncio.timeout(SILENCE_SECONDS):
+                    frame = await stream.outgoing.get()
+            except TimeoutError:
+                if self._clock.monotonic() - stream.last_frame > 3 * SILENCE_SECONDS:
+                    stream.end(UnexpectedFrame("The stream was silent for too long."))
+                frame = pb.ConnectResponse(heartbeat=pb.Heartbeat())
+            await send(frame)
+
+    async def _read(self, stream: _Stream, frames: Frames) -> None:
+        async for frame in frames:
+            stream.last_frame = self._clock.monotonic()
+            self._reports.seen(stream.agent)
+            await self._received(stream, frame)
+
+    async def _received(self, stream: _Stream, frame: pb.ConnectRequest) -> None:
+        kind = frame.WhichOneof("frame")
+        if kind == "heartbeat":
+            return
+        channel_id = ChannelId(frame.channel_id)
+        mine = {a.channel_id: a.owned for a in self._wishes.assignments(stream.agent.id).assignments}
+        if channel_id not in mine:
+            # A frame may have been on its way when the channel was taken away: nothing is stored, nothing is told.
+            return
+        match kind:
+            case "channel_report" if mine[channel_id]:
+                await self._reports.channel(channel_id, frame.channel_report)
+            case "group_report" if mine[channel_id]:
+                await self._reports.groups(channel_id, frame.group_report)
+            case "channel_report" | "group_report":
+                return
+            case None | "agent_hello":
+                stream.end(UnexpectedFrame(f"A frame of kind {kind} is out of place."))
+            case _:
+                line = self._line(channel_id)
+                actions = line.machine.receive(stream.id, stream.agent.id, frame, self._clock.now_ms())
+                self._perform(line, actions)
+
+    # ---- channels -----------------------------------------------------------------------------------------------------------
+
+    def _line(self, channel_id: ChannelId) -> _Line:
+        line = self._lines.get(channel_id)
+        if line is None:
+            line = self._lines[channel_id] = _Line(self._machine(channel_id))
+            if self._group is None:
+                raise Stopping
+            self._group.create_task(self._serve(channel_id, line))
+            self._wakes.subscribe(channel_id, lambda: self._woken(channel_id))
+        return line
+
+    def _machine(self, channel_id: ChannelId) -> machine.Channel:
+        channel = machine.Channel(channel_id, lease_ids=self._numbers.lease_ids, spare_ids=self._numbers.spare_ids)
+        if wanted := self._wishes.wanted(channel_id):
+            channel.configure(owner=wanted.owner, holding=wanted.holding, now_ms=self._clock.now_ms())
+        return channel
+
+    def _woken(self, channel_id: ChannelId) -> None:
+        line = self._lines[channel_id]
+        self._perform(line, line.machine.wake(self._clock.now_ms()))
+
+    def _wishes_changed(self) -> None:
+        for stream in self._streams.values():
+            stream.send(pb.ConnectResponse(assignments=self._wishes.assignments(stream.agent.id)))
+        now_ms = self._clock.now_ms()
+        for channel_id, line in self._lines.items():
+            wanted = self._wishes.wanted(channel_id) or Wanted(owner=None, holding=True)
+            self._perform(line, line.machine.configure(owner=wanted.owner, holding=wanted.holding, now_ms=now_ms))
+
+    def _perform(self, line: _Line, actions: Sequence[machine.Action]) -> None:
+        for action in actions:
+            match action:
+                case machine.Send(stream=stream_id, frame=frame):
+                    if stream := self._streams.get(stream_id):
+                        stream.send(frame)
+                case machine.End(stream=stream_id, replaced=replaced, reason=reason):
+                    if stream := self._streams.get(stream_id):
+                        stream.end(Replaced() if replaced else UnexpectedFrame(f"The stream was ended: {reason}."))
+                case machine.Load() | machine.Commit():
+                    line.pending.append(action)
+                    line.filled.set()
+
+    async def _serve(self, channel_id: ChannelId, line: _Line) -> None:
+        while self._group is not None:
+            await line.filled.wait()
+            line.filled.clear()
+            while line.pending:
+                try:
+                    await self._next(channel_id, line)
+                except HubError as error:
+                    self._restart(channel_id, line, error)
+
+    async def _next(self, channel_id: ChannelId, line: _Line) -> None:
+        """Performs the next load, or all commits up to it in one transaction."""
+        if isinstance(load := line.pending[0], machine.Load):
+            del line.pending[0]
+            stored = await self._deliveries.delivery(channel_id, load.journal_id)
+            epoch = self._numbers.file_epoch(channel_id)
+            self._perform(line, line.machine.loaded(load.stream, stored, epoch, self._clock.now_ms()))
+            return
+        commits: list[machine.Commit] = []
+        while line.pending and isinstance(commit := line.pending[0], machine.Commit):
+            commits.append(commit)
+            del line.pending[0]
+        outcomes = await self._commits.commit([write for commit in commits for write in commit.writes])
+        for commit in commits:
+            mine, outcomes = outcomes[: len(commit.writes)], outcomes[len(commit.writes) :]
+            self._perform(line, line.machine.committed(commit.then, mine, self._clock.now_ms()))
+
+    def _restart(self, channel_id: ChannelId, line: _Line, error: HubError) -> None:
+        """What a failed commit left behind is unknown here: every stream of the channel says hello again."""
+        log.warning("channel restarted", channel=channel_id, code=error.code)
+        line.pending.clear()
+        for stream in list(self._streams.values()):
+            with contextlib.suppress(HubError):
+                if any(a.channel_id == channel_id for a in self._wishes.assignments(stream.agent.id).assignments):
+                    stream.end(error if error.retry_after_seconds else Internal())
+        line.machine = self._machine(channel_id)

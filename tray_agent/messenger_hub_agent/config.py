@@ -1,0 +1,28 @@
+"""The agent's settings, frozen, as its command line gives them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+WHATSAPP_WEB = "https://web.whatsapp.com/"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentSettings:
+    """What an agent needs to know before it starts.
+
+    `server` is HOST:PORT of the hub's gRPC door. `enrol_token` is needed once; afterwards the credential lies in `data_dir`.
+    `headless` shows neither icon nor window. `browser` overrides the search for a browser.
+    """
+
+    data_dir: Path
+    server: str
+    whatsapp_url: str = WHATSAPP_WEB
+    enrol_token: str = ""
+    headless: bool = False
+    browser: Path | None = None
+    tls: bool = False
+    ca: Path | None = None
+    fingerprint: str = ""
+    insecure: bool = False

@@ -1,0 +1,205 @@
+"""Carries operations out in one channel's page: checks before, the act itself, and the look-up after a doubt.
+
+Nothing here decides what the protocol does next; it answers the machine's questions with what WhatsApp shows.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import assert_never
+
+from messenger_hub.agent.v1 import agent_service_pb2 as pb
+from messenger_hub.runtime.clock import Clock
+
+from messenger_hub_agent.delivery.existence import APART_MS, Doubts
+from messenger_hub_agent.delivery.work import Checked, Clear, Ended, Found, GiveBack, Impossible, Performed, Unclear
+from messenger_hub_agent.whatsapp.page import (
+    ACK_ERROR,
+    ACK_PENDING,
+    Page,
+    PageError,
+    PageGone,
+    PageTimeout,
+    SeenMessage,
+)
+
+SEND_SECONDS = 30.0
+PENDING_SECONDS = 60.0  # how long a message that WhatsApp's server has not taken is waited for
+CONTACT_SECONDS = 60.0  # how long the phone may take to store a contact
+LOOK_SECONDS = 1.0  # between two looks
+
+RESTRICTED_CODE = 463
+NOT_HERE = frozenset({"contact_not_found", "number_is_not_your_contact"})
+
+PHONE_DID_NOT_STORE = Ended(
+    kind=pb.Outcome.KIND_FAILED,
+    code="phone_did_not_store",
+    message="The phone did not store the contact: allow WhatsApp to use the contacts in the phone's settings, then try again.",
+)
+ABSENT = Ended(
+    kind=pb.Outcome.KIND_UNCERTAIN,
+    code="not_found_afterwards",
+    message="WhatsApp Web went away while sending and does not know the message now: look into the chat, then resolve it.",
+)
+STAYED_PENDING = Ended(
+    kind=pb.Outcome.KIND_UNCERTAIN,
+    code="no_answer",
+    message="WhatsApp's server did not answer within a minute; the message may still go out: look into the chat, then resolve it.",
+)
+NO_REASON = Ended(
+    kind=pb.Outcome.KIND_UNCERTAIN,
+    code="whatsapp_error",
+    message="WhatsApp marked the message as failed without saying why: look into the chat, then resolve it.",
+)
+
+
+class Executor:
+    """One channel's hands. `wake` is set by the channel whenever the page told something, so that waits end early."""
+
+    def __init__(self, page: Page, clock: Clock) -> None:
+        self._page = page
+        self._clock = clock
+        self._doubts = Doubts()
+        self.wake = asyncio.Event()
+
+    # ---- before -------------------------------------------------------------------------------------------------------------
+
+    async def check(self, lease: pb.Lease) -> Checked:
+        """Whether the operation may start."""
+        try:
+            state = await self._page.state()
+            if not (state.can_send and state.synced):
+                return GiveBack(reason="WhatsApp Web is not ready")
+            if lease.WhichOneof("action") != "send_text":
+                return Clear()
+            return await self._check_message(lease, state.own_id or "", state.restricted_until)
+        except (PageGone, PageTimeout):
+            return GiveBack(reason="WhatsApp Web did not answer", wait_ms=5_000)
+        except PageError as error:
+            return GiveBack(reason=f"WhatsApp Web could not look it up ({error.code})", wait_ms=APART_MS)
+
+    async def _check_message(self, lease: pb.Lease, own_id: str, restricted_until: float | None) -> Checked:
+        chat = lease.send_text.chat
+        if await self._page.find_message(chat, lease.whatsapp_id) is not None:
+            return Found()
+        known = await self._page.chat_exists(chat)
+        if not known and restricted_until is not None and restricted_until * 1000 > self._clock.now_ms():
+            wait_ms = int(restricted_until * 1000) - self._clock.now_ms()
+            return GiveBack(reason="WhatsApp lets this account write to existing chats only", wait_ms=wait_ms)
+        if known or chat.endswith("@g.us"):
+            return Clear(new_chat=not known)
+        return await self._check_number(chat, own_id)
+
+    async def _check_number(self, chat: str, own_id: str) -> Checked:
+        if await self._page.exists(chat) is not None:
+            self._doubts.found(chat)
+            return Clear(new_chat=True)
+        own = await self._page.exists(own_id) is not None if own_id else False
+        state = await self._page.state()
+        sound = own and state.can_send
+        now_ms = round(self._clock.monotonic() * 1000)
+        if self._doubts.not_found(chat, own_number_found=sound, now_ms=now_ms):
+            return Impossible(code="not_on_whatsapp", message="The number is not on WhatsApp: check its country code.")
+        return GiveBack(reason="Making sure whether the number is on WhatsApp", wait_ms=APART_MS + 1_000)
+
+    # ---- the act ------------------------------------------------------------------------------------------------------------
+
+    async def perform(self, lease: pb.Lease) -> Performed:
+        """Carries it out. Unclear when what happened has to be looked up."""
+        try:
+            match lease.WhichOneof("action"):
+                case "send_text":
+                    return await self._send(lease)
+                case "save_contact":
+                    return await self._save(lease.save_contact.contact, lease.save_contact.name)
+                case "remove_contact":
+                    return await self._remove(lease.remove_contact.contact)
+                case None:
+                    return Ended(kind=pb.Outcome.KIND_FAILED, code="unknown_action", message="Update the desktop app.")
+                case action:
+                    assert_never(action)
+        except (PageGone, PageTimeout):
+            return Unclear()
+        except PageError as error:
+            # Thrown before the page made anything: WhatsApp Web's own words say why.
+            message = f"WhatsApp Web refused it ({error.code}): check the recipient."
+            return Ended(kind=pb.Outcome.KIND_FAILED, code=error.code, message=message)
+
+    async def _send(self, lease: pb.Lease) -> Performed:
+        chat = lease.send_text.chat
+        message_id = await self._page.serialized_id(chat, lease.whatsapp_id)
+        sent = await self._page.send_text(chat, lease.send_text.text, message_id, timeout_seconds=SEND_SECONDS)
+        return Ended(kind=pb.Outcome.KIND_SENT) if sent.succeeded else Unclear()
+
+    async def _save(self, contact: str, name: str) -> Performed:
+        await self._page.save_contact(contact, name)
+        deadline = self._clock.monotonic() + CONTACT_SECONDS
+        while True:
+            stored = await self._page.contact(contact)
+            if stored is not None and stored.is_my_contact and stored.name == name:
+                return Ended(kind=pb.Outcome.KIND_SUCCEEDED)
+            if self._clock.monotonic() > deadline:
+                return PHONE_DID_NOT_STORE
+            await self._pause()
+
+    async def _remove(self, contact: str) -> Performed:
+        try:
+            await self._page.remove_contact(contact)
+        except (PageGone, PageTimeout):
+            raise
+        except PageError as error:
+            if error.code not in NOT_HERE:
+                raise
+        deadline = self._clock.monotonic() + CONTACT_SECONDS
+        while True:
+            stored = await self._page.contact(contact)
+            if stored is None or not stored.is_my_contact:
+                return Ended(kind=pb.Outcome.KIND_SUCCEEDED)
+            if self._clock.monotonic() > deadline:
+                return PHONE_DID_NOT_STORE
+            await self._pause()
+
+    async def _pause(self) -> None:
+        """Until the page tells something, at most LOOK_SECONDS."""
+        self.wake.clear()
+        try:
+            async with asyncio.timeout(LOOK_SECONDS):
+                await self.wake.wait()
+        except TimeoutError:
+            return
+
+    # ---- after a doubt ------------------------------------------------------------------------------------------------------
+
+    async def reconcile(self, lease: pb.Lease) -> Performed:
+        """What became of it: rule 7. Contacts are set again, which is safe to repeat."""
+        if lease.WhichOneof("action") != "send_text":
+            return await self.perform(lease)
+        deadline = self._clock.monotonic() + PENDING_SECONDS
+        try:
+            while True:
+                state = await self._page.state()
+                if not (state.main and state.normal and state.synced):
+                    return Unclear()
+                seen = await self._page.find_message(lease.send_text.chat, lease.whatsapp_id)
+                if seen is None or seen.ack != ACK_PENDING:
+                    return judge(seen)
+                if self._clock.monotonic() > deadline:
+                    return STAYED_PENDING
+                await self._pause()
+        except PageError:
+            return Unclear()
+
+
+def judge(seen: SeenMessage | None) -> Ended:
+    """The table of rule 7 for a message that a synchronised page shows, or does not show. Not for ack 0."""
+    if seen is None:
+        return ABSENT
+    if seen.ack != ACK_ERROR:
+        return Ended(kind=pb.Outcome.KIND_SENT)
+    if seen.error_code is None:
+        return NO_REASON
+    if seen.error_code == RESTRICTED_CODE:
+        message = "WhatsApp refused a message to a new chat: the account is restricted for a while. Nothing was sent."
+        return Ended(kind=pb.Outcome.KIND_FAILED, code="account_restricted", message=message)
+    message = f"WhatsApp refused the message with its code {seen.error_code}. Nothing was sent."
+    return Ended(kind=pb.Outcome.KIND_FAILED, code=f"whatsapp_{seen.error_code}", message=message)

@@ -1,0 +1,147 @@
+"""The agent's journal: one channel's durable log of intents and outcomes, in SQLite.
+
+`append` returns when the entries survive a power cut. An entry's number grows by one and is never used again under the same
+journal id; `renew` takes a new id and numbers what is kept from 1.
+"""
+
+from __future__ import annotations
+
+import secrets
+import sqlite3
+from collections.abc import Sequence
+from pathlib import Path
+
+from messenger_hub.agent.v1 import agent_service_pb2 as pb
+from messenger_hub.runtime.database import Database, Migration
+
+from messenger_hub_agent.delivery.channel import RANKS, JournalView
+from messenger_hub_agent.delivery.work import is_message
+
+RETENTION_MS = 7 * 24 * 3600 * 1000
+
+_SCHEMA = """
+CREATE TABLE head (journal_id TEXT NOT NULL, last INTEGER NOT NULL, epoch INTEGER NOT NULL) STRICT;
+CREATE TABLE entry (sequence INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL, body BLOB NOT NULL) STRICT;
+"""
+
+
+def _create(connection: sqlite3.Connection) -> None:
+    for statement in _SCHEMA.strip().splitlines():
+        connection.execute(statement)
+    connection.execute("INSERT INTO head VALUES (?, 0, 0)", (_new_id(),))
+
+
+def _new_id() -> str:
+    return secrets.token_hex(16)
+
+
+class Journal:
+    """One channel's journal. Use `open`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    @classmethod
+    async def open(cls, path: Path) -> Journal:
+        """Opens or makes the file. Raises DatabaseError with a sentence."""
+        return cls(await Database.open(path, [Migration(name="1-journal", apply=_create)]))
+
+    async def view(self) -> JournalView:
+        """What the channel's machine needs to know, read from the file."""
+        return await self._database.read(_view)
+
+    async def append(self, entries: Sequence[pb.JournalEntry]) -> None:
+        """Makes entries durable. Raises DatabaseError; then only a fresh `view` tells what is there."""
+        rows = [(entry.sequence, entry.at.ToMilliseconds(), entry.SerializeToString()) for entry in entries]
+
+        def work(connection: sqlite3.Connection) -> None:
+            connection.executemany("INSERT INTO entry VALUES (?, ?, ?)", rows)
+            connection.execute("UPDATE head SET last = ?", (rows[-1][0],))
+
+        await self._database.write(work)
+
+    async def read(self, after: int, until: int, limit: int) -> Sequence[pb.JournalEntry]:
+        """At most `limit` entries above `after`, up to `until`, ascending."""
+
+        def work(connection: sqlite3.Connection) -> Sequence[pb.JournalEntry]:
+            rows = connection.execute(
+                "SELECT body FROM entry WHERE sequence > ? AND sequence <= ? ORDER BY sequence LIMIT ?",
+                (after, until, limit),
+            )
+            return [pb.JournalEntry.FromString(body) for (body,) in rows]
+
+        return await self._database.read(work)
+
+    async def save_epoch(self, epoch: int) -> None:
+        """Makes the highest epoch seen durable."""
+        await self._database.write(lambda c: c.execute("UPDATE head SET epoch = max(epoch, ?)", (epoch,)).rowcount)
+
+    async def renew(self) -> tuple[str, int]:
+        """A new id, entries numbered from 1; returns both id and the last number."""
+
+        def work(connection: sqlite3.Connection) -> tuple[str, int]:
+            bodies = [body for (body,) in connection.execute("SELECT body FROM entry ORDER BY sequence")]
+            connection.execute("DELETE FROM entry")
+            for number, body in enumerate(bodies, 1):
+                entry = pb.JournalEntry.FromString(body)
+                entry.sequence = number
+                row = (number, entry.at.ToMilliseconds(), entry.SerializeToString())
+                connection.execute("INSERT INTO entry VALUES (?, ?, ?)", row)
+            journal_id = _new_id()
+            connection.execute("UPDATE head SET journal_id = ?, last = ?", (journal_id, len(bodies)))
+            return journal_id, len(bodies)
+
+        return await self._database.write(work)
+
+    async def forget(self, up_to: int, before_ms: int) -> int:
+        """Drops the oldest entries that the server has (`up_to`) and whose retention is over, never beyond an open intent.
+
+        Returns the number of the oldest entry that is kept, last + 1 when none is.
+        """
+
+        def work(connection: sqlite3.Connection) -> int:
+            view = _view(connection)
+            opened = _opened(connection, view)
+            keep = min([up_to + 1, *opened])
+            found = connection.execute("SELECT min(sequence) FROM entry WHERE at_ms >= ?", (before_ms,)).fetchone()[0]
+            keep = min(keep, found if found is not None else keep)
+            connection.execute("DELETE FROM entry WHERE sequence < ?", (keep,))
+            first = connection.execute("SELECT min(sequence) FROM entry").fetchone()[0]
+            return int(first) if first is not None else view.last + 1
+
+        return await self._database.write(work)
+
+    async def close(self) -> None:
+        """Closes the file."""
+        await self._database.close()
+
+
+def _view(connection: sqlite3.Connection) -> JournalView:
+    journal_id, last, epoch = connection.execute("SELECT journal_id, last, epoch FROM head").fetchone()
+    view = JournalView(journal_id=journal_id, first=last + 1, last=last, epoch=epoch)
+    for sequence, body in connection.execute("SELECT sequence, body FROM entry ORDER BY sequence"):
+        view.first = min(view.first, sequence)
+        _fold(view, pb.JournalEntry.FromString(body))
+    return view
+
+
+def _fold(view: JournalView, entry: pb.JournalEntry) -> None:
+    if entry.WhichOneof("fact") == "intent":
+        view.open[entry.lease_id] = entry.intent
+        if is_message(entry.intent):
+            view.last_message_at_ms = entry.at.ToMilliseconds()
+        return
+    lease = view.open.pop(entry.lease_id, None)
+    if entry.outcome.kind == pb.Outcome.KIND_VOID or (lease is not None and not is_message(lease)):
+        return
+    rank = RANKS.get(entry.outcome.kind, 0)
+    view.known[entry.whatsapp_id] = max(rank, view.known.get(entry.whatsapp_id, 0))
+
+
+def _opened(connection: sqlite3.Connection, view: JournalView) -> Sequence[int]:
+    numbers: list[int] = []
+    for sequence, body in connection.execute("SELECT sequence, body FROM entry ORDER BY sequence"):
+        entry = pb.JournalEntry.FromString(body)
+        if entry.lease_id in view.open and entry.WhichOneof("fact") == "intent":
+            numbers.append(sequence)
+    return numbers

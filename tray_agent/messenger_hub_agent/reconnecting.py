@@ -1,0 +1,23 @@
+"""When to try the hub again: exponential back-off with full jitter, so that a thousand agents do not come back at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+FIRST_SECONDS = 0.5
+MOST_SECONDS = 30.0
+SETTLED_SECONDS = 60.0  # a stream that held this long starts the count anew
+
+
+class Backoff:
+    """Waits between attempts. `random` gives numbers in [0, 1)."""
+
+    def __init__(self, random: Callable[[], float]) -> None:
+        self._random = random
+        self._attempts = 0
+
+    def next_seconds(self, lasted_seconds: float) -> float:
+        """How long to wait after an attempt whose stream lasted so long (0: it never opened)."""
+        self._attempts = 0 if lasted_seconds >= SETTLED_SECONDS else self._attempts + 1
+        most = min(MOST_SECONDS, FIRST_SECONDS * 2 ** min(self._attempts, 10))
+        return most * self._random()
