@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from messenger_hub.agent.v1 import agent_service_pb2 as pb
 from messenger_hub.runtime.clock import Clock
@@ -195,7 +195,8 @@ class Streams:
             async with asyncio.TaskGroup() as group:
                 writer = group.create_task(self._write(stream, send))
                 reader = group.create_task(self._read(stream, frames))
-                await asyncio.wait({reader, stream.ended}, return_when=asyncio.FIRST_COMPLETED)
+                both: set[asyncio.Future[Any]] = {reader, stream.ended}
+                await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
                 writer.cancel()
                 reader.cancel()
         finally:

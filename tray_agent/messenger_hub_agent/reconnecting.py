@@ -19,5 +19,5 @@ class Backoff:
     def next_seconds(self, lasted_seconds: float) -> float:
         """How long to wait after an attempt whose stream lasted so long (0: it never opened)."""
         self._attempts = 0 if lasted_seconds >= SETTLED_SECONDS else self._attempts + 1
-        most = min(MOST_SECONDS, FIRST_SECONDS * 2 ** min(self._attempts, 10))
+        most = min(MOST_SECONDS, FIRST_SECONDS * 2.0 ** min(self._attempts, 10))
         return most * self._random()

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from typing import assert_never
 
 from messenger_hub.agent.v1 import agent_service_pb2 as pb
-
 from messenger_hub.v1 import operation_pb2
+
 from messenger_hub_server.delivery.states import NOT_SENT, sources
 from messenger_hub_server.model import (
     ChannelId,

@@ -1,0 +1,46 @@
+"""Ids: WhatsApp ids and lease ids are random, operation ids grow with time and come in blocks.
+
+A WhatsApp id is never derived from a number that a restored database could give out again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from messenger_hub_server.model import LeaseId, OperationId, WaId
+
+BLOCK = 1_000
+
+
+def wa_id(random_bytes: Callable[[int], bytes]) -> WaId:
+    """WhatsApp's own shape: 3EB0 and 18 hexadecimal digits."""
+    return WaId("3EB0" + random_bytes(9).hex().upper())
+
+
+def lease_id(random_bytes: Callable[[int], bytes]) -> LeaseId:
+    """16 hexadecimal digits."""
+    return LeaseId(random_bytes(8).hex())
+
+
+class Block:
+    """Numbers up to a limit that the high-water file already holds."""
+
+    def __init__(self, last_used: int, limit: int) -> None:
+        self._next = last_used + 1
+        self._limit = limit
+
+    def short_of(self, count: int) -> int | None:
+        """The limit that the file must hold before `count` numbers can be taken; None when it does already."""
+        needed = self._next + count - 1
+        return None if needed <= self._limit else -(-needed // BLOCK) * BLOCK
+
+    def raise_to(self, limit: int) -> None:
+        """The file holds this limit now."""
+        self._limit = max(self._limit, limit)
+
+    def take(self) -> OperationId:
+        """The next number. Raises LookupError past the limit."""
+        if self._next > self._limit:
+            raise LookupError("the high-water file has to be raised first")
+        self._next += 1
+        return OperationId(self._next - 1)

@@ -1,0 +1,82 @@
+"""The high-water file: what a restored database must not give out again.
+
+It lies beside the database, is written and synced before the commit that it covers, and holds the limit of operation ids and, per
+channel, the highest epoch, its journal and the epoch at which that journal took over.
+"""
+
+from __future__ import annotations
+
+import msgspec
+from messenger_hub.runtime.folder import PrivateFolder
+
+from messenger_hub_server.model import ChannelId, JournalId
+from messenger_hub_server.store.base import HighMarks, TakeEpoch
+
+NAME = "high-water.json"
+
+
+class _Channel(msgspec.Struct):
+    epoch: int
+    journal_id: str
+    taken_over_at: int
+
+
+class _Content(msgspec.Struct):
+    operation_id_limit: int = 0
+    channels: dict[str, _Channel] = msgspec.field(default_factory=dict)
+
+
+class DatabaseRestored(Exception):
+    """The database is older than this file; the message says what to do."""
+
+
+class HighWater:
+    """Reads the file once; every change is durable when its method returns. Call from one thread at a time."""
+
+    def __init__(self, folder: PrivateFolder) -> None:
+        self._folder = folder
+        stored = folder.read(NAME)
+        self._content = msgspec.json.decode(stored, type=_Content) if stored else _Content()
+
+    @property
+    def operation_id_limit(self) -> int:
+        """No operation has a larger id."""
+        return self._content.operation_id_limit
+
+    def epoch(self, channel_id: ChannelId) -> int:
+        """The highest epoch that the channel ever had."""
+        channel = self._content.channels.get(str(channel_id))
+        return channel.epoch if channel else 0
+
+    def raise_limit(self, limit: int) -> None:
+        """Before ids up to `limit` are given out."""
+        if limit > self._content.operation_id_limit:
+            self._content.operation_id_limit = limit
+            self._write()
+
+    def take(self, epochs: list[TakeEpoch]) -> None:
+        """Before these epochs are committed."""
+        for taken in epochs:
+            self._take(taken.channel_id, taken.epoch, taken.journal_id)
+        if epochs:
+            self._write()
+
+    def _take(self, channel_id: ChannelId, epoch: int, journal_id: JournalId) -> None:
+        before = self._content.channels.get(str(channel_id))
+        since = before.taken_over_at if before and before.journal_id == journal_id else epoch
+        highest = max(epoch, before.epoch if before else 0)
+        self._content.channels[str(channel_id)] = _Channel(epoch=highest, journal_id=journal_id, taken_over_at=since)
+
+    def _write(self) -> None:
+        self._folder.write_private(NAME, msgspec.json.encode(self._content))
+
+    def compare(self, marks: HighMarks) -> None:
+        """Raises DatabaseRestored when the database is behind this file, which only an older copy of it can be."""
+        behind = [
+            c for c, one in self._content.channels.items() if marks.epochs.get(ChannelId(int(c)), 0) < one.epoch - 1
+        ]
+        if behind or marks.operation_id > self._content.operation_id_limit:
+            raise DatabaseRestored(
+                "The database and the file high-water.json beside it are not of the same time, as after putting back an older "
+                "copy: put both back together with what was there before, or messages could be sent twice."
+            )

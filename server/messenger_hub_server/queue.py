@@ -1,0 +1,347 @@
+"""The durable queue: the await around delivery/ and the store. Many callers share one commit, and none is answered before it.
+
+The event loop owns the batching: what arrives while a batch is being written waits and goes with the next one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from messenger_hub.runtime.clock import Clock
+from messenger_hub.runtime.log import logger
+
+from messenger_hub_server.delivery import acceptance, ids
+from messenger_hub_server.delivery.acceptance import Draft, Receipt
+from messenger_hub_server.delivery.states import SETTLED
+from messenger_hub_server.errors import (
+    HubError,
+    Internal,
+    NotFound,
+    NotUncertain,
+    OutcomeUnknown,
+    Stopping,
+    StoreUnavailable,
+    TooLateToCancel,
+)
+from messenger_hub_server.highwater import HighWater
+from messenger_hub_server.model import (
+    ChannelId,
+    Event,
+    LeaseId,
+    NewOperation,
+    Operation,
+    OperationId,
+    OperationKind,
+    OperationState,
+    Problem,
+    SessionApiId,
+)
+from messenger_hub_server.store import base
+from messenger_hub_server.store.base import (
+    Accept,
+    Accepted,
+    Change,
+    ChangeQueue,
+    Filter,
+    Known,
+    Outcome,
+    Replace,
+    Write,
+)
+from messenger_hub_server.wakeups import Wakeups
+from messenger_hub_server.watch import News
+
+log = logger(__name__)
+
+MOST_WAITING = 10_000  # callers; more are told to come back
+SPARE = 1_024  # operation ids kept at hand for imports
+
+UNSTARTED = frozenset({OperationState.PENDING, OperationState.LEASED})
+
+
+class Decision(StrEnum):
+    """A person's answer to an uncertain operation."""
+
+    SENT = "sent"
+    NOT_SENT = "not_sent"
+    SEND_AGAIN = "send_again"
+
+
+@dataclass(slots=True, eq=False)
+class _Waiting:
+    """One caller's writes."""
+
+    writes: Sequence[Write]
+    done: asyncio.Future[Sequence[Outcome]] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+
+
+class Queue:
+    """`run` writes the batches; everything else may be called from any task of the loop."""
+
+    def __init__(self, store: base.Store, highwater: HighWater, wakeups: Wakeups, news: News, clock: Clock) -> None:
+        self.store = store
+        self._highwater = highwater
+        self._wakeups = wakeups
+        self._news = news
+        self._clock = clock
+        limit = highwater.operation_id_limit
+        self._numbers = ids.Block(limit, limit)
+        self._waiting: list[_Waiting] = []
+        self._filled = asyncio.Event()
+        self._stopping = False
+
+    # ---- accepting ----------------------------------------------------------------------------------------------------------
+
+    async def accept(self, drafts: Sequence[Draft]) -> Sequence[Receipt | HubError]:
+        """One commit, an answer each, in order. Raises StoreUnavailable, OutcomeUnknown or Stopping."""
+        await self._reserve(len(drafts) + SPARE)
+        now_ms = self._clock.now_ms()
+        new = [
+            acceptance.operation(draft, self._numbers.take(), ids.wa_id(secrets.token_bytes), now_ms)
+            for draft in drafts
+        ]
+        try:
+            outcomes = await self.commit([Accept(operation=operation) for operation in new])
+        except OutcomeUnknown:
+            outcomes = await self._found(new)
+        return [
+            acceptance.answer(draft, outcome)
+            for draft, outcome in zip(drafts, outcomes, strict=True)
+            if isinstance(outcome, Accepted | Known)
+        ]
+
+    async def _found(self, new: Sequence[NewOperation]) -> Sequence[Outcome]:
+        """After an unknown commit: what is there after the store was reopened was accepted, all of it or nothing."""
+        try:
+            known = await self.store.known_wa_ids([operation.wa_id for operation in new])
+        except base.StoreError as error:
+            raise OutcomeUnknown from error
+        if len(known) != len(new):
+            raise OutcomeUnknown
+        return [Accepted(operation_id=operation.id) for operation in new]
+
+    async def _reserve(self, count: int) -> None:
+        limit = self._numbers.short_of(count)
+        if limit is None:
+            return
+        try:
+            await asyncio.get_running_loop().run_in_executor(None, self._highwater.raise_limit, limit)
+        except OSError as error:
+            raise StoreUnavailable from error
+        self._numbers.raise_to(limit)
+
+    def spare_ids(self, count: int) -> Sequence[OperationId]:
+        """Numbers for operations that a journal brings back; SPARE are always at hand after an `accept` or a `prepare`."""
+        return [self._numbers.take() for _ in range(count)]
+
+    async def prepare(self) -> None:
+        """Before a hello: spare numbers are at hand."""
+        await self._reserve(SPARE)
+
+    @staticmethod
+    def lease_ids(count: int) -> Sequence[LeaseId]:
+        """Random lease ids."""
+        return [ids.lease_id(secrets.token_bytes) for _ in range(count)]
+
+    # ---- committing ---------------------------------------------------------------------------------------------------------
+
+    async def commit(self, writes: Sequence[Write]) -> Sequence[Outcome]:
+        """Makes writes durable together with whatever else waits. Raises StoreUnavailable, OutcomeUnknown or Stopping."""
+        if self._stopping:
+            raise Stopping
+        if len(self._waiting) >= MOST_WAITING:
+            raise StoreUnavailable("The hub is behind with its work: nothing was queued, try again later.")
+        waiting = _Waiting(writes)
+        self._waiting.append(waiting)
+        self._filled.set()
+        return await waiting.done
+
+    async def run(self) -> None:
+        """Writes batches until `close`."""
+        while not (self._stopping and not self._waiting):
+            await self._filled.wait()
+            self._filled.clear()
+            while self._waiting:
+                batch, self._waiting = self._waiting, []
+                await self._write(batch)
+
+    def close(self) -> None:
+        """Takes no more work; `run` ends when what waits is written."""
+        self._stopping = True
+        self._filled.set()
+
+    async def _write(self, batch: Sequence[_Waiting]) -> None:
+        writes = [write for waiting in batch for write in waiting.writes]
+        try:
+            await self._raise_epochs(writes)
+            outcomes = await self.store.apply(writes)
+        except base.WriteUnknown:
+            _fail(batch, OutcomeUnknown())
+        except (base.NothingWritten, OSError):
+            _fail(batch, StoreUnavailable())
+        except base.StoreError:
+            await self._one_by_one(batch)
+        else:
+            _share(batch, outcomes)
+            self._tell(writes)
+
+    async def _raise_epochs(self, writes: Sequence[Write]) -> None:
+        taken = [write for write in writes if isinstance(write, base.TakeEpoch)]
+        if taken:
+            await asyncio.get_running_loop().run_in_executor(None, self._highwater.take, taken)
+
+    async def _one_by_one(self, batch: Sequence[_Waiting]) -> None:
+        """One caller's writes were refused by a constraint: a fault of ours that must not touch the others."""
+        if len(batch) == 1:
+            log.error("writes refused", kinds=[type(write).__name__ for write in batch[0].writes])
+            _fail(batch, Internal())
+            return
+        for waiting in batch:
+            await self._write([waiting])
+
+    def _tell(self, writes: Sequence[Write]) -> None:
+        self._news.tell()
+        channels = {write.operation.channel_id for write in writes if isinstance(write, Accept)}
+        for channel_id in channels:
+            self._wakeups.wake(channel_id)
+        if any(isinstance(write, Change | ChangeQueue | Replace | base.ExpireDue) for write in writes):
+            self._wakeups.wake_all()
+
+    # ---- looking up ---------------------------------------------------------------------------------------------------------
+
+    async def find(self, operation_id: OperationId, session_api_id: SessionApiId | None) -> Operation:
+        """One operation, for its session API or for an operator (None). Raises NotFound."""
+        operation = await self.store.operation(operation_id)
+        if operation is None or session_api_id not in (None, operation.session_api_id):
+            raise NotFound
+        return operation
+
+    async def timeline(self, operation_id: OperationId) -> Sequence[Event]:
+        """Its events, oldest first."""
+        return await self.store.events(operation_id)
+
+    async def list(self, wanted: Filter) -> Sequence[Operation]:
+        """A page of operations, newest first."""
+        return await self.store.operations(wanted)
+
+    async def settled(self, operation_id: OperationId, timeout_seconds: float) -> Operation:
+        """As it is when it is settled, or when the time is over."""
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                while True:
+                    seen = self._news.count
+                    operation = await self.find(operation_id, None)
+                    if operation.state in SETTLED:
+                        return operation
+                    await self._news.news(seen)
+        except TimeoutError:
+            return await self.find(operation_id, None)
+
+    # ---- deciding -----------------------------------------------------------------------------------------------------------
+
+    async def cancel(self, operation_id: OperationId, session_api_id: SessionApiId | None, reason: str) -> Operation:
+        """Cancels what has not started. Raises NotFound or TooLateToCancel."""
+        await self.find(operation_id, session_api_id)
+        change = Change(
+            operation_id=operation_id,
+            session_api_id=session_api_id,
+            from_states=UNSTARTED,
+            started=False,
+            to=OperationState.CANCELLED,
+            at_ms=self._clock.now_ms(),
+            reason=reason,
+        )
+        (cancelled,) = await self.commit([change])
+        if not cancelled:
+            raise TooLateToCancel
+        return await self.find(operation_id, session_api_id)
+
+    async def cancel_all(
+        self,
+        channel_id: ChannelId,
+        *,
+        session_api_id: SessionApiId | None = None,
+        reference: str | None = None,
+        reason: str,
+    ) -> int:
+        """Cancels everything of a channel (of one session API, with one reference) that has not started; says how many."""
+        change = ChangeQueue(
+            channel_id=channel_id,
+            session_api_id=session_api_id,
+            reference=reference,
+            leased_too=True,
+            to=OperationState.CANCELLED,
+            at_ms=self._clock.now_ms(),
+            reason=reason,
+        )
+        (changed,) = await self.commit([change])
+        return len(changed) if isinstance(changed, Sequence) else 0
+
+    async def resolve(
+        self, operation_id: OperationId, session_api_id: SessionApiId | None, decision: Decision, reason: str
+    ) -> Operation:
+        """A person's decision: one compare-and-set. Returns the operation, for SEND_AGAIN the new one.
+
+        Raises NotFound or NotUncertain.
+        """
+        operation = await self.find(operation_id, session_api_id)
+        now_ms = self._clock.now_ms()
+        words = f": {reason}" if reason else ""
+        if decision is Decision.SEND_AGAIN:
+            return await self._send_again(operation, now_ms, words)
+        done = OperationState.SENT if operation.kind is OperationKind.SEND_MESSAGE else OperationState.SUCCEEDED
+        problem = Problem(code="not_sent", message=f"A person saw that it did not happen{words}")
+        sent = decision is Decision.SENT
+        change = Change(
+            operation_id=operation_id,
+            session_api_id=session_api_id,
+            from_states=frozenset({OperationState.UNCERTAIN}),
+            to=done if sent else OperationState.FAILED,
+            at_ms=now_ms,
+            reason=f"A person saw that it happened{words}" if sent else problem.message,
+            problem=None if sent else problem,
+        )
+        (resolved,) = await self.commit([change])
+        if not resolved:
+            raise NotUncertain
+        return await self.find(operation_id, session_api_id)
+
+    async def _send_again(self, operation: Operation, now_ms: int, words: str) -> Operation:
+        await self._reserve(1 + SPARE)
+        draft = Draft(
+            channel_id=operation.channel_id,
+            session_api_id=operation.session_api_id,
+            kind=operation.kind,
+            recipient=operation.recipient,
+            target=operation.target,
+            body=operation.body,
+            priority=operation.priority,
+            reference=operation.reference,
+        )
+        successor = acceptance.operation(draft, self._numbers.take(), ids.wa_id(secrets.token_bytes), now_ms)
+        problem = Problem(code="resent", message=f"A person sent it again as operation {successor.id}{words}")
+        replace = Replace(
+            operation_id=operation.id, at_ms=now_ms, reason=problem.message, problem=problem, successor=successor
+        )
+        (replaced,) = await self.commit([replace])
+        if not replaced:
+            raise NotUncertain
+        return await self.find(successor.id, None)
+
+
+def _fail(batch: Sequence[_Waiting], error: HubError) -> None:
+    for waiting in batch:
+        if not waiting.done.done():
+            waiting.done.set_exception(error)
+
+
+def _share(batch: Sequence[_Waiting], outcomes: Sequence[Outcome]) -> None:
+    position = 0
+    for waiting in batch:
+        if not waiting.done.done():
+            waiting.done.set_result(outcomes[position : position + len(waiting.writes)])
+        position += len(waiting.writes)

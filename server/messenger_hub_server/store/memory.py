@@ -1,0 +1,530 @@
+"""A store in memory: the same writes and reads as the others, for tests and for the simulator. Nothing survives the process.
+
+`apply_now` and the reads without `async` in front of them are the store itself, so that the simulator needs no event loop.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import assert_never
+
+from messenger_hub_server.delivery.states import NOT_SENT, TRANSITIONS
+from messenger_hub_server.model import (
+    Agent,
+    AgentId,
+    ApiKey,
+    Channel,
+    ChannelId,
+    Enrolment,
+    Event,
+    Group,
+    JournalId,
+    LeaseId,
+    LeaseMark,
+    NewOperation,
+    Operation,
+    OperationId,
+    OperationState,
+    SessionApi,
+    SessionApiId,
+    WaId,
+)
+from messenger_hub_server.store import base
+
+
+class ForbiddenTransition(Exception):
+    """A write asked for a transition that the table does not have."""
+
+
+@dataclass(slots=True)
+class _Rows:
+    """All that is stored."""
+
+    operations: dict[OperationId, Operation] = field(default_factory=dict)
+    by_wa_id: dict[WaId, OperationId] = field(default_factory=dict)
+    idempotency: dict[bytes, OperationId] = field(default_factory=dict)
+    events: list[Event] = field(default_factory=list)
+    last_event: int = 0
+    epochs: dict[ChannelId, tuple[int, JournalId]] = field(default_factory=dict)
+    sequences: dict[tuple[ChannelId, JournalId], int] = field(default_factory=dict)
+    channels: dict[ChannelId, Channel] = field(default_factory=dict)
+    session_apis: dict[SessionApiId, SessionApi] = field(default_factory=dict)
+    keys: dict[str, ApiKey] = field(default_factory=dict)
+    agents: dict[AgentId, Agent] = field(default_factory=dict)
+    enrolments: dict[bytes, Enrolment] = field(default_factory=dict)
+    groups: dict[ChannelId, tuple[Sequence[Group], int]] = field(default_factory=dict)
+
+
+class MemoryStore:
+    """See base.Store."""
+
+    def __init__(self) -> None:
+        self._rows = _Rows()
+
+    def snapshot(self) -> MemoryStore:
+        """A copy as it is now."""
+        twin = MemoryStore()
+        twin._rows = copy.deepcopy(self._rows)
+        return twin
+
+    # ---- writes -------------------------------------------------------------------------------------------------------------
+
+    async def apply(self, writes: Sequence[base.Write]) -> Sequence[base.Outcome]:
+        """One transaction."""
+        return self.apply_now(writes)
+
+    def apply_now(self, writes: Sequence[base.Write]) -> Sequence[base.Outcome]:
+        """One transaction, without an event loop."""
+        return [self._one(write) for write in writes]
+
+    def _one(self, write: base.Write) -> base.Outcome:  # noqa: C901, PLR0912
+        match write:
+            case base.Accept(operation=operation):
+                return self._accept(operation)
+            case base.Claim():
+                return self._claim(write)
+            case base.Start(lease_id=lease_id, epoch=epoch):
+                return self._start(lease_id, epoch)
+            case base.Change():
+                return self._change(write)
+            case base.Replace():
+                return self._replace(write)
+            case base.Import():
+                return self._import(write)
+            case base.TakeEpoch(channel_id=channel_id, epoch=epoch, journal_id=journal_id):
+                if epoch <= self._rows.epochs.get(channel_id, (0, JournalId("")))[0]:
+                    return False
+                self._rows.epochs[channel_id] = epoch, journal_id
+                return True
+            case base.AdvanceJournal(channel_id=channel_id, journal_id=journal_id, sequence=sequence):
+                key = channel_id, journal_id
+                self._rows.sequences[key] = max(sequence, self._rows.sequences.get(key, 0))
+                return self._rows.sequences[key]
+            case base.ChangeQueue():
+                return self._change_queue(write)
+            case base.ExpireDue(now_ms=now_ms, reason=reason):
+                return self._expire(now_ms, reason)
+            case base.Put(record=record):
+                return self._put(record)
+            case base.Redeem():
+                return self._redeem(write)
+            case base.Remove():
+                return self._remove(write)
+            case base.PutGroups(channel_id=channel_id, groups=groups, as_of_ms=as_of_ms):
+                self._rows.groups[channel_id] = groups, as_of_ms
+                return True
+            case base.Purge(before_ms=before_ms, limit=limit):
+                return self._purge(before_ms, limit)
+            case _:
+                assert_never(write)
+
+    def _accept(self, new: NewOperation) -> base.Accepted | base.Known:
+        rows = self._rows
+        if new.idempotency and (holder := rows.idempotency.get(new.idempotency.key_hash)) is not None:
+            known = rows.operations[holder]
+            parameters = known.idempotency.parameters_hash if known.idempotency else b""
+            return base.Known(
+                operation_id=holder, recipient=known.recipient, target=known.target, parameters_hash=parameters
+            )
+        self._insert(_operation(new))
+        return base.Accepted(operation_id=new.id)
+
+    def _insert(self, operation: Operation) -> None:
+        rows = self._rows
+        rows.operations[operation.id] = operation
+        rows.by_wa_id[operation.wa_id] = operation.id
+        if operation.idempotency:
+            rows.idempotency.setdefault(operation.idempotency.key_hash, operation.id)
+        self._event(operation)
+
+    def _event(self, operation: Operation) -> None:
+        self._rows.last_event += 1
+        self._rows.events.append(
+            Event(
+                id=self._rows.last_event,
+                operation_id=operation.id,
+                state=operation.state,
+                at_ms=operation.changed_at_ms,
+                reason=operation.reason,
+            )
+        )
+
+    def _move(self, changed: Operation) -> None:
+        before = self._rows.operations[changed.id]
+        if changed.state not in TRANSITIONS[before.state]:
+            raise ForbiddenTransition(f"{before.state} to {changed.state}")
+        self._rows.operations[changed.id] = changed
+        self._event(changed)
+
+    def _claim(self, claim: base.Claim) -> Sequence[Operation]:
+        if self._rows.epochs.get(claim.channel_id, (0, ""))[0] != claim.epoch:
+            return []
+        busy: set[str] = set()
+        earlier: set[tuple[str, int]] = set()
+        for operation in self._rows.operations.values():
+            if operation.channel_id == claim.channel_id and operation.state is OperationState.LEASED:
+                busy.add(operation.lane)
+        waiting = self._pending(claim.channel_id)
+        claimed: list[Operation] = []
+        for operation in sorted(waiting, key=lambda o: (o.priority, o.due_at_ms, o.id)):
+            if len(claimed) == len(claim.lease_ids):
+                break
+            first = (operation.lane, operation.priority) not in earlier
+            earlier.add((operation.lane, operation.priority))
+            if first and operation.lane not in busy and _eligible(operation, claim.now_ms):
+                busy.add(operation.lane)
+                claimed.append(self._lease(operation, claim, claim.lease_ids[len(claimed)]))
+        return claimed
+
+    def _lease(self, operation: Operation, claim: base.Claim, lease_id: LeaseId) -> Operation:
+        leased = replace(
+            operation,
+            state=OperationState.LEASED,
+            lease=LeaseMark(epoch=claim.epoch, lease_id=lease_id, journal_id=claim.journal_id),
+            attempts=operation.attempts + 1,
+            changed_at_ms=claim.now_ms,
+            reason=claim.reason,
+            not_before_ms=None,
+        )
+        self._move(leased)
+        return leased
+
+    def _pending(self, channel_id: ChannelId) -> Sequence[Operation]:
+        operations = self._rows.operations.values()
+        return [o for o in operations if o.channel_id == channel_id and o.state is OperationState.PENDING]
+
+    def _start(self, lease_id: LeaseId, epoch: int) -> bool:
+        for operation in self._rows.operations.values():
+            mark = operation.lease
+            if mark and mark.lease_id == lease_id and mark.epoch == epoch and operation.state is OperationState.LEASED:
+                self._rows.operations[operation.id] = replace(operation, lease=replace(mark, started=True))
+                return True
+        return False
+
+    def _change(self, change: base.Change) -> bool:
+        operation_id = change.operation_id
+        if operation_id is None and change.wa_id is not None:
+            operation_id = self._rows.by_wa_id.get(change.wa_id)
+        operation = self._rows.operations.get(operation_id) if operation_id is not None else None
+        if operation is None or operation.state not in change.from_states or not _holds(operation, change):
+            return False
+        self._move(
+            replace(
+                operation,
+                state=change.to,
+                changed_at_ms=change.at_ms,
+                reason=change.reason,
+                problem=change.problem,
+                not_before_ms=change.not_before_ms,
+            )
+        )
+        return True
+
+    def _replace(self, write: base.Replace) -> bool:
+        operation = self._rows.operations.get(write.operation_id)
+        if operation is None or operation.state is not OperationState.UNCERTAIN:
+            return False
+        if write.session_api_id is not None and operation.session_api_id != write.session_api_id:
+            return False
+        failed = replace(
+            operation,
+            state=OperationState.FAILED,
+            changed_at_ms=write.at_ms,
+            reason=write.reason,
+            problem=write.problem,
+            successor=write.successor.id,
+        )
+        self._move(failed)
+        self._insert(_operation(write.successor))
+        return True
+
+    def _import(self, write: base.Import) -> bool:
+        rows, new = self._rows, write.operation
+        if new.wa_id in rows.by_wa_id:
+            return False
+        operation = self._holder(new)
+        if operation is not None:
+            del rows.by_wa_id[operation.wa_id]
+            operation = replace(operation, wa_id=new.wa_id)
+            rows.operations[operation.id] = operation
+            rows.by_wa_id[new.wa_id] = operation.id
+            if operation.state is not OperationState.PENDING:
+                # What was decided meanwhile stays until a fact of the journal says otherwise.
+                rows.operations[operation.id] = replace(operation, lease=write.lease)
+                return True
+        else:
+            taken = new.idempotency is not None and new.idempotency.key_hash in rows.idempotency
+            number = write.spare_id if new.id in rows.operations else new.id
+            fresh = replace(new, id=number, idempotency=None if taken else new.idempotency)
+            operation = _operation(fresh)
+            self._insert(operation)
+        self._move(
+            replace(
+                operation,
+                state=OperationState.LEASED,
+                lease=write.lease,
+                attempts=operation.attempts + 1,
+                changed_at_ms=write.at_ms,
+                reason=write.reason,
+            )
+        )
+        return True
+
+    def _holder(self, new: NewOperation) -> Operation | None:
+        """The operation that holds the same idempotency key with the same parameters and has not been sent."""
+        holder = self._rows.idempotency.get(new.idempotency.key_hash) if new.idempotency else None
+        operation = self._rows.operations[holder] if holder is not None else None
+        if operation is None or operation.idempotency != new.idempotency:
+            return None
+        return operation if operation.state in NOT_SENT | {OperationState.PENDING} else None
+
+    def _change_queue(self, write: base.ChangeQueue) -> Sequence[OperationId]:
+        changed = []
+        for operation in list(self._rows.operations.values()):
+            unstarted = operation.state is OperationState.LEASED and operation.lease and not operation.lease.started
+            if (
+                operation.channel_id == write.channel_id
+                and (operation.state is OperationState.PENDING or (write.leased_too and unstarted))
+                and write.session_api_id in (None, operation.session_api_id)
+                and write.reference in (None, operation.reference)
+            ):
+                self._move(
+                    replace(
+                        operation,
+                        state=write.to,
+                        changed_at_ms=write.at_ms,
+                        reason=write.reason,
+                        problem=write.problem,
+                        not_before_ms=None,
+                    )
+                )
+                changed.append(operation.id)
+        return changed
+
+    def _expire(self, now_ms: int, reason: str) -> Sequence[OperationId]:
+        due = [
+            o
+            for o in self._rows.operations.values()
+            if o.state is OperationState.PENDING and o.expires_at_ms is not None and o.expires_at_ms <= now_ms
+        ]
+        for operation in due:
+            self._move(replace(operation, state=OperationState.EXPIRED, changed_at_ms=now_ms, reason=reason))
+        return [operation.id for operation in due]
+
+    def _put(self, record: Channel | SessionApi | ApiKey | Agent | Enrolment) -> bool:
+        match record:
+            case Channel():
+                self._rows.channels[record.id] = record
+            case SessionApi():
+                self._rows.session_apis[record.id] = record
+            case ApiKey():
+                self._rows.keys[record.key_id] = record
+            case Agent():
+                self._rows.agents[record.id] = record
+            case Enrolment():
+                self._rows.enrolments[record.token_digest] = record
+            case _:
+                assert_never(record)
+        return True
+
+    def _redeem(self, write: base.Redeem) -> bool:
+        enrolment = self._rows.enrolments.get(write.token_digest)
+        if enrolment is None or enrolment.used or enrolment.expires_at_ms <= write.now_ms:
+            return False
+        self._rows.enrolments[write.token_digest] = replace(enrolment, used=True)
+        return self._put(write.agent)
+
+    def _remove(self, write: base.Remove) -> bool:
+        rows = self._rows
+        if write.key_id is not None:
+            return rows.keys.pop(write.key_id, None) is not None
+        if write.channel_id is None or rows.channels.pop(write.channel_id, None) is None:
+            return False
+        gone = {s.id for s in rows.session_apis.values() if s.channel_id == write.channel_id}
+        rows.session_apis = {i: s for i, s in rows.session_apis.items() if i not in gone}
+        rows.keys = {i: k for i, k in rows.keys.items() if k.session_api_id not in gone}
+        return True
+
+    def _purge(self, before_ms: int, limit: int) -> int:
+        live = (OperationState.PENDING, OperationState.LEASED)
+        old = [o for o in self._rows.operations.values() if o.state not in live and o.changed_at_ms < before_ms]
+        gone = {operation.id for operation in sorted(old, key=lambda o: o.id)[:limit]}
+        rows = self._rows
+        rows.operations = {i: o for i, o in rows.operations.items() if i not in gone}
+        rows.by_wa_id = {w: i for w, i in rows.by_wa_id.items() if i not in gone}
+        rows.idempotency = {k: i for k, i in rows.idempotency.items() if i not in gone}
+        rows.events = [e for e in rows.events if e.operation_id not in gone]
+        return len(gone)
+
+    # ---- reads --------------------------------------------------------------------------------------------------------------
+
+    async def delivery(self, channel_id: ChannelId, journal_id: JournalId) -> base.Delivery:
+        """What a hello needs of a channel."""
+        return self.delivery_now(channel_id, journal_id)
+
+    def delivery_now(self, channel_id: ChannelId, journal_id: JournalId) -> base.Delivery:
+        """What a hello needs of a channel, without an event loop."""
+        epoch, journal = self._rows.epochs.get(channel_id, (0, JournalId("")))
+        operations = self._rows.operations.values()
+        return base.Delivery(
+            epoch=epoch,
+            journal_id=journal,
+            sequence=self._rows.sequences.get((channel_id, journal_id), 0),
+            leased=[o for o in operations if o.channel_id == channel_id and o.state is OperationState.LEASED],
+        )
+
+    def operations_now(self) -> Sequence[Operation]:
+        """Every operation, in the order of acceptance."""
+        return list(self._rows.operations.values())
+
+    def events_now(self) -> Sequence[Event]:
+        """Every event, oldest first."""
+        return list(self._rows.events)
+
+    async def known_wa_ids(self, wa_ids: Sequence[WaId]) -> frozenset[WaId]:
+        """Those of the given ids that an operation has."""
+        return frozenset(wa_ids) & self._rows.by_wa_id.keys()
+
+    async def operation(self, operation_id: OperationId) -> Operation | None:
+        """One operation."""
+        return self._rows.operations.get(operation_id)
+
+    async def events(self, operation_id: OperationId) -> Sequence[Event]:
+        """The events of one operation, oldest first."""
+        return [e for e in self._rows.events if e.operation_id == operation_id]
+
+    async def operations(self, wanted: base.Filter) -> Sequence[Operation]:
+        """A page of operations, newest first."""
+        found = [o for o in self._rows.operations.values() if _matches(o, wanted)]
+        return sorted(found, key=lambda o: -o.id)[: wanted.limit]
+
+    async def events_after(
+        self, event_id: int, session_api_id: SessionApiId | None, limit: int
+    ) -> Sequence[tuple[Event, Operation]]:
+        """Events with a larger id, ascending."""
+        found = []
+        for event in self._rows.events:
+            operation = self._rows.operations[event.operation_id]
+            if event.id > event_id and session_api_id in (None, operation.session_api_id):
+                found.append((event, replace(operation, state=event.state, reason=event.reason)))
+        return found[:limit]
+
+    async def event_range(self) -> tuple[int, int]:
+        """The smallest and largest event id kept."""
+        events = self._rows.events
+        return (events[0].id, events[-1].id) if events else (0, 0)
+
+    async def queue_depths(self) -> dict[ChannelId, base.QueueDepth]:
+        """Every channel that has something pending."""
+        pending = [o for o in self._rows.operations.values() if o.state is OperationState.PENDING]
+        return {i: await self.queue_depth(i) for i in {o.channel_id for o in pending}}
+
+    async def queue_depth(self, channel_id: ChannelId) -> base.QueueDepth:
+        """What is pending on one channel."""
+        pending = self._pending(channel_id)
+        return base.QueueDepth(
+            pending=len(pending),
+            oldest_accepted_at_ms=min((o.accepted_at_ms for o in pending), default=None),
+            next_due_at_ms=min((o.due_at_ms for o in pending), default=None),
+        )
+
+    async def counts(self) -> dict[OperationState, int]:
+        """Live states only."""
+        live = (OperationState.PENDING, OperationState.LEASED, OperationState.UNCERTAIN)
+        states = [o.state for o in self._rows.operations.values()]
+        return {state: states.count(state) for state in live}
+
+    async def next_wake_at_ms(self, now_ms: int) -> int | None:
+        """When the next pending operation comes due, may be tried again or expires."""
+        pending = [o for o in self._rows.operations.values() if o.state is OperationState.PENDING]
+        times = [
+            t for o in pending for t in (o.due_at_ms, o.not_before_ms, o.expires_at_ms) if t is not None and t > now_ms
+        ]
+        return min(times, default=None)
+
+    async def groups(self, channel_id: ChannelId) -> tuple[Sequence[Group], int | None]:
+        """The groups of a channel and when they were reported."""
+        return self._rows.groups.get(channel_id, ((), None))
+
+    async def registry(self) -> base.Registry:
+        """Every record of the registry."""
+        rows = self._rows
+        return base.Registry(
+            channels=list(rows.channels.values()),
+            session_apis=list(rows.session_apis.values()),
+            keys=list(rows.keys.values()),
+            agents=list(rows.agents.values()),
+            enrolments=list(rows.enrolments.values()),
+        )
+
+    async def high_marks(self) -> base.HighMarks:
+        """The largest operation id, and each channel's epoch."""
+        return base.HighMarks(
+            operation_id=max(self._rows.operations, default=0), epochs={c: e for c, (e, _) in self._rows.epochs.items()}
+        )
+
+    async def check_writable(self) -> None:
+        """Memory always is."""
+
+    async def close(self) -> None:
+        """Nothing to close."""
+
+
+def _operation(new: NewOperation) -> Operation:
+    return Operation(
+        id=new.id,
+        wa_id=new.wa_id,
+        channel_id=new.channel_id,
+        session_api_id=new.session_api_id,
+        kind=new.kind,
+        recipient=new.recipient,
+        target=new.target,
+        body=new.body,
+        priority=new.priority,
+        state=OperationState.PENDING,
+        reason=new.reason,
+        reference=new.reference,
+        accepted_at_ms=new.accepted_at_ms,
+        due_at_ms=new.due_at_ms,
+        expires_at_ms=new.expires_at_ms,
+        not_before_ms=None,
+        changed_at_ms=new.accepted_at_ms,
+        attempts=0,
+        lease=None,
+        problem=None,
+        successor=None,
+        idempotency=new.idempotency,
+    )
+
+
+def _eligible(operation: Operation, now_ms: int) -> bool:
+    return (
+        operation.due_at_ms <= now_ms
+        and (operation.not_before_ms or 0) <= now_ms
+        and (operation.expires_at_ms is None or operation.expires_at_ms > now_ms)
+    )
+
+
+def _holds(operation: Operation, change: base.Change) -> bool:
+    mark = operation.lease
+    return (
+        (change.lease_id is None or (mark is not None and mark.lease_id == change.lease_id))
+        and change.session_api_id in (None, operation.session_api_id)
+        and (
+            change.started is None
+            or (operation.state is OperationState.LEASED and mark is not None and mark.started) == change.started
+        )
+    )
+
+
+def _matches(operation: Operation, wanted: base.Filter) -> bool:
+    return (
+        wanted.channel_id in (None, operation.channel_id)
+        and wanted.session_api_id in (None, operation.session_api_id)
+        and wanted.state in (None, operation.state)
+        and wanted.kind in (None, operation.kind)
+        and wanted.reference in (None, operation.reference)
+        and (wanted.before is None or operation.id < wanted.before)
+    )

@@ -1,0 +1,125 @@
+-- name: insert_operation
+INSERT INTO operation (id, wa_id, channel_id, session_api_id, kind, recipient, target, lane, body, priority, state, reason,
+  reference, accepted_at_ms, due_at_ms, expires_at_ms, changed_at_ms)
+VALUES (:id, :wa_id, :channel_id, :session_api_id, :kind, :recipient, :target, :lane, :body, :priority, 'pending', :reason,
+  :reference, :accepted_at_ms, :due_at_ms, :expires_at_ms, :accepted_at_ms);
+
+-- name: insert_key
+INSERT INTO idempotency (key_hash, parameters_hash, operation_id) VALUES (?, ?, ?);
+
+-- name: find_key
+SELECT i.operation_id, i.parameters_hash, o.recipient, o.target, o.state
+FROM idempotency i JOIN operation o ON o.id = i.operation_id WHERE i.key_hash = ?;
+
+-- name: claimable
+-- Candidates in the order in which they should start; the caller takes one per lane. Two index look-ups a row.
+SELECT o.id, o.lane FROM operation o
+WHERE o.channel_id = :channel_id AND o.state = 'pending' AND o.due_at_ms <= :now_ms
+  AND (o.not_before_ms IS NULL OR o.not_before_ms <= :now_ms)
+  AND (o.expires_at_ms IS NULL OR o.expires_at_ms > :now_ms)
+  AND NOT EXISTS (SELECT 1 FROM operation l WHERE l.channel_id = o.channel_id AND l.state = 'leased' AND l.lane = o.lane)
+  AND NOT EXISTS (
+    SELECT 1 FROM operation e WHERE e.channel_id = o.channel_id AND e.state = 'pending' AND e.lane = o.lane
+      AND e.priority = o.priority AND (e.due_at_ms, e.id) < (o.due_at_ms, o.id))
+ORDER BY o.priority, o.due_at_ms, o.id;
+
+-- name: lease
+UPDATE operation SET state = 'leased', epoch = :epoch, lease_id = :lease_id, journal_id = :journal_id, started = 0,
+  attempts = attempts + 1, changed_at_ms = :now_ms, reason = :reason, not_before_ms = NULL
+WHERE id = :id AND state = 'pending';
+
+-- name: start
+UPDATE operation SET started = 1 WHERE lease_id = ? AND epoch = ? AND state = 'leased';
+
+-- name: change
+UPDATE operation SET state = :to, changed_at_ms = :at_ms, reason = :reason, problem_code = :problem_code,
+  problem_message = :problem_message, not_before_ms = :not_before_ms
+WHERE id = :id;
+
+-- name: fail_replaced
+UPDATE operation SET state = 'failed', changed_at_ms = :at_ms, reason = :reason, problem_code = :problem_code,
+  problem_message = :problem_message, successor = :successor
+WHERE id = :id AND state = 'uncertain' AND (:session_api_id IS NULL OR session_api_id = :session_api_id);
+
+-- name: adopt
+UPDATE operation SET state = 'leased', epoch = :epoch, lease_id = :lease_id, journal_id = :journal_id, started = 1,
+  attempts = attempts + 1, changed_at_ms = :at_ms, reason = :reason
+WHERE id = :id;
+
+-- name: take_over
+UPDATE operation SET wa_id = :wa_id, epoch = :epoch, lease_id = :lease_id, journal_id = :journal_id, started = 1 WHERE id = :id;
+
+-- name: take_epoch
+INSERT INTO epoch (channel_id, epoch, journal_id) VALUES (?, ?, ?)
+ON CONFLICT (channel_id) DO UPDATE SET epoch = excluded.epoch, journal_id = excluded.journal_id
+WHERE excluded.epoch > epoch.epoch;
+
+-- name: advance_journal
+INSERT INTO journal (channel_id, journal_id, sequence) VALUES (?, ?, ?)
+ON CONFLICT (channel_id, journal_id) DO UPDATE SET sequence = max(excluded.sequence, journal.sequence)
+RETURNING sequence;
+
+-- name: change_queue
+UPDATE operation SET state = :to, changed_at_ms = :at_ms, reason = :reason, problem_code = :problem_code,
+  problem_message = :problem_message, not_before_ms = NULL
+WHERE channel_id = :channel_id AND (state = 'pending' OR (:leased_too AND state = 'leased' AND started = 0))
+  AND (:session_api_id IS NULL OR session_api_id = :session_api_id) AND (:reference IS NULL OR reference = :reference)
+RETURNING id;
+
+-- name: expire_due
+UPDATE operation SET state = 'expired', changed_at_ms = :now_ms, reason = :reason
+WHERE state = 'pending' AND expires_at_ms IS NOT NULL AND expires_at_ms <= :now_ms
+RETURNING id;
+
+-- name: purge
+DELETE FROM operation WHERE id IN (
+  SELECT id FROM operation WHERE state NOT IN ('pending', 'leased') AND changed_at_ms < ? ORDER BY id LIMIT ?);
+
+-- name: put_record
+INSERT INTO record (kind, id, body) VALUES (?, ?, ?) ON CONFLICT (kind, id) DO UPDATE SET body = excluded.body;
+
+-- name: put_groups
+INSERT INTO channel_groups (channel_id, body, as_of_ms) VALUES (?, ?, ?)
+ON CONFLICT (channel_id) DO UPDATE SET body = excluded.body, as_of_ms = excluded.as_of_ms;
+
+-- name: operation
+SELECT o.*, i.key_hash, i.parameters_hash FROM operation o LEFT JOIN idempotency i ON i.operation_id = o.id WHERE o.id = ?;
+
+-- name: operation_by_wa_id
+SELECT o.*, i.key_hash, i.parameters_hash FROM operation o LEFT JOIN idempotency i ON i.operation_id = o.id WHERE o.wa_id = ?;
+
+-- name: leased
+SELECT o.*, i.key_hash, i.parameters_hash FROM operation o LEFT JOIN idempotency i ON i.operation_id = o.id
+WHERE o.channel_id = ? AND o.state = 'leased';
+
+-- name: list
+SELECT o.*, i.key_hash, i.parameters_hash FROM operation o LEFT JOIN idempotency i ON i.operation_id = o.id
+WHERE (:channel_id IS NULL OR o.channel_id = :channel_id) AND (:session_api_id IS NULL OR o.session_api_id = :session_api_id)
+  AND (:state IS NULL OR o.state = :state) AND (:kind IS NULL OR o.kind = :kind)
+  AND (:reference IS NULL OR o.reference = :reference) AND (:before IS NULL OR o.id < :before)
+ORDER BY o.id DESC LIMIT :limit;
+
+-- name: events
+SELECT id, operation_id, state, at_ms, reason FROM event WHERE operation_id = ? ORDER BY id;
+
+-- name: events_after
+SELECT e.id, e.operation_id, e.state, e.at_ms, e.reason FROM event e
+WHERE e.id > :after AND (:session_api_id IS NULL
+  OR EXISTS (SELECT 1 FROM operation o WHERE o.id = e.operation_id AND o.session_api_id = :session_api_id))
+ORDER BY e.id LIMIT :limit;
+
+-- name: queue_depths
+SELECT channel_id, count(*), min(accepted_at_ms), min(due_at_ms) FROM operation WHERE state = 'pending' GROUP BY channel_id;
+
+-- name: queue_depth
+SELECT count(*), min(accepted_at_ms), min(due_at_ms) FROM operation WHERE state = 'pending' AND channel_id = ?;
+
+-- name: counts
+SELECT (SELECT count(*) FROM operation WHERE state = 'pending'), (SELECT count(*) FROM operation WHERE state = 'leased'),
+  (SELECT count(*) FROM operation WHERE state = 'uncertain');
+
+-- name: next_wake
+SELECT min(at) FROM (
+  SELECT min(due_at_ms) AS at FROM operation WHERE state = 'pending' AND due_at_ms > :now_ms
+  UNION ALL SELECT min(not_before_ms) FROM operation WHERE state = 'pending' AND not_before_ms > :now_ms
+  UNION ALL SELECT min(expires_at_ms) FROM operation WHERE state = 'pending' AND expires_at_ms > :now_ms);

@@ -1,0 +1,136 @@
+"""Rows to records and back: operations as columns, what operators configure as JSON."""
+
+from __future__ import annotations
+
+import sqlite3
+
+import msgspec
+
+from messenger_hub_server.model import (
+    Agent,
+    ApiKey,
+    Channel,
+    Enrolment,
+    Event,
+    Idempotency,
+    JournalId,
+    LeaseId,
+    LeaseMark,
+    NewOperation,
+    Operation,
+    OperationId,
+    OperationKind,
+    OperationState,
+    Priority,
+    Problem,
+)
+from messenger_hub_server.model import SessionApi as SessionApiRecord
+
+Record = Channel | SessionApiRecord | ApiKey | Agent | Enrolment
+KINDS: dict[str, type[Record]] = {
+    "channel": Channel,
+    "session_api": SessionApiRecord,
+    "key": ApiKey,
+    "agent": Agent,
+    "enrolment": Enrolment,
+}
+
+Value = str | int | bytes | None
+
+
+def parameters(new: NewOperation) -> dict[str, Value]:
+    """What `insert_operation` binds."""
+    return {
+        "id": new.id,
+        "wa_id": new.wa_id,
+        "channel_id": new.channel_id,
+        "session_api_id": new.session_api_id,
+        "kind": new.kind.value,
+        "recipient": new.recipient,
+        "target": new.target,
+        "lane": new.lane,
+        "body": new.body,
+        "priority": int(new.priority),
+        "reason": new.reason,
+        "reference": new.reference,
+        "accepted_at_ms": new.accepted_at_ms,
+        "due_at_ms": new.due_at_ms,
+        "expires_at_ms": new.expires_at_ms,
+    }
+
+
+def operation(row: sqlite3.Row) -> Operation:
+    """A row of `operation` joined with its idempotency record."""
+    return Operation(
+        id=OperationId(row["id"]),
+        wa_id=row["wa_id"],
+        channel_id=row["channel_id"],
+        session_api_id=row["session_api_id"],
+        kind=OperationKind(row["kind"]),
+        recipient=row["recipient"],
+        target=row["target"],
+        body=row["body"],
+        priority=Priority(row["priority"]),
+        state=OperationState(row["state"]),
+        reason=row["reason"],
+        reference=row["reference"],
+        accepted_at_ms=row["accepted_at_ms"],
+        due_at_ms=row["due_at_ms"],
+        expires_at_ms=row["expires_at_ms"],
+        not_before_ms=row["not_before_ms"],
+        changed_at_ms=row["changed_at_ms"],
+        attempts=row["attempts"],
+        lease=_mark(row),
+        problem=Problem(code=row["problem_code"], message=row["problem_message"]) if row["problem_code"] else None,
+        successor=row["successor"],
+        idempotency=Idempotency(key_hash=row["key_hash"], parameters_hash=row["parameters_hash"])
+        if row["key_hash"]
+        else None,
+    )
+
+
+def _mark(row: sqlite3.Row) -> LeaseMark | None:
+    if row["lease_id"] is None:
+        return None
+    return LeaseMark(
+        epoch=row["epoch"],
+        lease_id=LeaseId(row["lease_id"]),
+        journal_id=JournalId(row["journal_id"]),
+        started=bool(row["started"]),
+    )
+
+
+def event(row: sqlite3.Row) -> Event:
+    """A row of `event`."""
+    return Event(
+        id=row["id"],
+        operation_id=OperationId(row["operation_id"]),
+        state=OperationState(row["state"]),
+        at_ms=row["at_ms"],
+        reason=row["reason"],
+    )
+
+
+def record_key(record: Record) -> tuple[str, str]:
+    """Kind and id under which a record is stored."""
+    match record:
+        case Channel():
+            return "channel", str(record.id)
+        case SessionApiRecord():
+            return "session_api", str(record.id)
+        case ApiKey():
+            return "key", record.key_id
+        case Agent():
+            return "agent", str(record.id)
+        case Enrolment():
+            return "enrolment", record.token_digest.hex()
+
+
+def encode(record: Record) -> str:
+    """As JSON; bytes in base64."""
+    return msgspec.json.encode(record).decode()
+
+
+def decode(kind: str, body: str) -> Record:
+    """The record again."""
+    return msgspec.json.decode(body, type=KINDS[kind])

@@ -1,0 +1,230 @@
+"""The embedded store: SQLite, one file, one writer. The rules it keeps stand in the schema; the statements in queries.sql."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from importlib.resources import files
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+from messenger_hub.runtime.database import (
+    CommitUnknown,
+    Database,
+    DatabaseError,
+    Migration,
+    NothingCommitted,
+    statements,
+)
+
+from messenger_hub_server.delivery.states import TRANSITIONS
+from messenger_hub_server.model import (
+    Agent,
+    ApiKey,
+    Channel,
+    ChannelId,
+    Enrolment,
+    Event,
+    Group,
+    JournalId,
+    Operation,
+    OperationId,
+    OperationState,
+    SessionApi,
+    SessionApiId,
+    WaId,
+)
+from messenger_hub_server.store import base, rows
+from messenger_hub_server.store.statements import load
+from messenger_hub_server.store.writes import Writer
+
+SQL = load()
+T = TypeVar("T")
+
+
+def _start(connection: sqlite3.Connection) -> None:
+    script = files(__package__).joinpath("schema").joinpath("1-start.sql").read_text()
+    for statement in statements(script):
+        connection.execute(statement)
+    pairs = [("", "pending"), *((source.value, to.value) for source, targets in TRANSITIONS.items() for to in targets)]
+    connection.executemany("INSERT INTO transition VALUES (?, ?)", pairs)
+
+
+MIGRATIONS = (Migration(name="1-start", apply=_start),)
+
+
+class SqliteStore:
+    """See base.Store. Use `open`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    @classmethod
+    async def open(cls, path: Path) -> SqliteStore:
+        """Opens or makes the file. Raises DatabaseError with a sentence."""
+        return cls(await Database.open(path, MIGRATIONS))
+
+    async def apply(self, writes: Sequence[base.Write]) -> Sequence[base.Outcome]:
+        """One durable transaction."""
+
+        def work(connection: sqlite3.Connection) -> Sequence[base.Outcome]:
+            connection.row_factory = sqlite3.Row
+            writer = Writer(connection, SQL)
+            return [writer.apply(write) for write in writes]
+
+        try:
+            return await self._database.write(work)
+        except CommitUnknown as error:
+            raise base.WriteUnknown(str(error)) from error
+        except NothingCommitted as error:
+            raise base.NothingWritten(str(error)) from error
+        except DatabaseError as error:
+            raise base.StoreError(str(error)) from error
+
+    async def _read(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        def with_names(connection: sqlite3.Connection) -> T:
+            connection.row_factory = sqlite3.Row
+            return work(connection)
+
+        try:
+            return await self._database.read(with_names)
+        except DatabaseError as error:
+            raise base.StoreError(str(error)) from error
+
+    async def delivery(self, channel_id: ChannelId, journal_id: JournalId) -> base.Delivery:
+        """What a hello needs of a channel."""
+
+        def work(connection: sqlite3.Connection) -> base.Delivery:
+            epoch = connection.execute(
+                "SELECT epoch, journal_id FROM epoch WHERE channel_id = ?", (channel_id,)
+            ).fetchone()
+            journal = connection.execute(
+                "SELECT sequence FROM journal WHERE channel_id = ? AND journal_id = ?", (channel_id, journal_id)
+            ).fetchone()
+            leased = [rows.operation(row) for row in connection.execute(SQL["leased"], (channel_id,))]
+            return base.Delivery(
+                epoch=epoch["epoch"] if epoch else 0,
+                journal_id=JournalId(epoch["journal_id"] if epoch else ""),
+                sequence=journal["sequence"] if journal else 0,
+                leased=leased,
+            )
+
+        return await self._read(work)
+
+    async def known_wa_ids(self, wa_ids: Sequence[WaId]) -> frozenset[WaId]:
+        """Those of the given ids that an operation has."""
+        wanted = msgspec.json.encode(list(wa_ids)).decode()
+        statement = "SELECT wa_id FROM operation WHERE wa_id IN (SELECT value FROM json_each(?))"
+        return await self._read(lambda c: frozenset(WaId(row["wa_id"]) for row in c.execute(statement, (wanted,))))
+
+    async def operation(self, operation_id: OperationId) -> Operation | None:
+        """One operation."""
+        found = await self._read(lambda c: c.execute(SQL["operation"], (operation_id,)).fetchone())
+        return rows.operation(found) if found else None
+
+    async def events(self, operation_id: OperationId) -> Sequence[Event]:
+        """The events of one operation, oldest first."""
+        return await self._read(lambda c: [rows.event(row) for row in c.execute(SQL["events"], (operation_id,))])
+
+    async def operations(self, wanted: base.Filter) -> Sequence[Operation]:
+        """A page of operations, newest first."""
+        values = {
+            "channel_id": wanted.channel_id,
+            "session_api_id": wanted.session_api_id,
+            "state": wanted.state,
+            "kind": wanted.kind,
+            "reference": wanted.reference,
+            "before": wanted.before,
+            "limit": wanted.limit,
+        }
+        return await self._read(lambda c: [rows.operation(row) for row in c.execute(SQL["list"], values)])
+
+    async def events_after(
+        self, event_id: int, session_api_id: SessionApiId | None, limit: int
+    ) -> Sequence[tuple[Event, Operation]]:
+        """Events with a larger id, ascending."""
+        values = {"after": event_id, "session_api_id": session_api_id, "limit": limit}
+
+        def work(connection: sqlite3.Connection) -> Sequence[tuple[Event, Operation]]:
+            found = []
+            for event in [rows.event(row) for row in connection.execute(SQL["events_after"], values)]:
+                operation = rows.operation(connection.execute(SQL["operation"], (event.operation_id,)).fetchone())
+                found.append((event, replace(operation, state=event.state, reason=event.reason)))
+            return found
+
+        return await self._read(work)
+
+    async def event_range(self) -> tuple[int, int]:
+        """The smallest and largest event id kept."""
+        found = await self._read(lambda c: c.execute("SELECT min(id), max(id) FROM event").fetchone())
+        return (found[0] or 0, found[1] or 0)
+
+    async def queue_depths(self) -> dict[ChannelId, base.QueueDepth]:
+        """Every channel that has something pending."""
+        found = await self._read(lambda c: c.execute(SQL["queue_depths"]).fetchall())
+        return {ChannelId(row[0]): _depth(row[1], row[2], row[3]) for row in found}
+
+    async def queue_depth(self, channel_id: ChannelId) -> base.QueueDepth:
+        """What is pending on one channel."""
+        found = await self._read(lambda c: c.execute(SQL["queue_depth"], (channel_id,)).fetchone())
+        return _depth(found[0], found[1], found[2])
+
+    async def counts(self) -> dict[OperationState, int]:
+        """Live states only."""
+        found = await self._read(lambda c: c.execute(SQL["counts"]).fetchone())
+        live = (OperationState.PENDING, OperationState.LEASED, OperationState.UNCERTAIN)
+        return dict(zip(live, found, strict=True))
+
+    async def next_wake_at_ms(self, now_ms: int) -> int | None:
+        """When the next pending operation comes due, may be tried again or expires."""
+        found = await self._read(lambda c: c.execute(SQL["next_wake"], {"now_ms": now_ms}).fetchone())
+        return None if found[0] is None else int(found[0])
+
+    async def groups(self, channel_id: ChannelId) -> tuple[Sequence[Group], int | None]:
+        """The groups of a channel and when they were reported."""
+        statement = "SELECT body, as_of_ms FROM channel_groups WHERE channel_id = ?"
+        found = await self._read(lambda c: c.execute(statement, (channel_id,)).fetchone())
+        if found is None:
+            return (), None
+        return tuple(msgspec.json.decode(found["body"], type=list[Group])), int(found["as_of_ms"])
+
+    async def registry(self) -> base.Registry:
+        """Every record of the registry."""
+        found = await self._read(lambda c: c.execute("SELECT kind, body FROM record").fetchall())
+        records = [rows.decode(row["kind"], row["body"]) for row in found]
+        return base.Registry(
+            channels=[r for r in records if isinstance(r, Channel)],
+            session_apis=[r for r in records if isinstance(r, SessionApi)],
+            keys=[r for r in records if isinstance(r, ApiKey)],
+            agents=[r for r in records if isinstance(r, Agent)],
+            enrolments=[r for r in records if isinstance(r, Enrolment)],
+        )
+
+    async def high_marks(self) -> base.HighMarks:
+        """The largest operation id, and each channel's epoch."""
+
+        def work(connection: sqlite3.Connection) -> base.HighMarks:
+            largest = connection.execute("SELECT max(id) FROM operation").fetchone()[0] or 0
+            epochs = {ChannelId(row[0]): row[1] for row in connection.execute("SELECT channel_id, epoch FROM epoch")}
+            return base.HighMarks(operation_id=largest, epochs=epochs)
+
+        return await self._read(work)
+
+    async def check_writable(self) -> None:
+        """A transaction that writes a page: with a full disk it fails as a real one would."""
+        try:
+            await self._database.write(
+                lambda c: c.execute("UPDATE epoch SET epoch = epoch WHERE channel_id = -1").rowcount
+            )
+        except DatabaseError as error:
+            raise base.NothingWritten(str(error)) from error
+
+    async def close(self) -> None:
+        """Ends connections and threads."""
+        await self._database.close()
+
+
+def _depth(pending: int, oldest: int | None, due: int | None) -> base.QueueDepth:
+    return base.QueueDepth(pending=pending, oldest_accepted_at_ms=oldest, next_due_at_ms=due)

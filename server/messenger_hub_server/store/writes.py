@@ -1,0 +1,239 @@
+"""The writes of base.py as statements, in one open transaction."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import assert_never
+
+import msgspec
+
+from messenger_hub_server.delivery.states import NOT_SENT
+from messenger_hub_server.model import Enrolment, LeaseId, NewOperation, Operation, OperationId, OperationState, Problem
+from messenger_hub_server.store import base, rows
+
+# Candidates looked at per claim. A lane's own queue behind its head is passed over at two index look-ups a row; past this many the
+# rest waits for the next claim, which starts with the heads again.
+MOST_CANDIDATES = 2_000
+
+
+class Writer:
+    """Applies writes one after the other on a connection whose rows have names."""
+
+    def __init__(self, connection: sqlite3.Connection, sql: Mapping[str, str]) -> None:
+        self._connection = connection
+        self._sql = sql
+
+    def apply(self, write: base.Write) -> base.Outcome:  # noqa: C901, PLR0912
+        """The write's outcome; a forbidden transition raises IntegrityError."""
+        match write:
+            case base.Accept(operation=operation):
+                return self._accept(operation)
+            case base.Claim():
+                return self._claim(write)
+            case base.Start(lease_id=lease_id, epoch=epoch):
+                return self._run("start", (lease_id, epoch)) == 1
+            case base.Change():
+                return self._change(write)
+            case base.Replace():
+                return self._replace(write)
+            case base.Import():
+                return self._import(write)
+            case base.TakeEpoch(channel_id=channel_id, epoch=epoch, journal_id=journal_id):
+                return self._run("take_epoch", (channel_id, epoch, journal_id)) == 1
+            case base.AdvanceJournal(channel_id=channel_id, journal_id=journal_id, sequence=sequence):
+                return int(self._one("advance_journal", (channel_id, journal_id, sequence))["sequence"])
+            case base.ChangeQueue():
+                return self._change_queue(write)
+            case base.ExpireDue(now_ms=now_ms, reason=reason):
+                return self._ids("expire_due", {"now_ms": now_ms, "reason": reason})
+            case base.Put(record=record):
+                return self._put(record)
+            case base.Redeem():
+                return self._redeem(write)
+            case base.Remove():
+                return self._remove(write)
+            case base.PutGroups(channel_id=channel_id, groups=groups, as_of_ms=as_of_ms):
+                body = msgspec.json.encode(list(groups)).decode()
+                return self._run("put_groups", (channel_id, body, as_of_ms)) == 1
+            case base.Purge(before_ms=before_ms, limit=limit):
+                return self._run("purge", (before_ms, limit))
+            case _:
+                assert_never(write)
+
+    # ---- statements ---------------------------------------------------------------------------------------------------------
+
+    def _run(self, name: str, values: Sequence[rows.Value] | Mapping[str, rows.Value]) -> int:
+        return self._connection.execute(self._sql[name], values).rowcount
+
+    def _one(self, name: str, values: Sequence[rows.Value] | Mapping[str, rows.Value]) -> sqlite3.Row:
+        row: sqlite3.Row = self._connection.execute(self._sql[name], values).fetchone()
+        return row
+
+    def _ids(self, name: str, values: Mapping[str, rows.Value]) -> Sequence[OperationId]:
+        return sorted(OperationId(row["id"]) for row in self._connection.execute(self._sql[name], values))
+
+    # ---- operations ---------------------------------------------------------------------------------------------------------
+
+    def _accept(self, new: NewOperation) -> base.Accepted | base.Known:
+        if new.idempotency and (known := self._one("find_key", (new.idempotency.key_hash,))):
+            return base.Known(
+                operation_id=OperationId(known["operation_id"]),
+                recipient=known["recipient"],
+                target=known["target"],
+                parameters_hash=known["parameters_hash"],
+            )
+        self._insert(new)
+        return base.Accepted(operation_id=new.id)
+
+    def _insert(self, new: NewOperation) -> None:
+        self._run("insert_operation", rows.parameters(new))
+        if new.idempotency:
+            self._run("insert_key", (new.idempotency.key_hash, new.idempotency.parameters_hash, new.id))
+
+    def _claim(self, claim: base.Claim) -> Sequence[Operation]:
+        epoch = self._connection.execute("SELECT epoch FROM epoch WHERE channel_id = ?", (claim.channel_id,)).fetchone()
+        if epoch is None or epoch["epoch"] != claim.epoch or not claim.lease_ids:
+            return []
+        chosen: list[int] = []
+        lanes: set[str] = set()
+        candidates = self._connection.execute(
+            self._sql["claimable"], {"channel_id": claim.channel_id, "now_ms": claim.now_ms}
+        )
+        for _, row in zip(range(MOST_CANDIDATES), candidates, strict=False):
+            if row["lane"] not in lanes:
+                lanes.add(row["lane"])
+                chosen.append(row["id"])
+            if len(chosen) == len(claim.lease_ids):
+                break
+        candidates.close()
+        return [self._lease(number, claim, lease_id) for number, lease_id in zip(chosen, claim.lease_ids, strict=False)]
+
+    def _lease(self, number: int, claim: base.Claim, lease_id: LeaseId) -> Operation:
+        values: dict[str, rows.Value] = {
+            "id": number,
+            "epoch": claim.epoch,
+            "lease_id": lease_id,
+            "journal_id": claim.journal_id,
+            "now_ms": claim.now_ms,
+            "reason": claim.reason,
+        }
+        self._run("lease", values)
+        return rows.operation(self._one("operation", (number,)))
+
+    def _change(self, change: base.Change) -> bool:
+        by_number = change.operation_id is not None
+        key = change.operation_id if by_number else change.wa_id
+        row = self._one("operation" if by_number else "operation_by_wa_id", (key,))
+        if row is None or OperationState(row["state"]) not in change.from_states or not _holds(row, change):
+            return False
+        values = {
+            "id": row["id"],
+            "to": change.to.value,
+            "at_ms": change.at_ms,
+            "reason": change.reason,
+            "not_before_ms": change.not_before_ms,
+        }
+        return self._run("change", values | _problem(change.problem)) == 1
+
+    def _replace(self, write: base.Replace) -> bool:
+        values = {
+            "id": write.operation_id,
+            "session_api_id": write.session_api_id,
+            "at_ms": write.at_ms,
+            "reason": write.reason,
+            "successor": write.successor.id,
+        }
+        if self._run("fail_replaced", values | _problem(write.problem)) == 0:
+            return False
+        self._insert(write.successor)
+        return True
+
+    def _import(self, write: base.Import) -> bool:
+        new = write.operation
+        if self._one("operation_by_wa_id", (new.wa_id,)) is not None:
+            return False
+        mark: dict[str, rows.Value] = {
+            "epoch": write.lease.epoch,
+            "lease_id": write.lease.lease_id,
+            "journal_id": write.lease.journal_id,
+            "at_ms": write.at_ms,
+            "reason": write.reason,
+        }
+        known = self._one("find_key", (new.idempotency.key_hash,)) if new.idempotency else None
+        if known is not None and new.idempotency and known["parameters_hash"] == new.idempotency.parameters_hash:
+            state = OperationState(known["state"])
+            if state in NOT_SENT | {OperationState.PENDING}:
+                self._run("take_over", mark | {"id": known["operation_id"], "wa_id": new.wa_id})
+                if state is OperationState.PENDING:
+                    self._run("adopt", mark | {"id": known["operation_id"]})
+                return True
+        number = new.id if self._one("operation", (new.id,)) is None else write.spare_id
+        self._run("insert_operation", rows.parameters(new) | {"id": number})
+        if new.idempotency and known is None:
+            self._run("insert_key", (new.idempotency.key_hash, new.idempotency.parameters_hash, number))
+        self._run("adopt", mark | {"id": number})
+        return True
+
+    def _change_queue(self, write: base.ChangeQueue) -> Sequence[OperationId]:
+        values = {
+            "channel_id": write.channel_id,
+            "session_api_id": write.session_api_id,
+            "reference": write.reference,
+            "leased_too": int(write.leased_too),
+            "to": write.to.value,
+            "at_ms": write.at_ms,
+            "reason": write.reason,
+        }
+        return self._ids("change_queue", values | _problem(write.problem))
+
+    # ---- what operators configure -------------------------------------------------------------------------------------------
+
+    def _put(self, record: rows.Record) -> bool:
+        return self._run("put_record", (*rows.record_key(record), rows.encode(record))) == 1
+
+    def _redeem(self, write: base.Redeem) -> bool:
+        row = self._connection.execute(
+            "SELECT body FROM record WHERE kind = 'enrolment' AND id = ?", (write.token_digest.hex(),)
+        ).fetchone()
+        enrolment = rows.decode("enrolment", row["body"]) if row else None
+        if not isinstance(enrolment, Enrolment) or enrolment.used or enrolment.expires_at_ms <= write.now_ms:
+            return False
+        self._put(replace(enrolment, used=True))
+        return self._put(write.agent)
+
+    def _remove(self, write: base.Remove) -> bool:
+        delete = "DELETE FROM record WHERE kind = ? AND id = ?"
+        if write.key_id is not None:
+            return self._connection.execute(delete, ("key", write.key_id)).rowcount == 1
+        if (
+            write.channel_id is None
+            or self._connection.execute(delete, ("channel", str(write.channel_id))).rowcount == 0
+        ):
+            return False
+        gone = [
+            row["id"]
+            for row in self._connection.execute(
+                "SELECT id FROM record WHERE kind = 'session_api' AND body ->> '$.channel_id' = ?", (write.channel_id,)
+            )
+        ]
+        for number in gone:
+            self._connection.execute(delete, ("session_api", number))
+            self._connection.execute(
+                "DELETE FROM record WHERE kind = 'key' AND body ->> '$.session_api_id' = ?", (int(number),)
+            )
+        return True
+
+
+def _problem(problem: Problem | None) -> dict[str, rows.Value]:
+    return {"problem_code": problem.code if problem else None, "problem_message": problem.message if problem else None}
+
+
+def _holds(row: sqlite3.Row, change: base.Change) -> bool:
+    started = row["state"] == OperationState.LEASED and bool(row["started"])
+    return (
+        (change.lease_id is None or row["lease_id"] == change.lease_id)
+        and change.session_api_id in (None, row["session_api_id"])
+        and (change.started is None or started == change.started)
+    )

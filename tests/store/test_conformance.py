@@ -1,0 +1,293 @@
+"""Memory and SQLite behave alike: the same writes give the same outcomes and the same rows."""
+
+import asyncio
+import tempfile
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from messenger_hub_server.delivery.states import TRANSITIONS
+from messenger_hub_server.model import (
+    Agent,
+    AgentId,
+    ApiKey,
+    Channel,
+    ChannelId,
+    Enrolment,
+    Group,
+    Idempotency,
+    JournalId,
+    LeaseId,
+    LeaseMark,
+    NewOperation,
+    OperationId,
+    OperationKind,
+    OperationState,
+    Priority,
+    Problem,
+    SessionApi,
+    SessionApiId,
+    WaId,
+)
+from messenger_hub_server.store import base
+from messenger_hub_server.store.memory import MemoryStore
+from messenger_hub_server.store.sqlite import SqliteStore
+
+CHANNEL = ChannelId(1)
+JOURNAL = JournalId("j1")
+S = OperationState
+
+
+def new(
+    number: int, *, chat: str = "1@c.us", key: int | None = None, parameters: int = 0, **more: object
+) -> NewOperation:
+    values: dict[str, object] = {
+        "id": OperationId(number),
+        "wa_id": WaId(f"3EB0{number:018X}"),
+        "channel_id": CHANNEL,
+        "session_api_id": SessionApiId(1),
+        "kind": OperationKind.SEND_MESSAGE,
+        "recipient": chat,
+        "target": chat,
+        "body": "text",
+        "accepted_at_ms": number,
+        "due_at_ms": number,
+        "idempotency": Idempotency(key_hash=b"k%d" % key, parameters_hash=b"p%d" % parameters)
+        if key is not None
+        else None,
+    }
+    return NewOperation(**(values | more))  # type: ignore[arg-type]
+
+
+def claim(*leases: str, epoch: int = 1, now_ms: int = 1_000) -> base.Claim:
+    return base.Claim(
+        channel_id=CHANNEL,
+        epoch=epoch,
+        journal_id=JOURNAL,
+        lease_ids=[LeaseId(lease) for lease in leases],
+        now_ms=now_ms,
+        reason="leased",
+    )
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[base.Store]:
+    opened: base.Store = MemoryStore() if request.param == "memory" else await SqliteStore.open(tmp_path / "hub.db")
+    await opened.apply([base.TakeEpoch(channel_id=CHANNEL, epoch=1, journal_id=JOURNAL)])
+    yield opened
+    await opened.close()
+
+
+async def test_the_oldest_of_each_chat_is_leased_and_nothing_behind_it(store: base.Store) -> None:
+    chats = ["1@c.us", "1@c.us", "2@c.us", "1@c.us", "3@c.us"]
+    await store.apply([base.Accept(operation=new(i, chat=chat)) for i, chat in enumerate(chats, 1)])
+    (leased,) = await store.apply([claim("a", "b", "c", "d")])
+    assert [operation.id for operation in leased] == [1, 3, 5]  # type: ignore[union-attr]
+    assert (await store.apply([claim("e")])) == [[]]
+
+
+async def test_a_higher_priority_goes_first_but_not_while_its_chat_has_a_lease(store: base.Store) -> None:
+    await store.apply([base.Accept(operation=new(1)), base.Accept(operation=new(2, priority=Priority.HIGH))])
+    (first,) = await store.apply([claim("a", "b")])
+    assert [operation.id for operation in first] == [2]  # type: ignore[union-attr]
+
+
+async def test_an_old_epoch_leases_nothing(store: base.Store) -> None:
+    await store.apply([base.Accept(operation=new(1))])
+    await store.apply([base.TakeEpoch(channel_id=CHANNEL, epoch=5, journal_id=JOURNAL)])
+    assert await store.apply([claim("a", epoch=1)]) == [[]]
+    assert await store.apply([base.TakeEpoch(channel_id=CHANNEL, epoch=5, journal_id=JOURNAL)]) == [False]
+
+
+async def test_what_is_held_until_later_is_not_leased_before(store: base.Store) -> None:
+    await store.apply([base.Accept(operation=new(1, due_at_ms=500)), base.Accept(operation=new(2, expires_at_ms=50))])
+    assert await store.apply([claim("a", "b", now_ms=100)]) == [[]]
+    assert await store.next_wake_at_ms(10) == 50
+    assert await store.apply([base.ExpireDue(now_ms=100, reason="late")]) == [[2]]
+    (leased,) = await store.apply([claim("a", now_ms=500)])
+    assert [operation.id for operation in leased] == [1]  # type: ignore[union-attr]
+
+
+async def test_a_known_key_tells_whose_it_is_and_inserts_nothing(store: base.Store) -> None:
+    outcomes = await store.apply([base.Accept(operation=new(i, key=7, parameters=i)) for i in (1, 2)])
+    assert outcomes == [
+        base.Accepted(operation_id=OperationId(1)),
+        base.Known(operation_id=OperationId(1), recipient="1@c.us", target="1@c.us", parameters_hash=b"p1"),
+    ]
+    assert await store.operation(OperationId(2)) is None
+
+
+async def test_every_transition_has_its_event_in_order(store: base.Store) -> None:
+    await store.apply([base.Accept(operation=new(1)), claim("a")])
+    await store.apply([_to(S.SENT, {S.LEASED}), _to(S.DELIVERED, {S.SENT}), _to(S.READ, {S.DELIVERED})])
+    events = await store.events(OperationId(1))
+    assert [event.state for event in events] == ["pending", "leased", "sent", "delivered", "read"]
+    assert [event.id for event in events] == sorted(event.id for event in events)
+
+
+async def test_a_started_lease_is_not_cancelled_and_a_cancelled_one_not_started(store: base.Store) -> None:
+    await store.apply([base.Accept(operation=new(1)), base.Accept(operation=new(2, chat="2@c.us")), claim("a", "b")])
+    assert await store.apply([base.Start(lease_id=LeaseId("a"), epoch=1)]) == [True]
+    cancel = [_to(S.CANCELLED, {S.PENDING, S.LEASED}, number=i, started=False) for i in (1, 2)]
+    assert await store.apply(cancel) == [False, True]
+    assert await store.apply([base.Start(lease_id=LeaseId("b"), epoch=1)]) == [False]
+
+
+async def test_a_stranger_changes_nothing(store: base.Store) -> None:
+    await store.apply([base.Accept(operation=new(1))])
+    assert await store.apply([_to(S.CANCELLED, {S.PENDING}, session_api_id=SessionApiId(2))]) == [False]
+
+
+async def test_sending_again_is_one_compare_and_set(store: base.Store) -> None:
+    await store.apply([base.Accept(operation=new(1)), claim("a"), _to(S.UNCERTAIN, {S.LEASED})])
+    again = [
+        base.Replace(
+            operation_id=OperationId(1),
+            at_ms=9,
+            reason="again",
+            problem=Problem(code="resent", message="again"),
+            successor=new(i),
+        )
+        for i in (2, 3)
+    ]
+    assert await store.apply(again) == [True, False]
+    first = await store.operation(OperationId(1))
+    assert first is not None and first.state == S.FAILED and first.successor == 2
+    assert await store.operation(OperationId(3)) is None
+
+
+async def test_an_operation_that_only_the_journal_knows_is_imported_once(store: base.Store) -> None:
+    mark = LeaseMark(epoch=1, lease_id=LeaseId("x"), journal_id=JOURNAL, started=True)
+    write = base.Import(operation=new(1, key=1), spare_id=OperationId(50), lease=mark, at_ms=5, reason="imported")
+    assert await store.apply([write, write]) == [True, False]
+    imported = await store.operation(OperationId(1))
+    assert imported is not None and imported.state == S.LEASED and imported.lease == mark
+
+
+async def test_the_registry_is_read_back_as_it_was_put(store: base.Store) -> None:
+    channel = Channel(id=CHANNEL, name="Shop", created_at_ms=1)
+    session_api = SessionApi(id=SessionApiId(3), name="CRM", channel_id=CHANNEL, scopes=frozenset({1, 2}))
+    key = ApiKey(key_id="k", session_api_id=SessionApiId(3), digest=b"\x00\xff")
+    enrolment = Enrolment(token_digest=b"t", name="desk", channel_id=CHANNEL, expires_at_ms=10)
+    agent = Agent(id=AgentId(1), name="desk", credential_digest=b"c", channel_ids=frozenset({CHANNEL}))
+    await store.apply([base.Put(record=record) for record in (channel, session_api, key, enrolment)])
+    redeem = base.Redeem(token_digest=b"t", now_ms=5, agent=agent)
+    assert await store.apply([redeem, redeem]) == [True, False]
+    registry = await store.registry()
+    assert (list(registry.channels), list(registry.session_apis)) == ([channel], [session_api])
+    assert (list(registry.keys), list(registry.agents)) == ([key], [agent])
+    assert await store.apply([base.Remove(channel_id=CHANNEL)]) == [True]
+    assert not (await store.registry()).keys
+
+
+async def test_groups_listing_and_counts_are_read_back(store: base.Store) -> None:
+    group = Group(group_id="1@g.us", name="Team", participants=3)
+    await store.apply([base.PutGroups(channel_id=CHANNEL, groups=[group], as_of_ms=4)])
+    await store.apply([base.Accept(operation=new(i, reference=f"r{i % 2}")) for i in range(1, 6)])
+    groups, as_of_ms = await store.groups(CHANNEL)
+    assert (list(groups), as_of_ms) == ([group], 4)
+    page = await store.operations(base.Filter(reference="r1", limit=2, before=OperationId(5)))
+    assert [operation.id for operation in page] == [3, 1]
+    assert (await store.counts())[S.PENDING] == 5
+    assert (await store.queue_depth(CHANNEL)).oldest_accepted_at_ms == 1
+
+
+def _to(to: S, source: set[S], *, number: int = 1, **more: object) -> base.Change:
+    values: dict[str, object] = {
+        "operation_id": OperationId(number),
+        "from_states": frozenset(source),
+        "to": to,
+        "at_ms": 9,
+        "reason": to.value,
+    }
+    return base.Change(**(values | more))  # type: ignore[arg-type]
+
+
+numbers = st.integers(1, 8)
+allowed = st.sampled_from([(source, to) for source, targets in TRANSITIONS.items() for to in sorted(targets)])
+random_writes = st.one_of(
+    st.builds(
+        lambda chat, key, parameters, due: ("accept", chat, key, parameters, due),
+        st.sampled_from(["1@c.us", "2@c.us"]),
+        st.none() | st.integers(0, 2),
+        st.integers(0, 1),
+        st.integers(0, 60),
+    ),
+    st.builds(lambda count, now: ("claim", count, now), st.integers(0, 3), st.integers(0, 60)),
+    st.builds(lambda lease: ("start", lease), numbers),
+    st.builds(lambda number, move, lease, started: ("change", number, move, lease, started), numbers, allowed,
+              st.none() | numbers, st.none() | st.booleans()),
+    st.builds(lambda reference, leased: ("queue", reference, leased), st.none() | st.just(""), st.booleans()),
+    st.builds(lambda now: ("expire", now), st.integers(0, 60)),
+    st.builds(lambda sequence: ("journal", sequence), numbers),
+    st.builds(lambda number, spare, key: ("import", number, spare, key), st.integers(500, 503), st.integers(100, 105), st.none() | st.integers(0, 2)),
+)  # fmt: skip
+
+
+def _write(step: tuple[object, ...], position: int) -> base.Write:
+    match step:
+        case ("accept", str(chat), key, int(parameters), int(due)):
+            return base.Accept(operation=new(position, chat=chat, key=key, parameters=parameters, due_at_ms=due))  # type: ignore[arg-type]
+        case ("claim", int(count), int(now)):
+            return claim(*[f"L{position}-{i}" for i in range(count)], now_ms=now)
+        case ("start", lease):
+            return base.Start(lease_id=LeaseId(f"L{lease}-0"), epoch=1)
+        case ("change", int(number), (source, to), lease, started):
+            lease_id = LeaseId(f"L{lease}-0") if lease is not None else None
+            return _to(to, {source}, number=number, lease_id=lease_id, started=started)
+        case ("queue", reference, bool(leased)):
+            return base.ChangeQueue(
+                channel_id=CHANNEL,
+                reference=reference,  # type: ignore[arg-type]
+                leased_too=leased,
+                to=S.CANCELLED,
+                at_ms=9,
+                reason="cleared",
+            )
+        case ("expire", int(now)):
+            return base.ExpireDue(now_ms=now, reason="expired")
+        case ("journal", int(sequence)):
+            return base.AdvanceJournal(channel_id=CHANNEL, journal_id=JOURNAL, sequence=sequence)
+        case ("import", int(number), int(spare), key):
+            mark = LeaseMark(epoch=1, lease_id=LeaseId(f"I{position}"), journal_id=JOURNAL, started=True)
+            unknown = new(number, key=key, wa_id=WaId(f"3EB1{2 * number + position % 2:018X}"))  # type: ignore[arg-type]
+            spare_id = OperationId(spare * 1_000 + position)
+            return base.Import(operation=unknown, spare_id=spare_id, lease=mark, at_ms=9, reason="imported")
+        case _:
+            raise AssertionError(step)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(random_writes, min_size=1, max_size=25))
+def test_any_writes_give_the_same_outcomes_and_rows_in_both(steps: list[tuple[object, ...]]) -> None:
+    async def compare() -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            memory, sqlite = MemoryStore(), await SqliteStore.open(Path(folder) / "hub.db")
+            try:
+                take = base.TakeEpoch(channel_id=CHANNEL, epoch=1, journal_id=JOURNAL)
+                writes = [take, *(_write(step, position) for position, step in enumerate(steps, 1))]
+                for write in writes:
+                    assert [*await memory.apply([write])] == [*await sqlite.apply([write])], write
+                everything = base.Filter(limit=1_000)
+                assert list(await memory.operations(everything)) == list(await sqlite.operations(everything))
+                for operation in await memory.operations(everything):
+                    ours, theirs = await memory.events(operation.id), await sqlite.events(operation.id)
+                    assert [(e.state, e.at_ms, e.reason) for e in ours] == [
+                        (e.state, e.at_ms, e.reason) for e in theirs
+                    ]
+            finally:
+                await sqlite.close()
+
+    asyncio.run(compare())
+
+
+async def test_the_database_itself_refuses_a_transition_that_the_table_lacks(tmp_path: Path) -> None:
+    store = await SqliteStore.open(tmp_path / "hub.db")
+    await store.apply([base.Accept(operation=new(1))])
+    with pytest.raises(base.StoreError):
+        await store.apply([_to(S.READ, {S.PENDING})])
+    operation = await store.operation(OperationId(1))
+    assert operation is not None and operation.state == S.PENDING
+    await store.close()

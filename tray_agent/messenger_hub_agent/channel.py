@@ -1,0 +1,233 @@
+"""One channel of the agent: browser page, journal and protocol machine, tied together.
+
+One task performs what the machine wants, in order; checks, acts and look-ups run beside it, one of each at most. A fault of the
+journal ends the channel's run: it is opened afresh, and what it then holds is what happened.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar, assert_never
+
+from messenger_hub.agent.v1 import agent_service_pb2 as pb
+from messenger_hub.runtime.clock import Clock
+from messenger_hub.runtime.log import logger
+
+from messenger_hub_agent.delivery import channel as machine
+from messenger_hub_agent.executor import Executor
+from messenger_hub_agent.journal import RETENTION_MS, Journal
+from messenger_hub_agent.pagewatch import PageWatch, Sight
+from messenger_hub_agent.whatsapp.page import AckChanged, Page
+
+log = logger(__name__)
+
+STOP_SECONDS = 35.0  # a send is answered or given up within 30 s
+FORGET_SECONDS = 3600.0
+
+R = TypeVar("R")
+Sender = Callable[[pb.ConnectRequest], None]
+
+
+class Channel:
+    """Runs one channel until `stop`. Frames come by `receive`, the stream's life by `attach` and `detach`."""
+
+    def __init__(self, channel_id: int, page: Page, journal: Journal, view: machine.JournalView, clock: Clock) -> None:
+        self.id = channel_id
+        self._journal = journal
+        self._clock = clock
+        self._machine = machine.Channel(channel_id, view)
+        self._executor = Executor(page, clock)
+        self._watch = PageWatch(page, clock)
+        self._send: Sender | None = None
+        self._assignment = pb.Assignments.Assignment(channel_id=channel_id)
+        self._stopping = False
+        self._acknowledged = 0
+        self._happened: asyncio.Queue[Callable[[], Sequence[machine.Action]]] = asyncio.Queue(10_000)
+        self._idle = asyncio.Event()
+
+    @property
+    def sight(self) -> Sight:
+        """What the page shows, for the tray."""
+        return self._watch.sight
+
+    # ---- the stream ---------------------------------------------------------------------------------------------------------
+
+    def attach(self, send: Sender, assignment: pb.Assignments.Assignment) -> None:
+        """A stream is open."""
+        self._send = send
+        self._tell(self._machine.connected)
+        self.assigned(assignment)
+        self._report()
+
+    def detach(self) -> None:
+        """The stream is gone."""
+        self._send = None
+        self._tell(lambda: self._machine.disconnected(self._now_ms()))
+
+    def assigned(self, assignment: pb.Assignments.Assignment) -> None:
+        """What the server wants of the channel."""
+        self._assignment = assignment
+        self._machine.pace = assignment.pace
+        self._watch.wanted(
+            linking=assignment.linking, pairing_number=assignment.pairing_number, unlink=assignment.unlink
+        )
+        self._judge()
+
+    def receive(self, frame: pb.ConnectResponse) -> None:
+        """A frame of this channel."""
+        if frame.WhichOneof("frame") == "acknowledged":
+            self._acknowledged = frame.acknowledged.sequence
+            return
+        self._tell(lambda: self._machine.receive(frame, self._now_ms()))
+
+    # ---- life ---------------------------------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Serves until `stop` is done. Raises DatabaseError when the journal cannot be written."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._watch.run(self._page_told, self._seen))
+                group.create_task(self._forget())
+                group.create_task(self._serve_and_end(group))
+        except* _Done:
+            await self._watch.close()
+
+    async def stop(self) -> None:
+        """Gives back what has not started, waits for what has, then lets `run` end."""
+        self._stopping = True
+        self._judge()
+        try:
+            async with asyncio.timeout(STOP_SECONDS):
+                while not self._machine.idle:
+                    self._idle.clear()
+                    await self._idle.wait()
+        except TimeoutError:
+            log.warning("channel stopped with work in flight", channel=self.id)
+        self._tell(_finish)
+
+    def _now_ms(self) -> int:
+        return round(self._clock.monotonic() * 1000)
+
+    def _tell(self, what: Callable[[], Sequence[machine.Action]]) -> None:
+        self._happened.put_nowait(what)
+
+    def _judge(self) -> None:
+        """Whether work can be done now."""
+        sight, wanted = self._watch.sight, self._assignment
+        why = "The desktop app is stopping" if self._stopping else wanted.pause_reason or sight.reason
+        able = sight.can_work and wanted.owned and not wanted.paused and not self._stopping
+        self._tell(lambda: self._machine.set_able(able, why, self._now_ms()))
+
+    def _page_told(self) -> None:
+        """The page's state changed."""
+        self._executor.wake.set()
+        self._judge()
+        self._report()
+        self._tell(lambda: self._machine.page_returned(self._now_ms()))
+
+    def _seen(self, event: AckChanged) -> None:
+        self._executor.wake.set()
+        for whatsapp_id in event.wa_ids:
+            self._note(whatsapp_id, event.ack)
+
+    def _note(self, whatsapp_id: str, ack: int) -> None:
+        if ack >= 1:
+            self._tell(lambda: self._machine.seen(whatsapp_id, ack, self._now_ms()))
+
+    def _report(self) -> None:
+        if self._send is None:
+            return
+        report = self._watch.sight.report()
+        if (at := self._machine.next_send_at_ms()) is not None:
+            report.next_send_at.FromMilliseconds(at)
+        self._send(pb.ConnectRequest(channel_id=self.id, channel_report=report))
+        if (groups := self._watch.take_groups()) is not None:
+            self._send(pb.ConnectRequest(channel_id=self.id, group_report=pb.GroupReport(groups=groups)))
+
+    # ---- what the machine wants ---------------------------------------------------------------------------------------------
+
+    async def _serve_and_end(self, group: asyncio.TaskGroup) -> None:
+        await self._serve(group)
+        raise _Done
+
+    async def _serve(self, group: asyncio.TaskGroup) -> None:
+        while True:
+            happened = await self._next()
+            if happened is _finish:
+                return
+            before = self._machine.next_send_at_ms()
+            for action in happened():
+                await self._perform(action, group)
+            if self._machine.next_send_at_ms() != before:
+                self._report()
+            if self._machine.idle:
+                self._idle.set()
+
+    async def _next(self) -> Callable[[], Sequence[machine.Action]]:
+        at_ms = self._machine.wake_at_ms()
+        if at_ms is None:
+            return await self._happened.get()
+        try:
+            async with asyncio.timeout(max(0, at_ms - self._now_ms()) / 1000):
+                return await self._happened.get()
+        except TimeoutError:
+            return lambda: self._machine.tick(self._now_ms())
+
+    async def _perform(self, action: machine.Action, group: asyncio.TaskGroup) -> None:
+        match action:
+            case machine.Send(frame=frame):
+                if self._send is not None:
+                    self._send(frame)
+            case machine.Append():
+                await self._journal.append(action.entries)
+                self._tell(lambda: self._machine.appended(action, self._now_ms()))
+            case machine.ReadJournal(after=after, until=until):
+                await self._read(after, until)
+            case machine.SaveEpoch(epoch=epoch):
+                await self._journal.save_epoch(epoch)
+                self._tell(lambda: self._machine.epoch_saved(epoch, self._now_ms()))
+            case machine.RenewJournal(reason=reason):
+                log.warning("journal renewed", channel=self.id, reason=reason)
+                journal_id, last = await self._journal.renew()
+                self._tell(lambda: self._machine.renewed(journal_id, last))
+            case machine.Check(lease=lease):
+                group.create_task(self._answer(self._executor.check, lease, self._machine.checked))
+            case machine.Perform(lease=lease):
+                group.create_task(self._answer(self._executor.perform, lease, self._machine.performed))
+            case machine.Reconcile(lease=lease):
+                group.create_task(self._answer(self._executor.reconcile, lease, self._machine.reconciled))
+            case _:
+                assert_never(action)
+
+    async def _answer(
+        self,
+        ask: Callable[[pb.Lease], Awaitable[R]],
+        lease: pb.Lease,
+        told: Callable[[str, R, int], Sequence[machine.Action]],
+    ) -> None:
+        result = await ask(lease)
+        self._tell(lambda: told(lease.lease_id, result, self._now_ms()))
+
+    async def _read(self, after: int, until: int) -> None:
+        while True:
+            entries = await self._journal.read(after, until, machine.PAGE)
+            last = len(entries) < machine.PAGE
+            self._tell(lambda entries=entries, last=last: self._machine.read(entries, last=last))  # type: ignore[misc]
+            if last:
+                return
+            after = entries[-1].sequence
+
+    async def _forget(self) -> None:
+        while True:
+            await asyncio.sleep(FORGET_SECONDS)
+            first = await self._journal.forget(self._acknowledged, self._clock.now_ms() - RETENTION_MS)
+            self._machine.forgot(first)
+
+
+class _Done(Exception):
+    """The channel has stopped."""
+
+
+def _finish() -> Sequence[machine.Action]:
+    return []

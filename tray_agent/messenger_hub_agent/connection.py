@@ -1,0 +1,116 @@
+"""One stream to the hub, used once: enrolment, the hello of the agent, frames both ways, heartbeats."""
+
+from __future__ import annotations
+
+import asyncio
+import platform
+from collections.abc import Callable
+from typing import Protocol
+
+import grpc
+from messenger_hub.agent.v1 import agent_service_pb2 as pb
+from messenger_hub.agent.v1 import agent_service_pb2_grpc as rpc
+from messenger_hub.runtime.dial import bearer
+
+OUTGOING = 10_000  # frames
+SILENCE_SECONDS = 45.0  # then a heartbeat
+DEAF_SECONDS = 3 * SILENCE_SECONDS  # then the stream is given up
+ENROL_SECONDS = 20.0
+
+
+class HubRefused(Exception):
+    """The hub does not want this agent; `sentence` says why. Trying again does not help."""
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__(sentence)
+        self.sentence = sentence
+
+
+class HubAway(Exception):
+    """The hub cannot be reached, or the stream ended."""
+
+
+async def enrol(channel: grpc.aio.Channel, token: str) -> pb.EnrolResponse:
+    """Trades the one-time token. Raises HubRefused or HubAway."""
+    stub = rpc.AgentServiceStub(channel)
+    try:
+        answer: pb.EnrolResponse = await stub.Enrol(pb.EnrolRequest(token=token), timeout=ENROL_SECONDS)
+    except grpc.aio.AioRpcError as error:
+        raise _told(error) from error
+    return answer
+
+
+class _Call(Protocol):
+    """The library's call, as far as it is used."""
+
+    async def read(self) -> object: ...
+    async def write(self, frame: pb.ConnectRequest) -> None: ...
+    def cancel(self) -> bool: ...
+
+
+class Connection:
+    """One life of the bidirectional stream."""
+
+    def __init__(self, channel: grpc.aio.Channel, credential: str, version: str, wa_js_version: str) -> None:
+        self._stub = rpc.AgentServiceStub(channel)
+        self._credential = credential
+        self._hello = pb.AgentHello(
+            version=version, wa_js_version=wa_js_version, platform=f"{platform.system()} {platform.release()}"
+        )
+        self._outgoing: asyncio.Queue[pb.ConnectRequest] = asyncio.Queue(OUTGOING)
+
+    def send(self, frame: pb.ConnectRequest) -> None:
+        """Queues a frame."""
+        self._outgoing.put_nowait(frame)
+
+    async def run(self, received: Callable[[pb.ConnectResponse], None]) -> None:
+        """Until the stream ends, which it says by HubRefused or HubAway."""
+        call: _Call = self._stub.Connect(metadata=bearer(self._credential))
+        try:
+            await call.write(pb.ConnectRequest(agent_hello=self._hello))
+            async with asyncio.TaskGroup() as group:
+                writer = group.create_task(self._write(call))
+                await self._read(call, received)
+                writer.cancel()
+        except* grpc.aio.AioRpcError as errors:
+            raise _told(_first(errors)) from errors
+        except* asyncio.InvalidStateError as errors:
+            raise HubAway("The stream ended.") from errors
+        finally:
+            call.cancel()
+        raise HubAway("The hub ended the stream.")
+
+    async def _read(self, call: _Call, received: Callable[[pb.ConnectResponse], None]) -> None:
+        while True:
+            try:
+                async with asyncio.timeout(DEAF_SECONDS):
+                    frame = await call.read()
+            except TimeoutError as error:
+                raise HubAway("The hub was silent for too long.") from error
+            if not isinstance(frame, pb.ConnectResponse):
+                return  # the library's end-of-stream mark
+            received(frame)
+
+    async def _write(self, call: _Call) -> None:
+        while True:
+            try:
+                async with asyncio.timeout(SILENCE_SECONDS):
+                    frame = await self._outgoing.get()
+            except TimeoutError:
+                frame = pb.ConnectRequest(heartbeat=pb.Heartbeat())
+            await call.write(frame)
+
+
+def _first(errors: BaseExceptionGroup[grpc.aio.AioRpcError]) -> grpc.aio.AioRpcError:
+    first: BaseException = errors
+    while isinstance(first, BaseExceptionGroup):
+        first = first.exceptions[0]
+    if not isinstance(first, grpc.aio.AioRpcError):
+        raise TypeError("not an RPC error") from first
+    return first
+
+
+def _told(error: grpc.aio.AioRpcError) -> HubRefused | HubAway:
+    if error.code() in (grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED):
+        return HubRefused(error.details() or "The hub refused this desktop.")
+    return HubAway(error.details() or error.code().name)

@@ -1,0 +1,197 @@
+"""Keeps one channel's page open and says what it shows: starting, waiting for a link, linked, restricted, out of date.
+
+The page is opened again after a crash or a log-out, its state is read at every event (and now and then without one), and after
+every link the receipts of the last seven days are read again, so that those missed meanwhile arrive.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+from messenger_hub.agent.v1 import agent_service_pb2 as pb
+from messenger_hub.runtime.clock import Clock
+from messenger_hub.runtime.log import logger
+from messenger_hub.v1 import channel_service_pb2 as v1
+
+from messenger_hub_agent.whatsapp.page import (
+    AckChanged,
+    BrowserGone,
+    LoggedOut,
+    NeedsUpdate,
+    Page,
+    PageCrashed,
+    PageError,
+    PageGone,
+    PageState,
+    QrChanged,
+)
+
+log = logger(__name__)
+
+LOOK_SECONDS = 2.0  # between two looks at a page that says nothing
+RECEIPTS_SECONDS = 7 * 24 * 3600.0
+PASSKEY_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sight:
+    """What the page shows, for the server and the tray."""
+
+    state: v1.ChannelState.ValueType = v1.CHANNEL_STATE_STARTING
+    reason: str = "WhatsApp Web is starting"
+    account: str = field(default="", repr=False)
+    qr_text: str = field(default="", repr=False)
+    pairing_code: str = field(default="", repr=False)
+    restricted_until: float | None = None
+
+    @property
+    def can_work(self) -> bool:
+        """Operations can be carried out; a restricted account still writes to existing chats."""
+        return self.state in (v1.CHANNEL_STATE_LINKED, v1.CHANNEL_STATE_RESTRICTED)
+
+    def report(self) -> pb.ChannelReport:
+        """As the server gets it."""
+        report = pb.ChannelReport(
+            state=self.state,
+            reason=self.reason,
+            account=self.account,
+            qr_text=self.qr_text,
+            pairing_code=self.pairing_code,
+        )
+        if self.restricted_until is not None:
+            report.restricted_until.FromMilliseconds(round(self.restricted_until * 1000))
+        return report
+
+
+def sight_of(state: PageState, *, now: float, cause: str) -> Sight:
+    """What a look at the page means. `cause`: why the account was logged out last, "" when it was not."""
+    if state.needs_update:
+        return Sight(
+            state=v1.CHANNEL_STATE_NEEDS_UPDATE, reason="WhatsApp asks for a newer version: update Messenger Hub"
+        )
+    if state.passkey:
+        return Sight(
+            state=v1.CHANNEL_STATE_PASSKEY_NEEDED, reason="WhatsApp asks for a passkey: link in a visible window"
+        )
+    if not state.injected or not state.ready:
+        return Sight()
+    if not state.authenticated:
+        reason = (
+            f"The account was logged out ({cause}): link it again" if cause else "Link the account: scan the QR code"
+        )
+        return Sight(state=v1.CHANNEL_STATE_UNLINKED, reason=reason)
+    account = (state.own_id or "").split("@")[0].split(":")[0]
+    if not (state.can_send and state.synced):
+        return Sight(
+            reason="WhatsApp Web is synchronising" if state.online else "WhatsApp Web is offline", account=account
+        )
+    if state.restricted_until is not None and state.restricted_until > now:
+        reason = "WhatsApp lets this account write to existing chats only"
+        return Sight(
+            state=v1.CHANNEL_STATE_RESTRICTED, reason=reason, account=account, restricted_until=state.restricted_until
+        )
+    return Sight(state=v1.CHANNEL_STATE_LINKED, reason="Linked", account=account)
+
+
+class PageWatch:
+    """Watches one page. `run` ends with an exception only when the browser is gone."""
+
+    def __init__(self, page: Page, clock: Clock) -> None:
+        self._page = page
+        self._clock = clock
+        self.sight = Sight()
+        self._cause = ""
+        self._linking = False
+        self._pairing_number = ""
+        self._unlink = False
+        self._groups: Sequence[pb.Group] | None = None
+
+    def wanted(self, *, linking: bool, pairing_number: str, unlink: bool) -> None:
+        """What the server wants of the link."""
+        self._linking, self._pairing_number, self._unlink = linking, pairing_number, unlink
+
+    def take_groups(self) -> Sequence[pb.Group] | None:
+        """The groups, once per reading; None when there is nothing new."""
+        groups, self._groups = self._groups, None
+        return groups
+
+    async def close(self) -> None:
+        """Ends page and browser; the link is kept."""
+        await self._page.close()
+
+    async def run(self, told: Callable[[], None], seen: Callable[[AckChanged], None]) -> None:
+        """Opens the page and follows it. `told` after every change of `sight`, `seen` for every receipt."""
+        await self._open()
+        await self._look(told, seen)
+        while True:
+            try:
+                async with asyncio.timeout(LOOK_SECONDS):
+                    event = await self._page.next_event()
+            except TimeoutError:
+                await self._look(told, seen)
+                continue
+            match event:
+                case AckChanged():
+                    seen(event)
+                    continue
+                case BrowserGone():
+                    raise PageGone("the browser is gone")
+                case LoggedOut(cause=cause):
+                    self._cause = cause
+                case QrChanged(text=text) if self.sight.state == v1.CHANNEL_STATE_UNLINKED:
+                    self.sight = replace(self.sight, qr_text=text)
+                    told()
+                    continue
+                case PageCrashed() | NeedsUpdate():
+                    log.warning("page reopened", kind=type(event).__name__)
+                    self.sight = Sight(reason="WhatsApp Web is starting again")
+                    told()
+                    await self._open()
+                case _:
+                    pass
+            await self._look(told, seen)
+
+    async def _open(self) -> None:
+        while True:
+            try:
+                return await self._page.open()
+            except PageGone:
+                raise
+            except PageError as error:
+                self.sight = Sight(reason="WhatsApp Web cannot be reached: check the network")
+                log.warning("page not opened", code=error.code)
+                await asyncio.sleep(LOOK_SECONDS)
+
+    async def _look(self, told: Callable[[], None], seen: Callable[[AckChanged], None]) -> None:
+        try:
+            state = await self._page.state()
+            sight = await self._completed(sight_of(state, now=self._clock.now_ms() / 1000, cause=self._cause))
+            if sight.can_work and not self.sight.can_work:
+                self._cause = ""
+                await self._catch_up(seen)
+        except PageError as error:
+            log.info("page did not answer", code=error.code)
+            return
+        if sight != self.sight or self._groups is not None:
+            self.sight = sight
+            told()
+
+    async def _completed(self, sight: Sight) -> Sight:
+        """Adds what linking needs, and carries out what is wanted of the link."""
+        if sight.can_work and self._unlink:
+            await self._page.logout()
+            return sight
+        if sight.state != v1.CHANNEL_STATE_UNLINKED:
+            return sight
+        code = self.sight.pairing_code
+        if self._pairing_number and not code:
+            code = await self._page.pairing_code(self._pairing_number)
+        return replace(sight, qr_text=await self._page.qr() or "", pairing_code=code if self._pairing_number else "")
+
+    async def _catch_up(self, seen: Callable[[AckChanged], None]) -> None:
+        groups = await self._page.groups()
+        self._groups = [pb.Group(group_id=g.id, name=g.name, participants=g.participants) for g in groups]
+        for message in await self._page.find_messages(RECEIPTS_SECONDS):
+            seen(AckChanged(chat=message.chat, ack=message.ack, wa_ids=[message.wa_id]))
