@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -82,8 +82,18 @@ class _Waiting:
 class Queue:
     """`run` writes the batches; everything else may be called from any task of the loop."""
 
-    def __init__(self, store: base.Store, highwater: HighWater, wakeups: Wakeups, news: News, clock: Clock) -> None:
+    def __init__(
+        self,
+        store: base.Store,
+        highwater: HighWater,
+        wakeups: Wakeups,
+        news: News,
+        clock: Clock,
+        *,
+        observe: Callable[[float], None] = lambda _: None,
+    ) -> None:
         self.store = store
+        self._observe = observe
         self._highwater = highwater
         self._wakeups = wakeups
         self._news = news
@@ -93,6 +103,7 @@ class Queue:
         self._waiting: list[_Waiting] = []
         self._filled = asyncio.Event()
         self._stopping = False
+        self._hurrying = False
 
     # ---- accepting ----------------------------------------------------------------------------------------------------------
 
@@ -169,6 +180,11 @@ class Queue:
                 batch, self._waiting = self._waiting, []
                 await self._write(batch)
 
+    def hurry(self) -> None:
+        """Whoever waits in `settled` is answered now: the hub stops."""
+        self._hurrying = True
+        self._news.tell()
+
     def close(self) -> None:
         """Takes no more work; `run` ends when what waits is written."""
         self._stopping = True
@@ -178,7 +194,9 @@ class Queue:
         writes = [write for waiting in batch for write in waiting.writes]
         try:
             await self._raise_epochs(writes)
+            since = self._clock.monotonic()
             outcomes = await self.store.apply(writes)
+            self._observe(self._clock.monotonic() - since)
         except base.WriteUnknown:
             _fail(batch, OutcomeUnknown())
         except (base.NothingWritten, OSError):
@@ -235,7 +253,7 @@ class Queue:
                 while True:
                     seen = self._news.count
                     operation = await self.find(operation_id, None)
-                    if operation.state in SETTLED:
+                    if operation.state in SETTLED or self._hurrying:
                         return operation
                     await self._news.news(seen)
         except TimeoutError:

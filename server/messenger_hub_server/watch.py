@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 
-from messenger_hub_server.errors import CursorTooOld
+from messenger_hub_server.errors import CursorTooOld, Stopping
 from messenger_hub_server.model import Event, Operation, SessionApiId
 from messenger_hub_server.store.base import Store
 
@@ -44,11 +44,17 @@ class Watch:
     def __init__(self, store: Store, news: News) -> None:
         self._store = store
         self._news = news
+        self._closed = False
+
+    def close(self) -> None:
+        """Every watcher is told Stopping; it resumes at the next start."""
+        self._closed = True
+        self._news.tell()
 
     async def events(
         self, after: int | None, session_api_id: SessionApiId | None
     ) -> AsyncIterator[tuple[Event, Operation]]:
-        """Every event after an event id (None: from now on), then as they come. Raises CursorTooOld."""
+        """Every event after an event id (None: from now on), then as they come. Raises CursorTooOld, Stopping."""
         first, last = await self._store.event_range()
         position = last if after is None else after
         if position > last or (first > 0 and position < first - 1):
@@ -59,6 +65,8 @@ class Watch:
             for event, operation in page:
                 position = event.id
                 yield event, operation
+            if self._closed:
+                raise Stopping
             if len(page) < PAGE:
                 await self._wait(seen)
 
