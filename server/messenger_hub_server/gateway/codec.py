@@ -1,0 +1,172 @@
+"""JSON and parameters ↔ messages, compiled from the descriptors.
+
+Differs from protobuf's own JSON where the documented API does: names and order of the contract, integers as numbers, enums in lower
+case without prefix, times with milliseconds, unset members left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any
+
+import msgspec
+from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
+from google.protobuf.message import Message
+from google.protobuf.timestamp_pb2 import Timestamp
+from messenger_hub.v1 import rest_pb2
+
+from messenger_hub_server.rpc.fields import spoken
+
+INTEGERS = frozenset(
+    {
+        FieldDescriptor.TYPE_INT32,
+        FieldDescriptor.TYPE_INT64,
+        FieldDescriptor.TYPE_UINT32,
+        FieldDescriptor.TYPE_UINT64,
+    }
+)
+MOST_INTEGER = 2**53 - 1
+MOST_INT32 = 2**31 - 1
+
+encode = msgspec.json.Encoder().encode
+Getter = Callable[[Any], object]
+
+
+class Wrong(ValueError):
+    """A parameter has the wrong type; the message is the sentence."""
+
+
+# ---- messages to JSON -----------------------------------------------------------------------------------------------------------
+
+
+def printed(message: Message) -> dict[str, object]:
+    """The message as REST prints it."""
+    shown: dict[str, object] = {}
+    for name, is_set, value in _printers(message.DESCRIPTOR):
+        if is_set(message):
+            shown[name] = value(getattr(message, name))
+    return shown
+
+
+@cache
+def _printers(descriptor: Descriptor) -> Sequence[tuple[str, Callable[[Message], bool], Getter]]:
+    return [(field.name, _is_set(field), _printer(field)) for field in descriptor.fields]
+
+
+def _is_set(field: FieldDescriptor) -> Callable[[Message], bool]:
+    name = field.name
+    if field.is_repeated:
+        omit = field.GetOptions().Extensions[rest_pb2.printed].omit_empty
+        return (lambda message: bool(getattr(message, name))) if omit else (lambda _: True)
+    if field.has_presence:
+        return lambda message: message.HasField(name)
+    if field.type in (FieldDescriptor.TYPE_STRING, FieldDescriptor.TYPE_ENUM):
+        return lambda message: bool(getattr(message, name))
+    return lambda _: True
+
+
+def _printer(field: FieldDescriptor) -> Getter:
+    one = _single(field)
+    return (lambda values: [one(value) for value in values]) if field.is_repeated else one
+
+
+def _single(field: FieldDescriptor) -> Getter:
+    if field.enum_type is not None:
+        names = {number: word for word, number in words(field.enum_type).items()}
+        return lambda value: names.get(value, "unspecified")
+    if field.message_type is None:
+        return lambda value: value
+    if field.message_type.full_name == Timestamp.DESCRIPTOR.full_name:
+        return _time
+    return printed
+
+
+def _time(moment: Timestamp) -> str:
+    return moment.ToDatetime(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+@cache
+def words(enum: EnumDescriptor) -> Mapping[str, int]:
+    """An enum's values as REST writes them: lower case, without the prefix; the unspecified one has no word."""
+    prefix = enum.values_by_number[0].name.removesuffix("UNSPECIFIED")
+    return {value.name.removeprefix(prefix).lower(): value.number for value in enum.values if value.number}
+
+
+# ---- parameters to messages -----------------------------------------------------------------------------------------------------
+
+
+def read(kind: type[Message], parameters: Mapping[str, object]) -> tuple[Message, dict[str, list[str]]]:
+    """A request from parameters, and the violations found on the way. Unknown parameters are ignored."""
+    message = kind()
+    wrong: dict[str, list[str]] = {}
+    for field in kind.DESCRIPTOR.fields:
+        value = parameters.get(field.name)
+        if value is None or value == "":
+            continue
+        try:
+            _set(message, field, value)  # type: ignore[arg-type]  # the stubs know two kinds of FieldDescriptor
+        except Wrong as error:
+            wrong[field.name] = [str(error)]
+    return message, wrong
+
+
+def _set(message: Message, field: FieldDescriptor, value: object) -> None:
+    name = field.name
+    if field.message_type is not None:
+        if (moment := _read_time(name, value)) is not None:
+            getattr(message, name).FromDatetime(moment)
+    elif field.enum_type is not None:
+        setattr(message, name, _read_word(name, field.enum_type, value))
+    elif field.type in INTEGERS:
+        setattr(message, name, _read_integer(field, value))
+    elif field.type == FieldDescriptor.TYPE_STRING:
+        setattr(message, name, _read_string(field, value))
+
+
+def _read_string(field: FieldDescriptor, value: object) -> str:
+    param = field.GetOptions().Extensions[rest_pb2.param]
+    if param.accepts_integer and isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    if not isinstance(value, str):
+        raise Wrong(f"The {spoken(field.name)} field must be a string.")
+    return value if param.verbatim else value.strip()
+
+
+def _read_integer(field: FieldDescriptor, value: object) -> int:
+    param = field.GetOptions().Extensions[rest_pb2.param]
+    most = MOST_INT32 if field.type == FieldDescriptor.TYPE_INT32 else MOST_INTEGER
+    if (
+        isinstance(value, str)
+        and (text := value.strip()).isascii()
+        and text.removeprefix("-").isdigit()
+        and len(text) < 20
+    ):
+        value = int(text)
+    if isinstance(value, int) and not isinstance(value, bool) and -most <= value <= most:
+        return value
+    if param.maximum:
+        raise Wrong(f"The {spoken(field.name)} field must be between {param.minimum} and {param.maximum}.")
+    raise Wrong(f"The {spoken(field.name)} field must be an integer.")
+
+
+def _read_word(name: str, enum: EnumDescriptor, value: object) -> int:
+    number = words(enum).get(value.strip()) if isinstance(value, str) else None
+    if number is None:
+        raise Wrong(f"The selected {spoken(name)} is invalid.")
+    return number
+
+
+def _read_time(name: str, value: object) -> datetime | None:
+    """RFC 3339; a time without a zone is UTC."""
+    text = value.strip() if isinstance(value, str) else None
+    if text == "":
+        return None
+    try:
+        moment = datetime.fromisoformat(text or "no date")
+    except ValueError as error:
+        raise Wrong(f"The {spoken(name)} field must be a valid date.") from error
+    if "T" not in (text or "").upper() and " " not in (text or ""):
+        raise Wrong(f"The {spoken(name)} field must be a valid date.")
+    return moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC)

@@ -1,0 +1,187 @@
+"""The HTTP door: one handler on aiohttp's bare server, so that even what its parser refuses is answered in our envelope."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from socket import socket
+from ssl import SSLContext
+
+from aiohttp import web
+from aiohttp.http_exceptions import BadHttpMessage, LineTooLong
+from messenger_hub.v1 import rest_pb2
+
+from messenger_hub_server.errors import (
+    HeadersTooLarge,
+    HubError,
+    Internal,
+    InvalidApiKey,
+    MalformedRequest,
+    MethodNotAllowed,
+    NotFound,
+    PrefetchRefused,
+    UriTooLong,
+)
+from messenger_hub_server.gateway import codec, envelope, request
+from messenger_hub_server.gateway.routes import BASE, Route, Routes
+from messenger_hub_server.identity.callers import Caller
+from messenger_hub_server.rpc.chain import Chain
+from messenger_hub_server.rpc.method import Audience, Method
+
+MOST_LINE = 64 * 1024
+STOP_SECONDS = 30.0
+
+Page = Callable[[], Awaitable[web.Response]]
+
+
+class HttpDoor:
+    """Serves the programs' RPCs that have an HTTP rule, and `pages` (path → what answers) beside them."""
+
+    def __init__(self, chain: Chain, pages: Mapping[str, Page]) -> None:
+        self._chain = chain
+        self._routes = Routes(m for m in chain.methods.values() if m.audience is Audience.PROGRAMS)
+        self._pages = pages
+        self._runner: web.ServerRunner | None = None
+
+    async def start(self, sockets: Sequence[socket], ssl_context: SSLContext | None = None) -> None:
+        """Serves on bound sockets."""
+        server = _Server(self._serve)
+        self._runner = web.ServerRunner(server, shutdown_timeout=STOP_SECONDS)
+        await self._runner.setup()
+        for bound in sockets:
+            await web.SockSite(self._runner, bound, ssl_context=ssl_context).start()
+
+    async def close(self) -> None:
+        """Takes no more requests, and ends when those under way are answered."""
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    async def _serve(self, http: web.BaseRequest) -> web.StreamResponse:
+        request_id = secrets.token_hex(8)
+        try:
+            response = await self._answer(http, request_id)
+        except HubError as error:
+            response = envelope.failure(error)
+        response.headers["X-Request-Id"] = request_id
+        return response
+
+    async def _answer(self, http: web.BaseRequest, request_id: str) -> web.Response:
+        if not http.path.startswith(BASE):
+            return await self._page(http)
+        if http.method == "OPTIONS" and self._routes.verbs(http.path):
+            raise MethodNotAllowed(self._routes.verbs(http.path))
+        route, path = self._routes.match(http.method, http.path)
+        if not route.method.reads and http.method == "GET" and _prefetches(http):
+            raise PrefetchRefused
+        body = await request.raw_body(http)
+        asked = request.query(http)
+        key = request.header_key(http) or request.named_key(asked)
+        caller = self._chain.authenticate(route.method, key) if key else None
+        given = await self._parameters(http, body, caller)
+        if caller is None:
+            caller = self._chain.authenticate(route.method, request.named_key(given))
+        return await self._call(http, route, caller, request_id, {**asked, **_present(given), **path})
+
+    async def _parameters(self, http: web.BaseRequest, body: bytes, caller: Caller | None) -> dict[str, object]:
+        try:
+            return await request.parameters(http, body)
+        except HubError as error:
+            if caller is None:
+                raise InvalidApiKey from error
+            raise
+
+    async def _call(
+        self,
+        http: web.BaseRequest,
+        route: Route,
+        caller: Caller,
+        request_id: str,
+        parameters: dict[str, object],
+    ) -> web.Response:
+        method = route.method
+        for name, value in _headers(method, http).items():
+            parameters[name] = value
+        message, wrong = codec.read(method.request, parameters)
+        if any(name in route.pattern.groupindex for name in wrong):
+            raise NotFound  # a path with something that is no id names nothing
+        context = self._chain.context(caller, request_id)
+        answer = await self._chain.call(method, context, message, wrong)
+        member = route.binding.response_body
+        data = codec.printed(getattr(answer, member) if member else answer)
+        response = envelope.success(method.status, method.sentence, data)
+        if context.replayed:
+            response.headers["Idempotent-Replayed"] = "true"
+        return response
+
+    async def _page(self, http: web.BaseRequest) -> web.Response:
+        page = self._pages.get(http.path)
+        if page is None:
+            raise NotFound
+        if http.method not in ("GET", "HEAD"):
+            raise MethodNotAllowed(["GET", "HEAD"])
+        return await page()
+
+
+def _present(given: Mapping[str, object]) -> dict[str, object]:
+    return {name: value for name, value in given.items() if value is not None and value != ""}
+
+
+def _headers(method: Method, http: web.BaseRequest) -> dict[str, object]:
+    """Fields that a header sets."""
+    found: dict[str, object] = {}
+    for field in method.request.DESCRIPTOR.fields:
+        header = field.GetOptions().Extensions[rest_pb2.param].header
+        if header and (value := http.headers.get(header)):
+            found[field.name] = value
+    return found
+
+
+def _prefetches(http: web.BaseRequest) -> bool:
+    purposes = [http.headers.get(name, "").lower() for name in ("Purpose", "Sec-Purpose", "X-Purpose")]
+    return any("prefetch" in purpose or "preview" in purpose for purpose in purposes)
+
+
+class _Protocol(web.RequestHandler):
+    """aiohttp prints the query, with the key in it, when its parser refuses a request. This one echoes nothing."""
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        response = envelope.failure(_parser_error(status, exc))
+        response.headers["X-Request-Id"] = secrets.token_hex(8)
+        response.force_close()
+        return response
+
+    def log_exception(self, *_: object, **__: object) -> None:
+        """The chain logs faults of ours; what a client sent wrong is no fault."""
+
+
+def _parser_error(status: int, error: BaseException | None) -> HubError:
+    if isinstance(error, LineTooLong):
+        return (
+            UriTooLong()
+            if "request line" in str(error).lower() or "status line" in str(error).lower()
+            else HeadersTooLarge()
+        )
+    if isinstance(error, BadHttpMessage) or status < 500:
+        return MalformedRequest("The request is not HTTP.")
+    return Internal()
+
+
+class _Server(web.Server):
+    """Makes our protocol for every connection."""
+
+    def __call__(self) -> web.RequestHandler:
+        return _Protocol(
+            self,
+            loop=self._loop,
+            access_log=None,  # type: ignore[arg-type]  # None is what switches it off
+            max_line_size=MOST_LINE,
+            max_field_size=MOST_LINE,
+            max_headers=256,
+            auto_decompress=False,
+        )

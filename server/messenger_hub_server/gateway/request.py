@@ -1,0 +1,183 @@
+"""What a request says: its parameters from body and query, its key, in the documented order of sources."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from urllib.parse import parse_qsl
+
+import msgspec
+from aiohttp import multipart, web
+
+from messenger_hub_server.errors import BodyTooLarge, MalformedRequest, UnsupportedMediaType
+
+MOST_BODY = 256 * 1024
+MOST_NESTING = 32
+KEY_NAMES = ("key", "api_key")
+JSON, FORM, MULTIPART = "application/json", "application/x-www-form-urlencoded", "multipart/form-data"
+
+_decode = msgspec.json.Decoder().decode
+_STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*"')
+
+
+def header_key(request: web.BaseRequest) -> str:
+    """X-API-Key, else Authorization: Bearer; "" when neither is there."""
+    if key := _last(request.headers.getall("X-API-Key", [])):
+        return key
+    bearer = _last(request.headers.getall("Authorization", []))
+    return bearer[7:].strip() if bearer.lower().startswith("bearer ") else ""
+
+
+def named_key(parameters: Mapping[str, object]) -> str:
+    """The parameter key, else api_key."""
+    for name in KEY_NAMES:
+        value = parameters.get(name)
+        if isinstance(value, str) and value.strip():
+            return value.strip()
+    return ""
+
+
+def _last(values: Iterable[str]) -> str:
+    given = [value.strip() for value in values]
+    return given[-1] if given else ""
+
+
+def query(request: web.BaseRequest) -> dict[str, object]:
+    """Of a repeated name the last counts. Raises MalformedRequest for what is no UTF-8."""
+    return dict(_pairs(request.rel_url.raw_query_string))
+
+
+def _pairs(text: str) -> list[tuple[str, str]]:
+    try:
+        pairs = parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=1_000)
+    except (ValueError, UnicodeDecodeError) as error:
+        raise MalformedRequest("The parameters cannot be read: they must be UTF-8, percent-encoded.") from error
+    for name, value in pairs:
+        _no_nul(name)
+        _no_nul(value)
+    return pairs
+
+
+async def raw_body(request: web.BaseRequest) -> bytes:
+    """Raises BodyTooLarge or MalformedRequest."""
+    if (request.content_length or 0) > MOST_BODY:
+        raise BodyTooLarge
+    body = bytearray()
+    async for chunk in request.content.iter_any():
+        body += chunk
+        if len(body) > MOST_BODY:
+            raise BodyTooLarge
+    return bytes(body)
+
+
+async def parameters(request: web.BaseRequest, body: bytes) -> dict[str, object]:
+    """The body's parameters. Raises UnsupportedMediaType or MalformedRequest."""
+    if not body:
+        return {}
+    kind = request.headers.get("Content-Type", "").split(";")[0].strip().lower()
+    if kind == JSON or (kind.startswith("application/") and kind.endswith("+json")):
+        return json_object(body)
+    if kind == FORM:
+        return _form(body)
+    if kind == MULTIPART:
+        return await _multipart(request, body)
+    raise UnsupportedMediaType
+
+
+def json_object(body: bytes) -> dict[str, object]:
+    """A JSON object, read strictly. Raises MalformedRequest."""
+    bare = _STRINGS.sub(b'""', body)
+    if _depth(bare) > MOST_NESTING:
+        raise MalformedRequest(f"The body is nested more than {MOST_NESTING} levels deep.")
+    try:
+        value = _decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError) as error:
+        raise MalformedRequest("The body is not valid JSON.") from error
+    if not isinstance(value, dict):
+        raise MalformedRequest("The body must be a JSON object.")
+    _check_text(value)
+    return value
+
+
+def _depth(body: bytes) -> int:
+    depth = deepest = 0
+    for byte in body:
+        if byte in b"{[":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif byte in b"}]":
+            depth -= 1
+    return deepest
+
+
+def _check_text(value: object) -> None:
+    match value:
+        case str():
+            _no_nul(value)
+        case dict():
+            for name, member in value.items():
+                _no_nul(name)
+                _check_text(member)
+        case list():
+            for member in value:
+                _check_text(member)
+
+
+def _no_nul(text: str) -> None:
+    if "\0" in text:
+        raise MalformedRequest("NUL characters are not allowed.")
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise MalformedRequest("Lone surrogates are not allowed.") from error
+
+
+def _form(body: bytes) -> dict[str, object]:
+    if body.lstrip()[:1] in (b"{", b"["):
+        raise UnsupportedMediaType(
+            "The body is JSON but its content type says form: send Content-Type: application/json."
+        )
+    try:
+        return dict(_pairs(body.decode("ascii")))
+    except UnicodeDecodeError:
+        try:
+            return dict(_pairs(body.decode()))
+        except UnicodeDecodeError as error:
+            raise MalformedRequest("The body is not valid UTF-8.") from error
+
+
+class _Body:
+    """A body that was read already, as aiohttp's multipart reader wants it."""
+
+    def __init__(self, body: bytes) -> None:
+        self._rest = body
+
+    async def read(self, size: int = -1) -> bytes:
+        taken, self._rest = (self._rest, b"") if size < 0 else (self._rest[:size], self._rest[size:])
+        return taken
+
+    async def readline(self) -> bytes:
+        end = self._rest.find(b"\n") + 1 or len(self._rest)
+        return await self.read(end)
+
+    def unread_data(self, data: bytes) -> None:
+        self._rest = data + self._rest
+
+    def at_eof(self) -> bool:
+        return not self._rest
+
+
+async def _multipart(request: web.BaseRequest, body: bytes) -> dict[str, object]:
+    found: dict[str, object] = {}
+    try:
+        reader = multipart.MultipartReader(request.headers, _Body(body))  # type: ignore[arg-type]
+        while (part := await reader.next()) is not None:
+            if isinstance(part, multipart.MultipartReader):
+                raise MalformedRequest("The multipart body is nested.")
+            if part.name:
+                text = bytes(await part.read(decode=True)).decode()
+                _no_nul(text)
+                found[part.name] = text
+    except (ValueError, AssertionError, RuntimeError, UnicodeDecodeError, KeyError) as error:
+        raise MalformedRequest("The multipart body cannot be read.") from error
+    return found

@@ -1,0 +1,53 @@
+"""From the contract's HTTP rules to a table: method and path → RPC and path parameters."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from messenger_hub_server.errors import MethodNotAllowed, NotFound
+from messenger_hub_server.rpc.method import Binding, Method
+
+BASE = "/api/"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """One binding of one RPC."""
+
+    method: Method
+    binding: Binding
+    pattern: re.Pattern[str]
+
+
+class Routes:
+    """Literal paths win over paths with parameters."""
+
+    def __init__(self, methods: Iterable[Method]) -> None:
+        routes = [Route(method=m, binding=b, pattern=_pattern(b.path)) for m in methods for b in m.bindings]
+        self._routes = sorted(routes, key=lambda route: route.binding.path.count("{"))
+
+    @property
+    def all(self) -> Sequence[Route]:
+        """Every route."""
+        return self._routes
+
+    def verbs(self, path: str) -> Sequence[str]:
+        """The methods that a path answers to; none when there is no such path."""
+        return sorted({route.binding.verb for route in self._routes if route.pattern.fullmatch(path)})
+
+    def match(self, verb: str, path: str) -> tuple[Route, Mapping[str, str]]:
+        """Raises NotFound or MethodNotAllowed."""
+        for route in self._routes:
+            found = route.pattern.fullmatch(path)
+            if found and route.binding.verb == verb:
+                return route, found.groupdict()
+        if verbs := self.verbs(path):
+            raise MethodNotAllowed(verbs)
+        raise NotFound
+
+
+def _pattern(path: str) -> re.Pattern[str]:
+    parts = re.split(r"\{(\w+)\}", path)
+    return re.compile("".join(f"(?P<{p}>[^/]+)" if i % 2 else re.escape(p) for i, p in enumerate(parts)))

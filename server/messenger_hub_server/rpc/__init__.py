@@ -1,0 +1,1 @@
+"""The chain that every call passes, and the gRPC door."""

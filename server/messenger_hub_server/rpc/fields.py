@@ -1,0 +1,193 @@
+"""Checks of request fields, compiled from the options of the contract: options → sentences. All violations come at once.
+
+The sentences are the documented ones of the REST API, and gRPC callers get the same.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from typing import Protocol
+
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.message import Message
+from google.protobuf.timestamp_pb2 import Timestamp
+from messenger_hub.v1 import rest_pb2
+
+from messenger_hub_server.identity.callers import Caller
+
+Violations = dict[str, list[str]]
+Format = Callable[[str, Caller], bool]
+
+
+class Context(Protocol):
+    """What checks need to know of a call."""
+
+    @property
+    def caller(self) -> Caller:
+        """Who calls."""
+        ...
+
+    @property
+    def now_ms(self) -> int:
+        """When the call came."""
+        ...
+
+    @property
+    def formats(self) -> Mapping[int, Format]:
+        """Number of rest_pb2.Format → check."""
+        ...
+
+
+Check = Callable[[Message, Context], str | None]
+
+
+def violations(request: Message, context: Context, prior: Mapping[str, Sequence[str]] | None = None) -> Violations:
+    """Field → sentences, in the order of the contract. Fields with a prior violation are not checked again."""
+    found: Violations = {}
+    for field, checks in _compiled(request.DESCRIPTOR):
+        if prior and field in prior:
+            found[field] = list(prior[field])
+            continue
+        for check in checks:
+            if sentence := check(request, context):
+                found.setdefault(field, []).append(sentence)
+                break
+    return found
+
+
+def spoken(field: str) -> str:
+    """A field's name as sentences say it."""
+    return field.replace("_", " ")
+
+
+@cache
+def _compiled(descriptor: Descriptor) -> Sequence[tuple[str, Sequence[Check]]]:
+    return [(field.name, list(_checks(field))) for field in descriptor.fields]
+
+
+def _checks(field: FieldDescriptor) -> Sequence[Check]:
+    param = field.GetOptions().Extensions[rest_pb2.param]
+    checks: list[Check] = []
+    if param.required or param.required_without:
+        checks.append(_required(field, param))
+    if param.prohibited_with:
+        checks.append(_prohibited(field.name, param.prohibited_with))
+    if param.max_length:
+        checks.append(_max_length(field.name, param.max_length))
+    if param.format:
+        checks.append(_format(field.name, param.format))
+    if param.minimum or param.maximum:
+        checks.append(_between(field, param.minimum, param.maximum))
+    if field.enum_type is not None and not field.is_repeated:
+        checks.append(_choice(field))
+    if field.message_type is not None and field.message_type.full_name == Timestamp.DESCRIPTOR.full_name:
+        checks += _times(field.name, param)
+    return checks
+
+
+def _present(request: Message, name: str) -> bool:
+    field = request.DESCRIPTOR.fields_by_name[name]
+    if field.is_repeated:
+        return bool(getattr(request, name))
+    if field.message_type is not None or field.has_presence:
+        return request.HasField(name)
+    value = getattr(request, name)
+    return bool(value.strip()) if isinstance(value, str) else bool(value)
+
+
+def _required(field: FieldDescriptor, param: rest_pb2.Param) -> Check:
+    name, other = field.name, param.required_without
+    when = f" when {spoken(other)} is not present" if other else ""
+
+    def check(request: Message, _: Context) -> str | None:
+        missing = not _present(request, name) and not (other and _present(request, other))
+        return f"The {spoken(name)} field is required{when}." if missing else None
+
+    return check
+
+
+def _prohibited(name: str, other: str) -> Check:
+    def check(request: Message, _: Context) -> str | None:
+        both = _present(request, name) and _present(request, other)
+        return f"The {spoken(name)} field is prohibited when {spoken(other)} is present." if both else None
+
+    return check
+
+
+def _max_length(name: str, most: int) -> Check:
+    def check(request: Message, _: Context) -> str | None:
+        long = len(getattr(request, name)) > most
+        return f"The {spoken(name)} field must not be greater than {most} characters." if long else None
+
+    return check
+
+
+def _format(name: str, number: int) -> Check:
+    def check(request: Message, context: Context) -> str | None:
+        value = getattr(request, name)
+        good = not value or context.formats[number](value, context.caller)
+        return None if good else f"The {spoken(name)} field format is invalid."
+
+    return check
+
+
+def _between(field: FieldDescriptor, least: int, most: int) -> Check:
+    name = field.name
+
+    def check(request: Message, _: Context) -> str | None:
+        if field.has_presence and not request.HasField(name):
+            return None
+        good = least <= getattr(request, name) <= most
+        return None if good else f"The {spoken(name)} field must be between {least} and {most}."
+
+    return check
+
+
+def _choice(field: FieldDescriptor) -> Check:
+    name = field.name
+    known = frozenset(field.enum_type.values_by_number) if field.enum_type else frozenset()
+
+    def check(request: Message, _: Context) -> str | None:
+        return None if getattr(request, name) in known else f"The selected {spoken(name)} is invalid."
+
+    return check
+
+
+def _times(name: str, param: rest_pb2.Param) -> Sequence[Check]:
+    def valid(request: Message, _: Context) -> str | None:
+        if not request.HasField(name):
+            return None
+        moment: Timestamp = getattr(request, name)
+        try:
+            moment.ToDatetime()
+        except (ValueError, OverflowError):
+            return f"The {spoken(name)} field must be a valid date."
+        return None
+
+    def later(request: Message, _: Context) -> str | None:
+        if not (request.HasField(name) and request.HasField(param.after)):
+            return None
+        good = _ms(getattr(request, name)) > _ms(getattr(request, param.after))
+        return None if good else f"The {spoken(name)} field must be a date after {spoken(param.after)}."
+
+    def future(request: Message, context: Context) -> str | None:
+        good = not request.HasField(name) or _ms(getattr(request, name)) > context.now_ms
+        return None if good else f"The {spoken(name)} field must be a date in the future."
+
+    return [valid, *([later] if param.after else []), *([future] if param.future else [])]
+
+
+def _ms(moment: Timestamp) -> int:
+    return moment.seconds * 1000 + moment.nanos // 1_000_000
+
+
+def fingerprint(request: Message) -> bytes:
+    """SHA-256 over every field that counts when a repeated idempotency key is compared."""
+    counted = type(request)()
+    counted.CopyFrom(request)
+    for field in request.DESCRIPTOR.fields:
+        if field.GetOptions().Extensions[rest_pb2.param].incidental:
+            counted.ClearField(field.name)
+    return hashlib.sha256(counted.SerializeToString(deterministic=True)).digest()

@@ -1,0 +1,100 @@
+"""The gRPC door: metadata → credential, messages → chain, errors → rich statuses."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Any, NoReturn
+
+import grpc
+from google.protobuf.message import Message
+from grpc_status import rpc_status
+
+from messenger_hub_server.errors import HubError
+from messenger_hub_server.rpc.chain import CallContext, Chain
+from messenger_hub_server.rpc.method import Audience, Method
+from messenger_hub_server.rpc.statuses import status_of_error
+
+BEARER = "bearer "
+
+
+class GrpcDoor:
+    """Serves the methods of some audiences; every other service is UNIMPLEMENTED."""
+
+    def __init__(self, chain: Chain, audiences: Sequence[Audience]) -> None:
+        self._chain = chain
+        self._methods = [m for m in chain.methods.values() if m.audience in audiences]
+
+    @property
+    def services(self) -> Sequence[str]:
+        """Full names of what is served."""
+        return sorted({method.service for method in self._methods})
+
+    def add_to(self, server: grpc.aio.Server) -> None:
+        """Registers every method."""
+        for service in self.services:
+            table = {m.name: self._handler(m) for m in self._methods if m.service == service}
+            server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, table),))
+
+    def _handler(self, method: Method) -> grpc.RpcMethodHandler:
+        codec = {
+            "request_deserializer": method.request.FromString,
+            "response_serializer": method.response.SerializeToString,
+        }
+        if method.streams_requests:
+            return grpc.stream_stream_rpc_method_handler(self._converse(method), **codec)
+        if method.streams_responses:
+            return grpc.unary_stream_rpc_method_handler(self._stream(method), **codec)
+        return grpc.unary_unary_rpc_method_handler(self._unary(method), **codec)
+
+    def _unary(self, method: Method) -> Callable[..., Any]:
+        async def serve(request: Message, servicer: grpc.aio.ServicerContext) -> Message:
+            try:
+                context = self._open(method, servicer)
+                response = await self._chain.call(method, context, request)
+            except HubError as error:
+                await _abort(servicer, error)
+            if context.replayed:
+                servicer.set_trailing_metadata((("idempotent-replayed", "true"),))
+            return response
+
+        return serve
+
+    def _stream(self, method: Method) -> Callable[..., Any]:
+        async def serve(request: Message, servicer: grpc.aio.ServicerContext) -> AsyncIterator[Message]:
+            try:
+                context = self._open(method, servicer)
+                async for response in self._chain.stream(method, context, request):
+                    yield response
+            except HubError as error:
+                await _abort(servicer, error)
+
+        return serve
+
+    def _converse(self, method: Method) -> Callable[..., Any]:
+        async def serve(frames: AsyncIterator[Message], servicer: grpc.aio.ServicerContext) -> None:
+            try:
+                context = self._open(method, servicer)
+                await self._chain.converse(method, context, frames, servicer.write)
+            except HubError as error:
+                await _abort(servicer, error)
+
+        return serve
+
+    def _open(self, method: Method, servicer: grpc.aio.ServicerContext) -> CallContext:
+        caller = self._chain.authenticate(method, _credential(servicer))
+        return self._chain.context(caller)
+
+
+def _credential(servicer: grpc.aio.ServicerContext) -> str:
+    """Metadata x-api-key, else authorization: Bearer; of a repeated name the last."""
+    given = {key: value for key, value in servicer.invocation_metadata() or () if isinstance(value, str)}
+    if key := given.get("x-api-key", "").strip():
+        return str(key)
+    bearer = given.get("authorization", "")
+    return str(bearer[len(BEARER) :].strip()) if bearer.lower().startswith(BEARER) else ""
+
+
+async def _abort(servicer: grpc.aio.ServicerContext, error: HubError) -> NoReturn:
+    status = rpc_status.to_status(status_of_error(error))
+    await servicer.abort_with_status(status)
+    raise AssertionError("abort does not return")
