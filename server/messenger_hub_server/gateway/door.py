@@ -162,11 +162,9 @@ class _Protocol(web.RequestHandler):
 
 def _parser_error(status: int, error: BaseException | None) -> HubError:
     if isinstance(error, LineTooLong):
-        return (
-            UriTooLong()
-            if "request line" in str(error).lower() or "status line" in str(error).lower()
-            else HeadersTooLarge()
-        )
+        # aiohttp says only what it was reading: a request's target, or a header's name or value.
+        reading = str(error.args[0]) if error.args else ""
+        return UriTooLong() if reading.lstrip("b'\"").startswith("/") else HeadersTooLarge()
     if isinstance(error, BadHttpMessage) or status < 500:
         return MalformedRequest("The request is not HTTP.")
     return Internal()

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Iterable, Mapping
 from urllib.parse import parse_qsl
 
 import msgspec
-from aiohttp import multipart, web
+from aiohttp import StreamReader, multipart, web
 
 from messenger_hub_server.errors import BodyTooLarge, MalformedRequest, UnsupportedMediaType
 
@@ -146,31 +147,13 @@ def _form(body: bytes) -> dict[str, object]:
             raise MalformedRequest("The body is not valid UTF-8.") from error
 
 
-class _Body:
-    """A body that was read already, as aiohttp's multipart reader wants it."""
-
-    def __init__(self, body: bytes) -> None:
-        self._rest = body
-
-    async def read(self, size: int = -1) -> bytes:
-        taken, self._rest = (self._rest, b"") if size < 0 else (self._rest[:size], self._rest[size:])
-        return taken
-
-    async def readline(self) -> bytes:
-        end = self._rest.find(b"\n") + 1 or len(self._rest)
-        return await self.read(end)
-
-    def unread_data(self, data: bytes) -> None:
-        self._rest = data + self._rest
-
-    def at_eof(self) -> bool:
-        return not self._rest
-
-
 async def _multipart(request: web.BaseRequest, body: bytes) -> dict[str, object]:
     found: dict[str, object] = {}
     try:
-        reader = multipart.MultipartReader(request.headers, _Body(body))  # type: ignore[arg-type]
+        stream = StreamReader(request.protocol, 2 * MOST_BODY, loop=asyncio.get_running_loop())
+        stream.feed_data(body)
+        stream.feed_eof()
+        reader = multipart.MultipartReader(request.headers, stream)
         while (part := await reader.next()) is not None:
             if isinstance(part, multipart.MultipartReader):
                 raise MalformedRequest("The multipart body is nested.")
