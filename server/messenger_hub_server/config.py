@@ -13,6 +13,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 import platformdirs
+from messenger_hub.runtime.log import Form
 
 from messenger_hub_server.startup import StartupProblem
 
@@ -121,9 +122,9 @@ class Settings:
         metadata=_setting("", _url, "The REST API's address as other machines see it; shown in the desktop app."),
     )
     rate_per_minute: int = field(
-        default=600,
+        default=6000,
         metadata=_setting(
-            600, _number(1, 1_000_000), "Requests a minute of a session API that has no rate of its own."
+            6000, _number(1, 1_000_000), "Requests a minute of a session API that has no rate of its own."
         ),
     )
     retention_days: int = field(
@@ -132,7 +133,7 @@ class Settings:
     stop_seconds: int = field(
         default=15, metadata=_setting(15, _number(1, 300), "Longest time that stopping may take, in seconds.")
     )
-    log_format: str = field(
+    log_format: Form = field(
         default="auto",
         metadata=_setting(
             "auto", _choice("auto", "json", "console"), "auto is console on a terminal, else JSON lines."

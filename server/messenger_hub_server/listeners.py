@@ -27,11 +27,14 @@ def listen(flag: str, address: Address) -> Sequence[socket.socket]:
     raise AssertionError("the last try returns or raises")
 
 
-def free_port(flag: str, address: Address) -> int:
-    """A port that is free on every host of an address right now: for servers that bind by themselves. Raises StartupProblem."""
+def free_hosts(flag: str, address: Address) -> Sequence[Address]:
+    """Every host of an address, with a port that is free on all of them right now: for servers that bind by themselves.
+
+    Raises StartupProblem.
+    """
     sockets = listen(flag, address)
     try:
-        return port_of(sockets)
+        return [Address(host=one.getsockname()[0], port=one.getsockname()[1]) for one in sockets]
     finally:
         for one in sockets:
             one.close()

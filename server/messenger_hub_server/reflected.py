@@ -17,6 +17,7 @@ from grpc_reflection.v1alpha._async import ReflectionServicer
 from grpc_reflection.v1alpha.reflection import SERVICE_NAME as REFLECTION
 
 DESCRIPTORS = "descriptors.binpb"
+PUBLIC = ("messenger_hub.v1", "messenger_hub.agent.v1")
 
 
 class Health:
@@ -37,7 +38,14 @@ class Health:
         await self._servicer.enter_graceful_shutdown()
 
 
-def add_reflection(server: grpc.aio.Server, services: Sequence[str], packages: Sequence[str]) -> None:
+def published(packages: Sequence[str] = PUBLIC) -> FileDescriptorSet:
+    """The files of these packages and what they import: what anybody may know."""
+    described = FileDescriptorSet.FromString((files("messenger_hub") / DESCRIPTORS).read_bytes())
+    known = [f for f in described.file if not f.package.startswith("messenger_hub.") or f.package in packages]
+    return FileDescriptorSet(file=known)
+
+
+def add_reflection(server: grpc.aio.Server, services: Sequence[str], packages: Sequence[str] = PUBLIC) -> None:
     """Describes these services and the files of these packages, and nothing else."""
     names = (*services, HEALTH, REFLECTION)
     servicer = ReflectionServicer(names, _pool(packages))
@@ -45,11 +53,9 @@ def add_reflection(server: grpc.aio.Server, services: Sequence[str], packages: S
 
 
 def _pool(packages: Sequence[str]) -> DescriptorPool:
-    described = FileDescriptorSet.FromString((files("messenger_hub") / DESCRIPTORS).read_bytes())
     pool = DescriptorPool()
-    for file in described.file:
-        if not file.package.startswith("messenger_hub.") or file.package in packages:
-            pool.Add(file)
+    for file in published(packages).file:
+        pool.Add(file)
     for module in (health_pb2, reflection_pb2):
         copy = Default().FindFileByName(module.DESCRIPTOR.name)
         pool.AddSerializedFile(copy.serialized_pb)

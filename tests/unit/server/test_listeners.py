@@ -4,7 +4,7 @@ import socket
 
 import pytest
 from messenger_hub_server.config import Address
-from messenger_hub_server.listeners import free_port, listen, port_of
+from messenger_hub_server.listeners import free_hosts, listen, port_of
 from messenger_hub_server.startup import StartupProblem
 
 
@@ -41,6 +41,7 @@ def test_a_foreign_address_gets_one_sentence() -> None:
         listen("--grpc", Address(host="192.0.2.1", port=0))
 
 
-def test_a_free_port_can_be_bound_afterwards() -> None:
-    port = free_port("--grpc", Address(host="localhost", port=0))
-    close(list(listen("--grpc", Address(host="localhost", port=port))))
+def test_free_hosts_can_be_bound_afterwards() -> None:
+    found = free_hosts("--grpc", Address(host="localhost", port=0))
+    assert len({one.port for one in found}) == 1
+    close(list(listen("--grpc", Address(host="localhost", port=found[0].port))))

@@ -1,0 +1,181 @@
+"""The composition root: one data folder, one store, one task group, one ordered list of what stops when.
+
+stop asked for → health says so, nothing new is accepted → waiting callers are answered, watchers and agents told → calls in
+flight end → what was noticed is written → the queue drains → the store closes → the folder is free
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from importlib.metadata import version
+
+from messenger_hub.runtime import log
+from messenger_hub.runtime.clock import SystemClock
+from messenger_hub.runtime.database import DatabaseError
+from messenger_hub.runtime.folder import FolderError
+
+from messenger_hub_server.certificates import Certificates
+from messenger_hub_server.config import Settings
+from messenger_hub_server.data_folder import DATABASE, DataFolder
+from messenger_hub_server.doors import Doors, Running
+from messenger_hub_server.errors import HubError
+from messenger_hub_server.highwater import DatabaseRestored, HighWater
+from messenger_hub_server.parts import Parts, assemble
+from messenger_hub_server.services.admin.hub import HubFacts
+from messenger_hub_server.startup import REFUSED, StartupProblem
+from messenger_hub_server.store.sqlite import SqliteStore
+
+__all__ = ["Running", "StartupProblem", "configure_logging", "run"]
+
+# Fields that a log line may show; any other prints as dots.
+LOG_FIELDS = frozenset(
+    {
+        "agent",
+        "channel",
+        "code",
+        "count",
+        "epoch",
+        "grpc",
+        "http",
+        "job",
+        "kinds",
+        "lease",
+        "operation",
+        "request",
+        "rpc",
+    }
+    | {"seconds", "session_api", "state", "version"}
+)
+
+# How often what was noticed on the way (last use of a key, last frame of an agent) is written.
+NOTICE_SECONDS = 60.0
+# Calls in flight get this long at a stop; a commit takes milliseconds.
+GRACE_SECONDS = 5.0
+
+_log = log.logger(__name__)
+
+
+def configure_logging(settings: Settings) -> None:
+    """Sends the log to standard error, as the settings say. For the process that runs a hub, once, before `run`."""
+    log.configure(LOG_FIELDS, form=settings.log_format, level=settings.log_level)
+
+
+async def run(settings: Settings, on_ready: Callable[[Running], None], stop: asyncio.Event) -> None:
+    """Serves until `stop` is set, then ends within `settings.stop_seconds`. Raises StartupProblem when it cannot start."""
+    certificates = None
+    if settings.tls_cert is not None and settings.tls_key is not None:
+        certificates = Certificates(settings.tls_cert, settings.tls_key)
+    folder = DataFolder(settings.data_dir)
+    try:
+        async with _opened(folder) as (store, highwater):
+            hub = _Hub(settings, folder, certificates)
+            await hub.serve(store, highwater, on_ready, stop)
+    except (DatabaseError, DatabaseRestored, FolderError) as error:
+        raise StartupProblem(str(error), REFUSED) from error
+    finally:
+        folder.close()
+
+
+@asynccontextmanager
+async def _opened(folder: DataFolder) -> AsyncIterator[tuple[SqliteStore, HighWater]]:
+    store = await SqliteStore.open(folder.private.file(DATABASE))
+    try:
+        highwater = HighWater(folder.private)
+        highwater.compare(await store.high_marks())
+        yield store, highwater
+    finally:
+        await store.close()
+
+
+class _Hub:
+    """One run of a hub."""
+
+    def __init__(self, settings: Settings, folder: DataFolder, certificates: Certificates | None) -> None:
+        self._settings = settings
+        self._folder = folder
+        self._certificates = certificates
+        self._clock = SystemClock()
+        self._started_at_ms = self._clock.now_ms()
+        self._running: Running | None = None
+        self._end_streams = asyncio.Event()
+
+    async def serve(
+        self, store: SqliteStore, highwater: HighWater, on_ready: Callable[[Running], None], stop: asyncio.Event
+    ) -> None:
+        """Until `stop`."""
+        parts = await assemble(
+            store=store,
+            folder=self._folder,
+            highwater=highwater,
+            clock=self._clock,
+            rate_per_minute=self._settings.rate_per_minute,
+            facts=self._facts,
+            api_address=self._api_address,
+        )
+        doors = Doors(self._settings, self._folder, parts, self._certificates)
+        try:
+            async with self._working(parts):
+                try:
+                    self._running = await doors.open()
+                    self._folder.announce(self._running.admin, self._running.admin_http)
+                    _log.info("hub ready", http=self._running.http[0], grpc=self._running.grpc[0])
+                    on_ready(self._running)
+                    await stop.wait()
+                finally:
+                    async with asyncio.timeout(self._settings.stop_seconds):
+                        await self._close(parts, doors)
+        except* StartupProblem as group:
+            raise group.exceptions[0] from None
+
+    @asynccontextmanager
+    async def _working(self, parts: Parts) -> AsyncIterator[None]:
+        """Runs what works behind the doors, and ends it in order."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(parts.queue.run())
+            group.create_task(parts.streams.run(self._end_streams))
+            endless = [group.create_task(parts.depths.run()), group.create_task(self._notice(parts))]
+            try:
+                await parts.queue.prepare()
+                yield
+            finally:
+                for task in endless:
+                    task.cancel()
+                self._end_streams.set()
+                await self._write_noticed(parts)
+                parts.queue.close()
+
+    async def _close(self, parts: Parts, doors: Doors) -> None:
+        async with asyncio.TaskGroup() as group:
+            closing = group.create_task(doors.close(GRACE_SECONDS))
+            parts.queue.hurry()
+            parts.watch.close()
+            self._end_streams.set()
+            await closing
+        _log.info("hub stopped")
+
+    async def _notice(self, parts: Parts) -> None:
+        while True:
+            await asyncio.sleep(NOTICE_SECONDS)
+            await self._write_noticed(parts)
+
+    async def _write_noticed(self, parts: Parts) -> None:
+        """A loss costs a minute of "last seen"; nobody waits for it."""
+        for agent in parts.registry.agents():
+            if (presence := parts.presence.agent(agent.id)) is not None:
+                parts.registry.agent_seen(agent.id, presence.last_seen_ms, presence.version, presence.wa_js_version)
+        with suppress(HubError):
+            await parts.registry.flush()
+
+    def _facts(self) -> HubFacts:
+        return HubFacts(
+            version=version("messenger-hub"),
+            started_at_ms=self._started_at_ms,
+            data_dir=str(self._settings.data_dir),
+            http_addresses=self._running.http if self._running else (),
+            grpc_addresses=self._running.grpc if self._running else (),
+        )
+
+    def _api_address(self) -> str:
+        return self._settings.api_address or (self._running.http[0] if self._running else "")

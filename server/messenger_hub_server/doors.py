@@ -1,0 +1,122 @@
+"""The listeners: the programs' and agents' gRPC and HTTP, and the operators' own on loopback."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import grpc
+
+from messenger_hub_server.certificates import Certificates
+from messenger_hub_server.config import Address, Settings
+from messenger_hub_server.data_folder import DataFolder
+from messenger_hub_server.gateway.door import HttpDoor
+from messenger_hub_server.listeners import free_hosts, listen, port_of, problem
+from messenger_hub_server.operators_http import OperatorsHttp
+from messenger_hub_server.pages import pages
+from messenger_hub_server.parts import Parts
+from messenger_hub_server.reflected import Health, add_reflection
+from messenger_hub_server.rpc.grpc_door import GrpcDoor
+from messenger_hub_server.rpc.method import Audience
+
+OPTIONS: Sequence[tuple[str, int]] = (
+    # Two servers on one port would share its connections instead of one of them being told that the port is in use.
+    ("grpc.so_reuseport", 0),
+    ("grpc.max_receive_message_length", 1024 * 1024),
+    # Agents that all come back at once: with the default limits a storm of 5,000 is rejected.
+    ("grpc.server.max_pending_requests", 20_000),
+    ("grpc.server.max_pending_requests_hard_limit", 40_000),
+    ("grpc.keepalive_time_ms", 60_000),
+    ("grpc.keepalive_timeout_ms", 20_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+    # Clients may ping every 10 s without being sent away.
+    ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
+    ("grpc.http2.max_ping_strikes", 0),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Running:
+    """Where a running hub answers: `http` and `admin_http` are URLs, the others HOST:PORT."""
+
+    http: Sequence[str]
+    grpc: Sequence[str]
+    admin: str
+    admin_http: str
+    data_dir: Path
+
+
+class Doors:
+    """Opens all listeners or none."""
+
+    def __init__(self, settings: Settings, folder: DataFolder, parts: Parts, certificates: Certificates | None) -> None:
+        self._settings = settings
+        self._parts = parts
+        self._certificates = certificates
+        self._public = grpc.aio.server(options=OPTIONS)
+        self._admin = grpc.aio.server(options=OPTIONS)
+        self._http = HttpDoor(parts.chain, pages(parts.store))
+        self._operators = OperatorsHttp(folder.admin_token, self._metrics)
+        self._health: Health | None = None
+
+    async def open(self) -> Running:
+        """Accepts from now on. Raises StartupProblem."""
+        settings, tls = self._settings, self._certificates
+        http_sockets = listen("--http", settings.http)
+        operators_sockets = listen("--admin", Address(host=settings.admin.host, port=0))
+        public = _bind(self._public, "--grpc", settings.grpc, tls.for_grpc() if tls else None)
+        admin = _bind(self._admin, "--admin", settings.admin, None)
+        await self._serve_grpc()
+        await self._http.start(http_sockets, tls.for_http() if tls else None)
+        await self._operators.start(operators_sockets)
+        scheme = "https" if tls else "http"
+        return Running(
+            http=[f"{scheme}://{Address(host=s.getsockname()[0], port=port_of(http_sockets))}" for s in http_sockets],
+            grpc=[str(address) for address in public],
+            admin=str(admin[0]),
+            admin_http=f"http://{Address(host=settings.admin.host, port=port_of(operators_sockets))}",
+            data_dir=settings.data_dir,
+        )
+
+    async def close(self, grace_seconds: float) -> None:
+        """Accepts nothing more; calls in flight get some time to end."""
+        if self._health is not None:
+            await self._health.stopping()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._http.close())
+            group.create_task(self._public.stop(grace_seconds))
+            group.create_task(self._admin.stop(grace_seconds))
+            group.create_task(self._operators.close())
+
+    async def _serve_grpc(self) -> None:
+        audiences = (Audience.PROGRAMS, Audience.AGENTS)
+        programs = GrpcDoor(self._parts.chain, audiences)
+        programs.add_to(self._public)
+        self._health = Health(programs.services)
+        await self._health.add_to(self._public)
+        add_reflection(self._public, programs.services)
+        GrpcDoor(self._parts.chain, (Audience.OPERATORS,)).add_to(self._admin)
+        await self._public.start()
+        await self._admin.start()
+
+    async def _metrics(self) -> bytes:
+        return await self._parts.metrics.render(self._parts.store, self._parts.presence)
+
+
+def _bind(
+    server: grpc.aio.Server, flag: str, address: Address, credentials: grpc.ServerCredentials | None
+) -> Sequence[Address]:
+    """gRPC binds by itself, without saying why it could not: what is free is found out before."""
+    bound = []
+    for one in free_hosts(flag, address):
+        try:
+            if credentials is None:
+                server.add_insecure_port(str(one))
+            else:
+                server.add_secure_port(str(one), credentials)
+        except RuntimeError as error:
+            raise problem(flag, one, None) from error
+        bound.append(one)
+    return bound

@@ -1,0 +1,162 @@
+"""The hub's parts, wired together: everything below the doors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from messenger_hub.admin.v1 import (
+    agent_admin_service_pb2,
+    channel_admin_service_pb2,
+    hub_admin_service_pb2,
+    operation_admin_service_pb2,
+    session_api_admin_service_pb2,
+)
+from messenger_hub.agent.v1 import agent_service_pb2
+from messenger_hub.runtime.clock import Clock
+from messenger_hub.v1 import channel_service_pb2, contact_service_pb2, message_service_pb2, operation_service_pb2
+
+from messenger_hub_server.assignments import Assignments
+from messenger_hub_server.data_folder import DataFolder
+from messenger_hub_server.depths import Depths
+from messenger_hub_server.highwater import HighWater
+from messenger_hub_server.identity.callers import Callers
+from messenger_hub_server.identity.keys import Keys
+from messenger_hub_server.identity.limits import Limits
+from messenger_hub_server.metrics import Metrics
+from messenger_hub_server.presence import Presence
+from messenger_hub_server.queue import Queue
+from messenger_hub_server.registry import Registry
+from messenger_hub_server.registry_ids import RegistryIds
+from messenger_hub_server.rpc.chain import Chain
+from messenger_hub_server.rpc.method import compiled
+from messenger_hub_server.services.admin.agents import AgentAdminHandlers
+from messenger_hub_server.services.admin.channels import ChannelAdminHandlers
+from messenger_hub_server.services.admin.hub import HubAdminHandlers, HubFacts
+from messenger_hub_server.services.admin.moves import Moves
+from messenger_hub_server.services.admin.operations import OperationAdminHandlers
+from messenger_hub_server.services.admin.session_apis import SessionApiAdminHandlers
+from messenger_hub_server.services.agents import AgentHandlers
+from messenger_hub_server.services.channels import ChannelHandlers
+from messenger_hub_server.services.contacts import ContactHandlers
+from messenger_hub_server.services.formats import FORMATS
+from messenger_hub_server.services.intake import Intake
+from messenger_hub_server.services.messages import MessageHandlers
+from messenger_hub_server.services.operations import OperationHandlers
+from messenger_hub_server.services.sights import Sights
+from messenger_hub_server.store.base import Store
+from messenger_hub_server.streams import Numbers, Streams
+from messenger_hub_server.wakeups import Wakeups
+from messenger_hub_server.watch import News, Watch
+
+CONTRACT = (
+    message_service_pb2,
+    contact_service_pb2,
+    operation_service_pb2,
+    channel_service_pb2,
+    agent_service_pb2,
+    channel_admin_service_pb2,
+    session_api_admin_service_pb2,
+    agent_admin_service_pb2,
+    operation_admin_service_pb2,
+    hub_admin_service_pb2,
+)
+
+
+class Wishes(Assignments):
+    """Streams hear of changed queue depths too, which the icon shows."""
+
+    def __init__(self, *, depths: Depths, **fields: object) -> None:
+        super().__init__(queue_depth=depths.of, **fields)  # type: ignore[arg-type]
+        self._depths = depths
+
+    def on_change(self, callback: Callable[[], None]) -> Callable[[], None]:
+        """After every change of the registry or of a depth."""
+        ends = (super().on_change(callback), self._depths.on_change(callback))
+
+        def end() -> None:
+            for one in ends:
+                one()
+
+        return end
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What the composition root starts, stops and hands to the doors."""
+
+    clock: Clock
+    store: Store
+    queue: Queue
+    wakeups: Wakeups
+    watch: Watch
+    registry: Registry
+    presence: Presence
+    depths: Depths
+    streams: Streams
+    metrics: Metrics
+    chain: Chain
+
+
+async def assemble(
+    *,
+    store: Store,
+    folder: DataFolder,
+    highwater: HighWater,
+    clock: Clock,
+    rate_per_minute: int,
+    facts: Callable[[], HubFacts],
+    api_address: Callable[[], str],
+) -> Parts:
+    """Wires everything; nothing runs yet."""
+    keys, metrics, wakeups, news = Keys(folder.pepper), Metrics(), Wakeups(), News()
+    queue = Queue(store, highwater, wakeups, news, clock, observe=metrics.commit_seconds.observe)
+    watch, depths, presence = Watch(store, news), Depths(store, news), Presence(clock)
+    registry = Registry(queue, keys, RegistryIds(folder.private), clock)
+    registry.load(await store.registry())
+    wishes = Wishes(
+        depths=depths, registry=registry, presence=presence, commits=queue, api_address=api_address, clock=clock
+    )
+    numbers = Numbers(lease_ids=queue.lease_ids, spare_ids=queue.spare_ids, file_epoch=highwater.epoch)
+    streams = Streams(
+        commits=queue, deliveries=store, reports=wishes, wishes=wishes, wakes=wakeups, numbers=numbers, clock=clock
+    )
+    sights = Sights(registry, presence, queue, clock)
+    moves = Moves(queue, registry, presence, news)
+    intake = Intake(queue, clock)
+    handlers: Mapping[str, object] = {
+        "messenger_hub.v1.MessageService": MessageHandlers(queue, intake),
+        "messenger_hub.v1.ContactService": ContactHandlers(intake),
+        "messenger_hub.v1.OperationService": OperationHandlers(queue, watch, sights),
+        "messenger_hub.v1.ChannelService": ChannelHandlers(queue, registry, sights),
+        "messenger_hub.agent.v1.AgentService": AgentHandlers(registry, streams),
+        "messenger_hub.admin.v1.ChannelAdminService": ChannelAdminHandlers(
+            queue, registry, presence, sights, moves, clock
+        ),
+        "messenger_hub.admin.v1.SessionApiAdminService": SessionApiAdminHandlers(queue, registry, clock),
+        "messenger_hub.admin.v1.AgentAdminService": AgentAdminHandlers(registry, presence, streams),
+        "messenger_hub.admin.v1.OperationAdminService": OperationAdminHandlers(queue, registry, sights),
+        "messenger_hub.admin.v1.HubAdminService": HubAdminHandlers(queue, registry, presence, sights, facts),
+    }
+    chain = Chain(
+        compiled([module.DESCRIPTOR for module in CONTRACT]),
+        handlers,
+        callers=Callers(registry, keys, folder.admin_token, clock),
+        limits=Limits(rate_per_minute),
+        formats=FORMATS,
+        observer=metrics,
+        clock=clock,
+    )
+    return Parts(
+        clock=clock,
+        store=store,
+        queue=queue,
+        wakeups=wakeups,
+        watch=watch,
+        registry=registry,
+        presence=presence,
+        depths=depths,
+        streams=streams,
+        metrics=metrics,
+        chain=chain,
+    )

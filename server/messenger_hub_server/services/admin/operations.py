@@ -1,0 +1,77 @@
+"""OperationAdminService: operations of all channels, for operators."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from messenger_hub.admin.v1 import operation_admin_service_pb2 as pb
+
+from messenger_hub_server.model import Event, Operation, OperationId
+from messenger_hub_server.queue import Queue
+from messenger_hub_server.registry import Registry
+from messenger_hub_server.rpc.chain import CallContext
+from messenger_hub_server.services.operations import DECISIONS, PAGE
+from messenger_hub_server.services.sights import Sights
+from messenger_hub_server.services.translation import cursor, cursor_number, kind_of, state_of
+from messenger_hub_server.store.base import Filter
+
+CANCELLED = "Cancelled by an operator"
+
+
+class OperationAdminHandlers:
+    """Handlers of OperationAdminService."""
+
+    def __init__(self, queue: Queue, registry: Registry, sights: Sights) -> None:
+        self._queue = queue
+        self._registry = registry
+        self._sights = sights
+
+    async def list_operations(self, request: pb.ListOperationsRequest, _: CallContext) -> pb.ListOperationsResponse:
+        """One page, newest first."""
+        limit = request.limit if request.HasField("limit") else PAGE
+        before = cursor_number(request.cursor)
+        found = await self._queue.list(
+            Filter(
+                channel_id=self._registry.channel_named(request.channel).id if request.channel else None,
+                state=state_of(request.status),
+                kind=kind_of(request.type),
+                reference=request.reference or None,
+                before=OperationId(before) if before is not None else None,
+                limit=limit + 1,
+            )
+        )
+        page = found[:limit]
+        return pb.ListOperationsResponse(
+            operations=[await self._message(operation) for operation in page],
+            next_cursor=cursor(page[-1].id) if len(found) > limit else "",
+        )
+
+    async def get_operation(self, request: pb.GetOperationRequest, _: CallContext) -> pb.GetOperationResponse:
+        """One operation with its timeline."""
+        operation = await self._queue.find(OperationId(request.operation_id), None)
+        return pb.GetOperationResponse(operation=await self._with_timeline(operation))
+
+    async def cancel_operation(self, request: pb.CancelOperationRequest, _: CallContext) -> pb.CancelOperationResponse:
+        """As long as it has not started."""
+        operation = await self._queue.cancel(OperationId(request.operation_id), None, CANCELLED)
+        return pb.CancelOperationResponse(operation=await self._with_timeline(operation))
+
+    async def resolve_operation(
+        self, request: pb.ResolveOperationRequest, _: CallContext
+    ) -> pb.ResolveOperationResponse:
+        """A person's decision."""
+        decision = DECISIONS[request.decision]
+        operation = await self._queue.resolve(OperationId(request.operation_id), None, decision, request.reason)
+        return pb.ResolveOperationResponse(operation=await self._with_timeline(operation))
+
+    async def _with_timeline(self, operation: Operation) -> pb.AdminOperation:
+        return await self._message(operation, await self._queue.timeline(operation.id))
+
+    async def _message(self, operation: Operation, timeline: Sequence[Event] = ()) -> pb.AdminOperation:
+        channel = self._registry.channel(operation.channel_id)
+        session_api = self._registry.session_api(operation.session_api_id)
+        return pb.AdminOperation(
+            operation=await self._sights.operation(operation, timeline),
+            channel_name=channel.name if channel is not None else "",
+            session_api_name=session_api.name if session_api is not None else "",
+        )
