@@ -163,8 +163,9 @@ class _Protocol(web.RequestHandler):
 def _parser_error(status: int, error: BaseException | None) -> HubError:
     if isinstance(error, LineTooLong):
         # aiohttp says only what it was reading: a request's target, or a header's name or value.
-        reading = str(error.args[0]) if error.args else ""
-        return UriTooLong() if reading.lstrip("b'\"").startswith("/") else HeadersTooLarge()
+        reading = error.args[0] if error.args else b""
+        target = isinstance(reading, bytes | bytearray) and reading[:1] == b"/"
+        return UriTooLong() if target else HeadersTooLarge()
     if isinstance(error, BadHttpMessage) or status < 500:
         return MalformedRequest("The request is not HTTP.")
     return Internal()
