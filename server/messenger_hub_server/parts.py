@@ -114,6 +114,7 @@ async def assemble(
     watch, depths, presence = Watch(store, news), Depths(store, news), Presence(clock)
     registry = Registry(queue, keys, RegistryIds(folder.private), clock)
     registry.load(await store.registry())
+    registry.on_change(news.tell)
     wishes = Wishes(
         depths=depths, registry=registry, presence=presence, commits=queue, api_address=api_address, clock=clock
     )
@@ -127,7 +128,7 @@ async def assemble(
     handlers: Mapping[str, object] = {
         "messenger_hub.v1.MessageService": MessageHandlers(queue, intake),
         "messenger_hub.v1.ContactService": ContactHandlers(intake),
-        "messenger_hub.v1.OperationService": OperationHandlers(queue, watch, sights),
+        "messenger_hub.v1.OperationService": OperationHandlers(queue, registry, watch, sights),
         "messenger_hub.v1.ChannelService": ChannelHandlers(queue, registry, sights),
         "messenger_hub.agent.v1.AgentService": AgentHandlers(registry, streams),
         "messenger_hub.admin.v1.ChannelAdminService": ChannelAdminHandlers(

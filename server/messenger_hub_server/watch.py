@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 from messenger_hub_server.errors import CursorTooOld, Stopping
 from messenger_hub_server.model import Event, Operation, SessionApiId
@@ -52,9 +52,13 @@ class Watch:
         self._news.tell()
 
     async def events(
-        self, after: int | None, session_api_id: SessionApiId | None
+        self,
+        after: int | None,
+        session_api_id: SessionApiId | None,
+        allowed: Callable[[], None] = lambda: None,
     ) -> AsyncIterator[tuple[Event, Operation]]:
-        """Every event after an event id (None: from now on), then as they come. Raises CursorTooOld, Stopping."""
+        """Every event after an event id (None: from now on), then as they come. Raises CursorTooOld, Stopping,
+        and what `allowed` raises, which is asked at every turn: a watcher's key may be deactivated."""
         first, last = await self._store.event_range()
         position = last if after is None else after
         if position > last or (first > 0 and position < first - 1):
@@ -67,6 +71,7 @@ class Watch:
                 yield event, operation
             if self._closed:
                 raise Stopping
+            allowed()
             if len(page) < PAGE:
                 await self._wait(seen)
 
