@@ -55,7 +55,9 @@ class Certificates:
             return grpc.ssl_server_certificate_configuration([self._pair])
 
         first = grpc.ssl_server_certificate_configuration([self._pair])
-        return grpc.dynamic_ssl_server_credentials(first, fetch, require_client_authentication=False)  # the stub forgets that None means unchanged
+        return grpc.dynamic_ssl_server_credentials(
+            first, fetch, require_client_authentication=False
+        )  # the stub forgets that None means unchanged
 
     def _newest(self, connection: ssl.SSLObject | ssl.SSLSocket, _: str | None, __: ssl.SSLContext) -> None:
         self._reload()
