@@ -227,6 +227,8 @@ def statements(script: str) -> Sequence[str]:
 
 
 def _connection(path: Path) -> sqlite3.Connection:
+    # SQLite gives its other files the mode of this one.
+    path.touch(mode=0o600, exist_ok=True)
     connection = sqlite3.connect(
         path, isolation_level=None, check_same_thread=False, cached_statements=_CACHED_STATEMENTS
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import secrets
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -46,9 +47,14 @@ class ScriptedAgent:
                         return frame
                 frame = await self._call.read()
                 if frame is grpc.aio.EOF:
-                    code = await self._call.code()
-                    raise EOFError(code.name)
+                    raise EOFError((await self._call.code()).name)
                 self._frames.append(frame)
+
+    async def ended(self) -> grpc.StatusCode:
+        """With what the hub ends the stream."""
+        with contextlib.suppress(EOFError, grpc.aio.AioRpcError):
+            await self.next("no such frame")
+        return await self._call.code()
 
     async def hello(self, window: int = 8, **hello: object) -> None:
         """Opens the channel: hello, recall, welcome, credit."""

@@ -34,6 +34,8 @@ class AgentAdminHandlers:
     async def revoke_agent(self, request: pb.RevokeAgentRequest, _: CallContext) -> pb.RevokeAgentResponse:
         """Its credential and its streams end."""
         found = self._registry.agent_named(request.agent)
+        # Before, so that its streams hear the cause and not that their channels are gone; after, for one that came in between.
+        self._streams.end_agent(found.id, InvalidCredential())
         agent = await self._registry.revoke_agent(found.id)
         self._streams.end_agent(agent.id, InvalidCredential())
         return pb.RevokeAgentResponse(agent=self._message(agent))

@@ -1,0 +1,83 @@
+"""Operations of all channels: what was accepted, and what became of it."""
+
+from __future__ import annotations
+
+import click
+from messenger_hub.admin.v1 import operation_admin_service_pb2 as pb
+from messenger_hub.v1 import operation_pb2
+
+from messenger_hub_cli.messages import choices, plain
+from messenger_hub_cli.output import Listing, Record, confirm
+from messenger_hub_cli.running_hub import RunningHub
+from messenger_hub_cli.verb import operator_verb, yes_option
+
+STATUSES = choices(operation_pb2.DESCRIPTOR.enum_types_by_name["OperationStatus"])
+DECISIONS = {
+    name.replace("_", "-"): n for name, n in choices(operation_pb2.DESCRIPTOR.enum_types_by_name["Decision"]).items()
+}
+COLUMNS = {
+    "operation.operation_id": "Operation",
+    "channel_name": "Channel",
+    "operation.type": "Type",
+    "operation.status": "Status",
+    "operation.reason": "Why",
+}
+
+number_argument = click.argument("operation_id", type=click.IntRange(1), metavar="ID")
+
+
+@click.group()
+def operation() -> None:
+    """Operations: what was accepted, and what became of it."""
+
+
+@operator_verb("list", group=operation, example="messenger-hub operation list --status uncertain")
+@click.option("--channel", default="", metavar="NAME", help="Only of this channel.")
+@click.option("--status", type=click.Choice([*STATUSES]), help="Only with this status.")
+@click.option("--reference", default="", help="Only with this reference.")
+@click.option("--limit", type=click.IntRange(1, 100), default=50, show_default=True, help="At most so many.")
+async def list_operations(hub: RunningHub, channel: str, status: str | None, reference: str, limit: int) -> Listing:
+    """List operations, newest first."""
+    request = pb.ListOperationsRequest(channel=channel, reference=reference, limit=limit)
+    if status is not None:
+        request.status = operation_pb2.OperationStatus.ValueType(STATUSES[status])
+    answer = await hub.operations.ListOperations(request)
+    rows = [plain(one) for one in answer.operations]
+    return Listing(name="operations", rows=rows, columns=COLUMNS, empty="No operation.")
+
+
+@operator_verb("show", group=operation, example="messenger-hub operation show 42")
+@number_argument
+async def show(hub: RunningHub, operation_id: int) -> Record:
+    """Show one operation."""
+    return _record((await hub.operations.GetOperation(pb.GetOperationRequest(operation_id=operation_id))).operation)
+
+
+@operator_verb("cancel", group=operation, example="messenger-hub operation cancel 42 --yes")
+@number_argument
+@yes_option
+async def cancel(hub: RunningHub, operation_id: int, yes: bool) -> Record:
+    """Cancel one operation that has not started."""
+    confirm(f"This cancels 1 operation, {operation_id}.", yes=yes)
+    return _record(
+        (await hub.operations.CancelOperation(pb.CancelOperationRequest(operation_id=operation_id))).operation
+    )
+
+
+@operator_verb(
+    "resolve", group=operation, example='messenger-hub operation resolve 42 --as sent --reason "Seen on the phone"'
+)
+@number_argument
+@click.option("--as", "decision", required=True, type=click.Choice([*DECISIONS]), help="What a person saw in the chat.")
+@click.option("--reason", default="", help="Kept in the operation's timeline.")
+async def resolve(hub: RunningHub, operation_id: int, decision: str, reason: str) -> Record:
+    """Decide on an uncertain operation, after looking into the chat on the phone."""
+    chosen = operation_pb2.Decision.ValueType(DECISIONS[decision])
+    request = pb.ResolveOperationRequest(operation_id=operation_id, decision=chosen, reason=reason)
+    return _record((await hub.operations.ResolveOperation(request)).operation)
+
+
+def _record(one: pb.AdminOperation) -> Record:
+    shown = plain(one.operation)
+    sentence = f"Operation {one.operation.operation_id} is {shown['status']}: {one.operation.reason}"
+    return Record(data=plain(one), sentence=sentence)
