@@ -89,6 +89,7 @@ class Parts:
     store: Store
     queue: Queue
     wakeups: Wakeups
+    news: News
     watch: Watch
     registry: Registry
     presence: Presence
@@ -153,6 +154,7 @@ async def assemble(
         store=store,
         queue=queue,
         wakeups=wakeups,
+        news=news,
         watch=watch,
         registry=registry,
         presence=presence,

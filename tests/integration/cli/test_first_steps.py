@@ -40,6 +40,8 @@ class Hub:
             except json.JSONDecodeError:
                 continue
             return
+        self.process.stdout.close()
+        self.process.wait(SECONDS)
         pytest.fail("the server did not start")
 
     def end(self, number: int) -> int:

@@ -1,0 +1,1 @@
+"""What has to be done now and then: one job a file, each with `run_once`."""

@@ -1,0 +1,26 @@
+"""Expires what is too late, wakes channels for what has come due, and says when to look again."""
+
+from __future__ import annotations
+
+from messenger_hub_server.queue import Queue
+from messenger_hub_server.store.base import ExpireDue
+from messenger_hub_server.wakeups import Wakeups
+
+LONGEST_MS = 60_000
+
+
+class Due:
+    """send_at, not_before and expires_at, held across restarts because they stand in the database."""
+
+    def __init__(self, queue: Queue, wakeups: Wakeups) -> None:
+        self._queue = queue
+        self._wakeups = wakeups
+
+    async def run_once(self, now_ms: int) -> int:
+        """Returns in how many milliseconds to run again, unless something is queued before. Raises HubError."""
+        following = await self._queue.store.next_wake_at_ms(now_ms - 1)
+        if following is not None and following <= now_ms:
+            await self._queue.commit([ExpireDue(now_ms=now_ms, reason="expires_at passed before it could be sent")])
+            self._wakeups.wake_all()
+            following = await self._queue.store.next_wake_at_ms(now_ms)
+        return LONGEST_MS if following is None else max(1, min(LONGEST_MS, following - now_ms))

@@ -1,0 +1,75 @@
+"""What is held until later, too late, or old."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from messenger_hub.runtime.clock import SystemClock
+from messenger_hub.runtime.folder import PrivateFolder
+from messenger_hub_server.delivery.acceptance import Draft, Receipt
+from messenger_hub_server.highwater import HighWater
+from messenger_hub_server.model import ChannelId, OperationKind, OperationState, SessionApiId
+from messenger_hub_server.queue import Queue
+from messenger_hub_server.store.sqlite import SqliteStore
+from messenger_hub_server.upkeep.due import LONGEST_MS, Due
+from messenger_hub_server.upkeep.retention import DAY_MS, Retention
+from messenger_hub_server.wakeups import Wakeups
+from messenger_hub_server.watch import News
+
+CHANNEL = ChannelId(1)
+
+
+@pytest.fixture
+async def queue(tmp_path: Path) -> AsyncIterator[Queue]:
+    store = await SqliteStore.open(tmp_path / "hub.db")
+    opened = Queue(store, HighWater(PrivateFolder(tmp_path)), Wakeups(), News(), SystemClock())
+    async with asyncio.TaskGroup() as group:
+        group.create_task(opened.run())
+        yield opened
+        opened.close()
+    await store.close()
+
+
+async def accepted(queue: Queue, **more: int) -> Receipt:
+    draft = Draft(
+        channel_id=CHANNEL,
+        session_api_id=SessionApiId(1),
+        kind=OperationKind.SEND_MESSAGE,
+        recipient="1",
+        target="1@c.us",
+        body="text",
+        **more,
+    )
+    (receipt,) = await queue.accept([draft])
+    assert isinstance(receipt, Receipt)
+    return receipt
+
+
+async def test_a_held_message_wakes_its_channel_when_it_comes_due(queue: Queue) -> None:
+    now_ms = SystemClock().now_ms()
+    wakeups, woken = Wakeups(), []
+    wakeups.subscribe(CHANNEL, lambda: woken.append(True))
+    await accepted(queue, send_at_ms=now_ms + 50_000)
+    due = Due(queue, wakeups)
+    assert 0 < await due.run_once(now_ms + 10_000) <= 40_000
+    assert not woken
+    assert await due.run_once(now_ms + 50_000) == LONGEST_MS
+    assert woken
+
+
+async def test_what_is_too_late_expires_and_says_so(queue: Queue) -> None:
+    now_ms = SystemClock().now_ms()
+    receipt = await accepted(queue, expires_at_ms=now_ms + 20_000)
+    await Due(queue, Wakeups()).run_once(now_ms + 20_000)
+    operation = await queue.find(receipt.operation_id, None)
+    assert operation.state is OperationState.EXPIRED
+
+
+async def test_settled_operations_are_deleted_after_their_retention_and_waiting_ones_are_not(queue: Queue) -> None:
+    now_ms = SystemClock().now_ms()
+    waiting, cancelled = await accepted(queue), await accepted(queue)
+    await queue.cancel(cancelled.operation_id, None, "Cancelled")
+    await Retention(queue, 90).run_once(now_ms + 91 * DAY_MS)
+    assert await queue.store.operation(cancelled.operation_id) is None
+    assert await queue.store.operation(waiting.operation_id) is not None
