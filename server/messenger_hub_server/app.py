@@ -114,6 +114,7 @@ class _Hub:
             highwater=highwater,
             clock=self._clock,
             rate_per_minute=self._settings.rate_per_minute,
+            retention_days=self._settings.retention_days,
             facts=self._facts,
             api_address=self._api_address,
         )

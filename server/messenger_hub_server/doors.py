@@ -20,6 +20,7 @@ from messenger_hub_server.parts import Parts
 from messenger_hub_server.reflected import Health, add_reflection
 from messenger_hub_server.rpc.grpc_door import GrpcDoor
 from messenger_hub_server.rpc.method import Audience
+from messenger_hub_server.startup import StartupProblem
 
 OPTIONS: Sequence[tuple[str, int]] = (
     # Two servers on one port would share its connections instead of one of them being told that the port is in use.
@@ -64,10 +65,15 @@ class Doors:
     async def open(self) -> Running:
         """Accepts from now on. Raises StartupProblem."""
         settings, tls = self._settings, self._certificates
-        http_sockets = listen("--http", settings.http)
-        operators_sockets = listen("--admin", Address(host=settings.admin.host, port=0))
         public = _bind(self._public, "--grpc", settings.grpc, tls.for_grpc() if tls else None)
         admin = _bind(self._admin, "--admin", settings.admin, None)
+        operators_sockets = listen("--admin", Address(host=settings.admin.host, port=0))
+        try:
+            http_sockets = listen("--http", settings.http)
+        except StartupProblem:
+            for one in operators_sockets:
+                one.close()
+            raise
         await self._serve_grpc()
         await self._http.start(http_sockets, tls.for_http() if tls else None)
         await self._operators.start(operators_sockets)

@@ -46,6 +46,9 @@ from messenger_hub_server.services.operations import OperationHandlers
 from messenger_hub_server.services.sights import Sights
 from messenger_hub_server.store.base import Store
 from messenger_hub_server.streams import Numbers, Streams
+from messenger_hub_server.upkeep.due import Due
+from messenger_hub_server.upkeep.retention import Retention
+from messenger_hub_server.upkeep.rounds import Rounds
 from messenger_hub_server.wakeups import Wakeups
 from messenger_hub_server.watch import News, Watch
 
@@ -95,6 +98,7 @@ class Parts:
     presence: Presence
     depths: Depths
     streams: Streams
+    rounds: Rounds
     metrics: Metrics
     chain: Chain
 
@@ -106,6 +110,7 @@ async def assemble(
     highwater: HighWater,
     clock: Clock,
     rate_per_minute: int,
+    retention_days: int,
     facts: Callable[[], HubFacts],
     api_address: Callable[[], str],
 ) -> Parts:
@@ -160,6 +165,7 @@ async def assemble(
         presence=presence,
         depths=depths,
         streams=streams,
+        rounds=Rounds([Due(queue, wakeups), Retention(queue, retention_days)], news, clock),
         metrics=metrics,
         chain=chain,
     )

@@ -23,6 +23,7 @@ from messenger_hub_server.errors import (
     QuotaExceeded,
     RateLimited,
     ScopeMissing,
+    StoreUnavailable,
     ValidationFailed,
 )
 from messenger_hub_server.identity.callers import Caller, Callers
@@ -30,6 +31,7 @@ from messenger_hub_server.identity.limits import Limits
 from messenger_hub_server.model import SessionApi
 from messenger_hub_server.rpc.fields import Format, violations
 from messenger_hub_server.rpc.method import Audience, ContractGap, Method
+from messenger_hub_server.store.base import StoreError
 
 log = logger(__name__)
 
@@ -198,12 +200,19 @@ class _Observed:
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
-        if isinstance(error, HubError):
+        if isinstance(error, StoreError):
+            self.code = StoreUnavailable().code
+            log.warning(
+                "store not readable", rpc=self._method.full_name, request=self._context.request_id, exc_info=error
+            )
+        elif isinstance(error, HubError):
             self.code = error.code
         elif isinstance(error, Exception):
             self.code = Internal().code
             log.error("call failed", rpc=self._method.full_name, request=self._context.request_id, exc_info=error)
         self._chain.ended(self._method, self._context, self.code, self._chain.seconds() - self._since)
+        if isinstance(error, StoreError):
+            raise StoreUnavailable from error
         if isinstance(error, Exception) and not isinstance(error, HubError):
             raise Internal from error
 

@@ -12,6 +12,8 @@ LONGEST_MS = 60_000
 class Due:
     """send_at, not_before and expires_at, held across restarts because they stand in the database."""
 
+    on_news = True
+
     def __init__(self, queue: Queue, wakeups: Wakeups) -> None:
         self._queue = queue
         self._wakeups = wakeups

@@ -13,6 +13,8 @@ EVERY_MS = 3_600_000
 class Retention:
     """Runs hourly, and at once again while there is more."""
 
+    on_news = False
+
     def __init__(self, queue: Queue, days: int) -> None:
         self._queue = queue
         self._days = days
