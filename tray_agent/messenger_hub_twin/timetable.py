@@ -8,7 +8,7 @@ import itertools
 import time
 from collections.abc import Callable
 
-Action = Callable[[], None]
+Action = Callable[[], object]
 
 
 class Timetable:
