@@ -1,0 +1,98 @@
+"""One channel's browser profile: where it lies, which user it belongs to, and that only one process works with it.
+
+Root's Chromium refuses its sandbox, so root starts it under a user id of its own, one for each profile. That user cannot reach a
+data folder that is closed to others, so the profile then lies under PROFILES and the channel's folder holds a pointer to it.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import random
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from messenger_hub_agent.whatsapp.errors import ProfileLocked, ProfileUnusable
+
+PROFILES = Path("/var/lib/messenger-hub/profiles")
+USER_IDS = range(20_000, 60_000)
+"""Within what a container maps (mostly 0 to 65535), above what systems give to people and services."""
+NOBODY_CHANGES = -1
+"""The user id that means: the browser runs as we do."""
+
+_PRIVATE, _PASSABLE = 0o700, 0o711
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Profile:
+    """A profile that is ours until `release`. `user_id` is NOBODY_CHANGES, or whom the browser runs as."""
+
+    folder: Path
+    user_id: int
+    lock: FileLock
+
+    def release(self) -> None:
+        """Lets others have it."""
+        self.lock.release()
+
+
+def take_profile(channel_folder: Path, profiles: Path = PROFILES) -> Profile:
+    """The profile of the channel whose folder that is; made where there is none.
+
+    Raises ProfileLocked when another process works with it, ProfileUnusable when it cannot be made.
+    """
+    try:
+        folder = _shared_folder(channel_folder, profiles) if os.geteuid() == 0 else channel_folder / "profile"
+        # The lock lies outside the profile, so that what the browser's user may write decides nothing.
+        lock = FileLock(folder.with_name(folder.name + ".lock"), mode=0o600, thread_local=False)
+        folder.parent.mkdir(mode=_PRIVATE, parents=True, exist_ok=True)
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise ProfileLocked(
+            f"Another messenger-hub agent works with the browser profile {folder}: end that one first."
+        ) from None
+    except OSError as error:
+        raise ProfileUnusable(f"The browser profile cannot be made ({error}): check the folder's owner.") from error
+    try:
+        return Profile(folder=folder, user_id=_prepare(folder, profiles), lock=lock)
+    except OSError as error:
+        lock.release()
+        raise ProfileUnusable(f"The browser profile {folder} cannot be used ({error}).") from error
+
+
+def _shared_folder(channel_folder: Path, profiles: Path) -> Path:
+    pointer = channel_folder / "profile"
+    if not pointer.exists():
+        descriptor = os.open(pointer, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(str(profiles / secrets.token_hex(8)))
+    for parent in (profiles.parent, profiles):
+        parent.mkdir(mode=_PASSABLE, parents=True, exist_ok=True)
+        parent.chmod(_PASSABLE)
+    return Path(pointer.read_text(encoding="utf-8"))
+
+
+def _prepare(folder: Path, profiles: Path) -> int:
+    """Makes the folder private to whom the browser will run as, and clears what a dead browser left."""
+    made = not folder.exists()
+    folder.mkdir(mode=_PRIVATE, exist_ok=True)
+    folder.chmod(_PRIVATE)
+    # Our lock has decided that nobody works here. Left by a container with another host name, this one stops the browser.
+    (folder / "SingletonLock").unlink(missing_ok=True)
+    if os.geteuid() != 0:
+        return NOBODY_CHANGES
+    if made:
+        user_id = _free_user_id(profiles)
+        os.chown(folder, user_id, user_id)
+    return folder.stat().st_uid
+
+
+def _free_user_id(profiles: Path) -> int:
+    """One that no account, no running process and no other profile has."""
+    taken = {entry.pw_uid for entry in pwd.getpwall()}
+    taken |= {path.stat().st_uid for path in profiles.iterdir()}
+    taken |= {path.stat().st_uid for path in Path("/proc").iterdir() if path.name.isdigit()}
+    return random.choice([number for number in USER_IDS if number not in taken])  # noqa: S311 # not a secret
