@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import signal
+from collections.abc import Mapping
+from pathlib import Path
+
 import click
 from messenger_hub.admin.v1 import agent_admin_service_pb2 as pb
 
+from messenger_hub_cli.failures import Refused
 from messenger_hub_cli.messages import plain
 from messenger_hub_cli.output import Listing, Record, confirm
 from messenger_hub_cli.running_hub import RunningHub
-from messenger_hub_cli.verb import operator_verb, yes_option
+from messenger_hub_cli.signals import watch_parent, with_parent_option
+from messenger_hub_cli.verb import data_dir_option, operator_verb, yes_option
 
+READY = "The desktop app works. Ctrl-C ends it; what waits stays in the queue."
 COLUMNS = {
     "name": "Agent",
     "connected": "Connected",
@@ -20,9 +27,59 @@ COLUMNS = {
 }
 
 
-@click.group()
-def agent() -> None:
-    """Agents: desktops that carry operations out in WhatsApp Web. NAME is an agent's name or its id."""
+@click.group(
+    invoke_without_command=True,
+    epilog="Example:\n\n\b\nmessenger-hub agent --server hub.example.org:8643 --tls --enrol TOKEN",
+)
+@data_dir_option
+@click.option(
+    "--server", metavar="HOST:PORT", default="127.0.0.1:8643", show_default=True, help="The hub's gRPC address."
+)
+@click.option(
+    "--enrol", "enrol_token", metavar="TOKEN", default="", help="One-time token of the operator; only the first time."
+)
+@click.option("--headless", is_flag=True, help="Show neither icon nor window.")
+@click.option("--whatsapp-url", metavar="URL", default=None, help="Another address than WhatsApp Web's, for trying.")
+@click.option(
+    "--browser", type=click.Path(path_type=Path), help="Chrome, Chromium or Edge, where it is not found by itself."
+)
+@click.option("--tls", is_flag=True, help="Use TLS with the system's authorities.")
+@click.option("--ca", type=click.Path(path_type=Path), help="Use TLS, and trust this authority (PEM).")
+@click.option(
+    "--fingerprint", default="", metavar="SHA256", help="Use TLS, and trust the one certificate with this fingerprint."
+)
+@click.option("--insecure", is_flag=True, help="Allow a hub on another machine without TLS.")
+@with_parent_option
+@click.option("--debug", is_flag=True, help="Show where an error came from.")
+@click.pass_context
+def agent(context: click.Context, /, data_dir: Path, with_parent: bool, debug: bool, **given: object) -> None:
+    """Run the desktop app, which carries operations out in WhatsApp Web; or enrol, list and revoke such desktops.
+
+    NAME is an agent's name or its id.
+    """
+    del debug  # the error boundary reads it from the command line
+    if context.invoked_subcommand is None:
+        run_agent(data_dir, given, with_parent=with_parent)
+
+
+def run_agent(data_dir: Path, given: Mapping[str, object], *, with_parent: bool) -> None:
+    """Until a signal, or until the person quits."""
+    try:
+        from messenger_hub_agent import desktop  # noqa: PLC0415 the server's machine needs no browser library
+        from messenger_hub_agent.app import AgentProblem  # noqa: PLC0415
+        from messenger_hub_agent.config import AgentSettings  # noqa: PLC0415
+    except ImportError as error:
+        raise Refused(
+            f"The desktop app's packages are not installed ({error.name}): pip install 'messenger-hub[agent,tray]'."
+        ) from error
+    options = {name: value for name, value in given.items() if value is not None}
+    settings = AgentSettings(data_dir=data_dir / "agent", **options)  # type: ignore[arg-type]
+    if with_parent:
+        watch_parent(lambda: signal.raise_signal(signal.SIGTERM))
+    try:
+        desktop.run(settings, say=lambda sentence: click.echo(sentence, err=True), on_ready=lambda: click.echo(READY))
+    except AgentProblem as problem:
+        raise Refused(problem.sentence, code="agent") from problem
 
 
 @operator_verb("enrol", group=agent, example="messenger-hub agent enrol office-pc --channel sales")

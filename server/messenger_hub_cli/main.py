@@ -15,12 +15,14 @@ from messenger_hub_cli.output import show_error
 from messenger_hub_cli.verb import Verbs
 
 VERBS = {
+    "demo": ("messenger_hub_cli.demo:demo", "See the whole way at work, with a stand-in for WhatsApp."),
     "status": ("messenger_hub_cli.status:status", "The hub and its channels at a glance."),
     "channel": ("messenger_hub_cli.channel:channel", "Channels: the linked WhatsApp accounts."),
     "session-api": ("messenger_hub_cli.session_api:session_api", "Session APIs: the keys that programs call with."),
     "operation": ("messenger_hub_cli.operation:operation", "Operations: what was accepted, and what became of it."),
-    "agent": ("messenger_hub_cli.agent:agent", "Agents: enrol, list and revoke desktops."),
+    "agent": ("messenger_hub_cli.agent:agent", "Run the desktop app, or enrol, list and revoke desktops."),
     "server": ("messenger_hub_cli.server:server", "Run the hub's server alone."),
+    "twin": ("messenger_hub_cli.twin:twin", "Run the stand-in for WhatsApp Web alone, to try programs against."),
 }
 
 

@@ -48,3 +48,25 @@ class Time(click.ParamType):  # type: ignore[type-arg]  # generic only in click'
 
 TIME_SPAN = TimeSpan()
 TIME = Time()
+
+
+class HostPort(click.ParamType):  # type: ignore[type-arg]  # generic only in click's newest stubs
+    """HOST:PORT, with [HOST] for IPv6."""
+
+    name = "host:port"
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
+        """As help shows it."""
+        return "HOST:PORT"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, int]:
+        """Reads host and port; port 0 is a free one."""
+        if isinstance(value, tuple):
+            return value
+        host, _, port = str(value).rpartition(":")
+        if not host or not (port.isascii() and port.isdigit()) or int(port) > 65535:
+            self.fail(f"{value!r} is not an address: write HOST:PORT, for example 127.0.0.1:8099", param, ctx)
+        return host.removeprefix("[").removesuffix("]"), int(port)
+
+
+HOST_PORT = HostPort()

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
 from pathlib import Path
 
 import click
 
 from messenger_hub_cli.failures import Refused
 from messenger_hub_cli.output import print_json
+from messenger_hub_cli.signals import stopping, with_parent_option
 from messenger_hub_cli.verb import data_dir_option, verb, wants_json
 
 HOST_PORT = "HOST:PORT"
@@ -25,7 +25,8 @@ HOST_PORT = "HOST:PORT"
 )
 @click.option("--tls-key", type=click.Path(path_type=Path), help="Private key (PEM) of the certificate.")
 @click.option("--insecure", is_flag=True, default=None, help="Allow addresses other than loopback without TLS.")
-def server(data_dir: Path, **flags: object) -> None:
+@with_parent_option
+def server(data_dir: Path, with_parent: bool, **flags: object) -> None:
     """Run the hub's server alone. Ctrl-C stops it; nothing that was accepted is lost."""
     from messenger_hub_server import app, config  # noqa: PLC0415 help needs no server
     from messenger_hub_server.startup import StartupProblem  # noqa: PLC0415
@@ -34,16 +35,9 @@ def server(data_dir: Path, **flags: object) -> None:
     try:
         settings = config.load({"data_dir": data_dir, **given}, os.environ)
         app.configure_logging(settings)
-        asyncio.run(_serve(app, settings))
+        asyncio.run(stopping(lambda stop: app.run(settings, _ready, stop), with_parent=with_parent))
     except StartupProblem as problem:
         raise Refused(problem.sentence) from problem
-
-
-async def _serve(app: object, settings: object) -> None:
-    stop = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    await app.run(settings, _ready, stop)  # type: ignore[attr-defined]
 
 
 def _ready(running: object) -> None:

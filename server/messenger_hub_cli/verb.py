@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 
 HUB_FOLDER = platformdirs.user_data_path("messenger-hub", appauthor=False)
-AGENT_FOLDER = HUB_FOLDER / "agent"
 
 data_dir_option = click.option(
     "--data-dir",

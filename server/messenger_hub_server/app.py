@@ -26,9 +26,6 @@ from messenger_hub_server.parts import Parts, assemble
 from messenger_hub_server.services.admin.hub import HubFacts
 from messenger_hub_server.startup import REFUSED, StartupProblem
 from messenger_hub_server.store.sqlite import SqliteStore
-from messenger_hub_server.upkeep.due import Due
-from messenger_hub_server.upkeep.retention import Retention
-from messenger_hub_server.upkeep.rounds import Job, Rounds
 
 __all__ = ["Running", "StartupProblem", "configure_logging", "run"]
 
@@ -139,11 +136,10 @@ class _Hub:
         async with asyncio.TaskGroup() as group:
             group.create_task(parts.queue.run())
             group.create_task(parts.streams.run(self._end_streams))
-            rounds = self._rounds(parts)
             endless = [
                 group.create_task(parts.depths.run()),
                 group.create_task(self._notice(parts)),
-                group.create_task(rounds.run()),
+                group.create_task(parts.rounds.run()),
             ]
             try:
                 await parts.queue.prepare()
@@ -154,10 +150,6 @@ class _Hub:
                 self._end_streams.set()
                 await self._write_noticed(parts)
                 parts.queue.close()
-
-    def _rounds(self, parts: Parts) -> Rounds:
-        jobs: list[Job] = [Due(parts.queue, parts.wakeups), Retention(parts.queue, self._settings.retention_days)]
-        return Rounds(jobs, parts.news, self._clock)
 
     async def _close(self, parts: Parts, doors: Doors) -> None:
         async with asyncio.TaskGroup() as group:

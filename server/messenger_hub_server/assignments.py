@@ -120,6 +120,7 @@ class Assignments:
                 pairing_code=report.pairing_code,
                 restricted_until_ms=_ms(report, "restricted_until"),
                 next_send_at_ms=_ms(report, "next_send_at"),
+                paused=report.paused,
             ),
         )
         if state in (LinkState.LINKED, LinkState.RESTRICTED):

@@ -18,6 +18,7 @@ class LinkReport:
     pairing_code: str = field(default="", repr=False)
     restricted_until_ms: int | None = None
     next_send_at_ms: int | None = None
+    paused: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

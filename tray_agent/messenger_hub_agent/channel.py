@@ -15,15 +15,18 @@ from messenger_hub.runtime.clock import Clock
 from messenger_hub.runtime.log import logger
 
 from messenger_hub_agent.delivery import channel as machine
+from messenger_hub_agent.delivery.work import Unclear
 from messenger_hub_agent.executor import Executor
 from messenger_hub_agent.journal import RETENTION_MS, Journal
 from messenger_hub_agent.pagewatch import PageWatch, Sight
-from messenger_hub_agent.whatsapp.page import AckChanged, Page
+from messenger_hub_agent.reconnecting import Backoff
+from messenger_hub_agent.whatsapp.page import AckChanged, Page, PageError
 
 log = logger(__name__)
 
 STOP_SECONDS = 35.0  # a send is answered or given up within 30 s
 FORGET_SECONDS = 3600.0
+AGAIN_SECONDS = 5.0
 
 R = TypeVar("R")
 Sender = Callable[[pb.ConnectRequest], None]
@@ -32,19 +35,37 @@ Sender = Callable[[pb.ConnectRequest], None]
 class Channel:
     """Runs one channel until `stop`. Frames come by `receive`, the stream's life by `attach` and `detach`."""
 
-    def __init__(self, channel_id: int, page: Page, journal: Journal, view: machine.JournalView, clock: Clock) -> None:
+    def __init__(
+        self,
+        channel_id: int,
+        page: Page,
+        journal: Journal,
+        view: machine.JournalView,
+        clock: Clock,
+        backoff: Backoff,
+        changed: Callable[[], None],
+    ) -> None:
         self.id = channel_id
+        self._page = page
         self._journal = journal
         self._clock = clock
         self._machine = machine.Channel(channel_id, view)
         self._executor = Executor(page, clock)
-        self._watch = PageWatch(page, clock)
+        self._watch = PageWatch(page, clock, backoff, self._page_told, self._seen)
+        self._changed = changed
         self._send: Sender | None = None
+        self._paused_here = False
         self._assignment = pb.Assignments.Assignment(channel_id=channel_id)
         self._stopping = False
         self._acknowledged = 0
         self._happened: asyncio.Queue[Callable[[], Sequence[machine.Action]]] = asyncio.Queue(10_000)
         self._idle = asyncio.Event()
+        self._windows = asyncio.Event()
+
+    @property
+    def paused_here(self) -> bool:
+        """A person has paused it on this desktop."""
+        return self._paused_here
 
     @property
     def sight(self) -> Sight:
@@ -69,10 +90,22 @@ class Channel:
         """What the server wants of the channel."""
         self._assignment = assignment
         self._machine.pace = assignment.pace
-        self._watch.wanted(
+        begun = self._watch.wanted(
             linking=assignment.linking, pairing_number=assignment.pairing_number, unlink=assignment.unlink
         )
+        if begun:
+            self.show_window()
         self._judge()
+
+    def pause_here(self, paused: bool) -> None:
+        """A person pauses or resumes the channel on this desktop."""
+        self._paused_here = paused
+        self._judge()
+        self._report()
+
+    def show_window(self) -> None:
+        """A person wants to see the browser, to link or to look."""
+        self._windows.set()
 
     def receive(self, frame: pb.ConnectResponse) -> None:
         """A frame of this channel."""
@@ -87,11 +120,12 @@ class Channel:
         """Serves until `stop` is done. Raises DatabaseError when the journal cannot be written."""
         try:
             async with asyncio.TaskGroup() as group:
-                group.create_task(self._watch.run(self._page_told, self._seen))
+                group.create_task(self._watch.run())
                 group.create_task(self._forget())
+                group.create_task(self._show_windows())
                 group.create_task(self._serve_and_end(group))
         except* _Done:
-            await self._watch.close()
+            pass
 
     async def stop(self) -> None:
         """Gives back what has not started, waits for what has, then lets `run` end."""
@@ -115,15 +149,23 @@ class Channel:
     def _judge(self) -> None:
         """Whether work can be done now."""
         sight, wanted = self._watch.sight, self._assignment
-        why = "The desktop app is stopping" if self._stopping else wanted.pause_reason or sight.reason
-        able = sight.can_work and wanted.owned and not wanted.paused and not self._stopping
+        able = sight.can_work and wanted.owned and not (wanted.paused or self._paused_here or self._stopping)
+        why = self._why_not(sight, wanted)
         self._tell(lambda: self._machine.set_able(able, why, self._now_ms()))
+
+    def _why_not(self, sight: Sight, wanted: pb.Assignments.Assignment) -> str:
+        if self._stopping:
+            return "The desktop app is stopping"
+        if self._paused_here:
+            return "Paused on the desktop"
+        return wanted.pause_reason or sight.reason or "WhatsApp Web is not ready"
 
     def _page_told(self) -> None:
         """The page's state changed."""
         self._executor.wake.set()
         self._judge()
         self._report()
+        self._changed()
         self._tell(lambda: self._machine.page_returned(self._now_ms()))
 
     def _seen(self, event: AckChanged) -> None:
@@ -139,6 +181,7 @@ class Channel:
         if self._send is None:
             return
         report = self._watch.sight.report()
+        report.paused = self._paused_here
         if (at := self._machine.next_send_at_ms()) is not None:
             report.next_send_at.FromMilliseconds(at)
         self._send(pb.ConnectRequest(channel_id=self.id, channel_report=report))
@@ -196,7 +239,7 @@ class Channel:
             case machine.Perform(lease=lease):
                 group.create_task(self._answer(self._executor.perform, lease, self._machine.performed))
             case machine.Reconcile(lease=lease):
-                group.create_task(self._answer(self._executor.reconcile, lease, self._machine.reconciled))
+                group.create_task(self._reconcile(lease))
             case _:
                 assert_never(action)
 
@@ -208,6 +251,24 @@ class Channel:
     ) -> None:
         result = await ask(lease)
         self._tell(lambda: told(lease.lease_id, result, self._now_ms()))
+
+    async def _reconcile(self, lease: pb.Lease) -> None:
+        result = await self._executor.reconcile(lease)
+        self._tell(lambda: self._machine.reconciled(lease.lease_id, result, self._now_ms()))
+        if isinstance(result, Unclear):
+            # The page did not answer. It tells when it is back, but not when only one answer was lost.
+            await asyncio.sleep(AGAIN_SECONDS)
+            self._tell(lambda: self._machine.page_returned(self._now_ms()))
+
+    async def _show_windows(self) -> None:
+        """Brings the window to the front when somebody wants to see it."""
+        while True:
+            await self._windows.wait()
+            self._windows.clear()
+            try:
+                await self._page.show(True)
+            except PageError as error:
+                log.info("window not shown", channel=self.id, code=error.code)
 
     async def _read(self, after: int, until: int) -> None:
         while True:

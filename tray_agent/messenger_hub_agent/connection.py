@@ -10,12 +10,17 @@ from typing import Protocol
 import grpc
 from messenger_hub.agent.v1 import agent_service_pb2 as pb
 from messenger_hub.agent.v1 import agent_service_pb2_grpc as rpc
+from messenger_hub.runtime.clock import Clock
 from messenger_hub.runtime.dial import bearer
 
 OUTGOING = 10_000  # frames
 SILENCE_SECONDS = 45.0  # then a heartbeat
 DEAF_SECONDS = 3 * SILENCE_SECONDS  # then the stream is given up
 ENROL_SECONDS = 20.0
+FINISH_SECONDS = 3.0
+CLOCK_SECONDS = 1.0
+JUMP_SECONDS = 2.0
+TAKEN_OVER_SECONDS = 30.0  # a copy of this folder runs somewhere: the two must not push each other out all the time
 
 
 class HubRefused(Exception):
@@ -27,7 +32,12 @@ class HubRefused(Exception):
 
 
 class HubAway(Exception):
-    """The hub cannot be reached, or the stream ended."""
+    """The hub cannot be reached, or the stream ended. `wait_seconds`: do not try again before."""
+
+    def __init__(self, sentence: str, *, wait_seconds: float = 0.0) -> None:
+        super().__init__(sentence)
+        self.sentence = sentence
+        self.wait_seconds = wait_seconds
 
 
 async def enrol(channel: grpc.aio.Channel, token: str) -> pb.EnrolResponse:
@@ -45,23 +55,37 @@ class _Call(Protocol):
 
     async def read(self) -> object: ...
     async def write(self, frame: pb.ConnectRequest) -> None: ...
+    async def done_writing(self) -> None: ...
     def cancel(self) -> bool: ...
 
 
 class Connection:
     """One life of the bidirectional stream."""
 
-    def __init__(self, channel: grpc.aio.Channel, credential: str, version: str, wa_js_version: str) -> None:
+    def __init__(
+        self, channel: grpc.aio.Channel, credential: str, version: str, wa_js_version: str, clock: Clock
+    ) -> None:
+        self._clock = clock
         self._stub = rpc.AgentServiceStub(channel)
         self._credential = credential
         self._hello = pb.AgentHello(
             version=version, wa_js_version=wa_js_version, platform=f"{platform.system()} {platform.release()}"
         )
-        self._outgoing: asyncio.Queue[pb.ConnectRequest] = asyncio.Queue(OUTGOING)
+        self._outgoing: asyncio.Queue[pb.ConnectRequest | None] = asyncio.Queue(OUTGOING)
+        self._finished = asyncio.Event()
 
     def send(self, frame: pb.ConnectRequest) -> None:
         """Queues a frame."""
         self._outgoing.put_nowait(frame)
+
+    async def finish(self) -> None:
+        """Sends what is queued, then ends the stream; `run` says HubAway. Waits at most FINISH_SECONDS."""
+        self._outgoing.put_nowait(None)
+        try:
+            async with asyncio.timeout(FINISH_SECONDS):
+                await self._finished.wait()
+        except TimeoutError:
+            return
 
     async def run(self, received: Callable[[pb.ConnectResponse], None]) -> None:
         """Until the stream ends, which it says by HubRefused or HubAway."""
@@ -69,14 +93,16 @@ class Connection:
         try:
             await call.write(pb.ConnectRequest(agent_hello=self._hello))
             async with asyncio.TaskGroup() as group:
-                writer = group.create_task(self._write(call))
+                helpers = [group.create_task(self._write(call)), group.create_task(self._watch_clocks())]
                 await self._read(call, received)
-                writer.cancel()
+                for helper in helpers:
+                    helper.cancel()
         except* grpc.aio.AioRpcError as errors:
             raise _told(_first(errors)) from errors
         except* asyncio.InvalidStateError as errors:
             raise HubAway("The stream ended.") from errors
         finally:
+            self._finished.set()
             call.cancel()
         raise HubAway("The hub ended the stream.")
 
@@ -98,7 +124,21 @@ class Connection:
                     frame = await self._outgoing.get()
             except TimeoutError:
                 frame = pb.ConnectRequest(heartbeat=pb.Heartbeat())
+            if frame is None:
+                await call.done_writing()
+                return
             await call.write(frame)
+
+    async def _watch_clocks(self) -> None:
+        """Epochs decide, not clocks; but `expires_at` and the pace are read from them, so a jump is a reason to say hello again."""
+        apart = self._apart_seconds()
+        while True:
+            await asyncio.sleep(CLOCK_SECONDS)
+            if abs(self._apart_seconds() - apart) > JUMP_SECONDS:
+                raise HubAway("This desktop's clock was changed.")
+
+    def _apart_seconds(self) -> float:
+        return self._clock.now_ms() / 1000 - self._clock.monotonic()
 
 
 def _first(errors: BaseExceptionGroup[grpc.aio.AioRpcError]) -> grpc.aio.AioRpcError:
@@ -113,4 +153,6 @@ def _first(errors: BaseExceptionGroup[grpc.aio.AioRpcError]) -> grpc.aio.AioRpcE
 def _told(error: grpc.aio.AioRpcError) -> HubRefused | HubAway:
     if error.code() in (grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED):
         return HubRefused(error.details() or "The hub refused this desktop.")
+    if error.code() is grpc.StatusCode.ABORTED:
+        return HubAway(error.details() or "Another stream took over.", wait_seconds=TAKEN_OVER_SECONDS)
     return HubAway(error.details() or error.code().name)

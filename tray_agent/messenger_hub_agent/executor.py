@@ -29,6 +29,17 @@ CONTACT_SECONDS = 60.0  # how long the phone may take to store a contact
 LOOK_SECONDS = 1.0  # between two looks
 
 RESTRICTED_CODE = 463
+# What wa-js throws before the page has made a message: proof that nothing was sent. Any other error is looked up.
+NOTHING_MADE = frozenset(
+    {
+        "chat_not_found",
+        "invalid_wid",
+        "not_in_chat",
+        "can_not_send_message_to_this_groupType",
+        "message_key_is_not_from_me",
+        "message_key_remote_id_is_not_same_of_chat",
+    }
+)
 NOT_HERE = frozenset({"contact_not_found", "number_is_not_your_contact"})
 
 PHONE_DID_NOT_STORE = Ended(
@@ -121,7 +132,8 @@ class Executor:
         except (PageGone, PageTimeout):
             return Unclear()
         except PageError as error:
-            # Thrown before the page made anything: WhatsApp Web's own words say why.
+            if lease.WhichOneof("action") == "send_text" and error.code not in NOTHING_MADE:
+                return Unclear()
             message = f"WhatsApp Web refused it ({error.code}): check the recipient."
             return Ended(kind=pb.Outcome.KIND_FAILED, code=error.code, message=message)
 

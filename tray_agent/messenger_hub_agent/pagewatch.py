@@ -1,7 +1,7 @@
 """Keeps one channel's page open and says what it shows: starting, waiting for a link, linked, restricted, out of date.
 
-The page is opened again after a crash or a log-out, its state is read at every event (and now and then without one), and after
-every link the receipts of the last seven days are read again, so that those missed meanwhile arrive.
+The page is opened again after a crash, a hang, a log-out or the browser's end; its state is read at every event, and now and
+then without one. After every link the receipts of the last seven days are read again, so that those missed meanwhile arrive.
 """
 
 from __future__ import annotations
@@ -15,16 +15,20 @@ from messenger_hub.runtime.clock import Clock
 from messenger_hub.runtime.log import logger
 from messenger_hub.v1 import channel_service_pb2 as v1
 
+from messenger_hub_agent.reconnecting import Backoff
+from messenger_hub_agent.whatsapp.errors import BrowserError
 from messenger_hub_agent.whatsapp.page import (
     AckChanged,
     BrowserGone,
+    EventsLost,
     LoggedOut,
     NeedsUpdate,
     Page,
     PageCrashed,
     PageError,
-    PageGone,
+    PageEvent,
     PageState,
+    PageTimeout,
     QrChanged,
 )
 
@@ -32,7 +36,14 @@ log = logger(__name__)
 
 LOOK_SECONDS = 2.0  # between two looks at a page that says nothing
 RECEIPTS_SECONDS = 7 * 24 * 3600.0
-PASSKEY_SECONDS = 10.0
+KEPT_SECONDS = 8.0  # localStorage reaches the disk about five seconds after a link; a kill before would lose it
+HUNG_LOOKS = 3  # so many looks without an answer, and the page is opened anew
+
+CAUSES = {
+    "user_initiated": "it was logged out here",
+    "unknown_companion": "the phone has removed this device",
+    "account_removed": "the account was removed from the phone",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,10 +89,7 @@ def sight_of(state: PageState, *, now: float, cause: str) -> Sight:
     if not state.injected or not state.ready:
         return Sight()
     if not state.authenticated:
-        reason = (
-            f"The account was logged out ({cause}): link it again" if cause else "Link the account: scan the QR code"
-        )
-        return Sight(state=v1.CHANNEL_STATE_UNLINKED, reason=reason)
+        return Sight(state=v1.CHANNEL_STATE_UNLINKED, reason=CAUSES.get(cause, cause))
     account = (state.own_id or "").split("@")[0].split(":")[0]
     if not (state.can_send and state.synced):
         return Sight(
@@ -92,91 +100,145 @@ def sight_of(state: PageState, *, now: float, cause: str) -> Sight:
         return Sight(
             state=v1.CHANNEL_STATE_RESTRICTED, reason=reason, account=account, restricted_until=state.restricted_until
         )
-    return Sight(state=v1.CHANNEL_STATE_LINKED, reason="Linked", account=account)
+    return Sight(state=v1.CHANNEL_STATE_LINKED, reason="", account=account)
 
 
 class PageWatch:
-    """Watches one page. `run` ends with an exception only when the browser is gone."""
+    """Watches one page. `told` is called after every change of `sight`, `seen` for every receipt."""
 
-    def __init__(self, page: Page, clock: Clock) -> None:
+    def __init__(
+        self,
+        page: Page,
+        clock: Clock,
+        backoff: Backoff,
+        told: Callable[[], None],
+        seen: Callable[[AckChanged], None],
+    ) -> None:
         self._page = page
         self._clock = clock
+        self._backoff = backoff
+        self._told = told
+        self._seen = seen
         self.sight = Sight()
         self._cause = ""
         self._linking = False
         self._pairing_number = ""
         self._unlink = False
+        self._unanswered = 0
+        self._to_keep_since: float | None = None
         self._groups: Sequence[pb.Group] | None = None
 
-    def wanted(self, *, linking: bool, pairing_number: str, unlink: bool) -> None:
-        """What the server wants of the link."""
+    def wanted(self, *, linking: bool, pairing_number: str, unlink: bool) -> bool:
+        """What the server wants of the link. True when somebody has just asked to link."""
+        begun = linking and not self._linking
         self._linking, self._pairing_number, self._unlink = linking, pairing_number, unlink
+        return begun
 
     def take_groups(self) -> Sequence[pb.Group] | None:
         """The groups, once per reading; None when there is nothing new."""
         groups, self._groups = self._groups, None
         return groups
 
-    async def close(self) -> None:
-        """Ends page and browser; the link is kept."""
-        await self._page.close()
+    async def run(self) -> None:
+        """Opens the page and follows it until cancelled; then page and browser are ended, and the link is kept."""
+        try:
+            await self._open()
+            while True:
+                await self._look()
+                await self._until_news()
+        finally:
+            await self._page.close()
 
-    async def run(self, told: Callable[[], None], seen: Callable[[AckChanged], None]) -> None:
-        """Opens the page and follows it. `told` after every change of `sight`, `seen` for every receipt."""
-        await self._open()
-        await self._look(told, seen)
+    async def _until_news(self) -> None:
+        """Returns when the page is worth a look."""
         while True:
             try:
                 async with asyncio.timeout(LOOK_SECONDS):
                     event = await self._page.next_event()
             except TimeoutError:
-                await self._look(told, seen)
-                continue
-            match event:
-                case AckChanged():
-                    seen(event)
-                    continue
-                case BrowserGone():
-                    raise PageGone("the browser is gone")
-                case LoggedOut(cause=cause):
-                    self._cause = cause
-                case QrChanged(text=text) if self.sight.state == v1.CHANNEL_STATE_UNLINKED:
-                    self.sight = replace(self.sight, qr_text=text)
-                    told()
-                    continue
-                case PageCrashed() | NeedsUpdate():
-                    log.warning("page reopened", kind=type(event).__name__)
-                    self.sight = Sight(reason="WhatsApp Web is starting again")
-                    told()
-                    await self._open()
-                case _:
-                    pass
-            await self._look(told, seen)
+                return
+            if await self._happened(event):
+                return
+
+    async def _happened(self, event: PageEvent) -> bool:
+        """What an event means; True when the page is to be looked at."""
+        match event:
+            case AckChanged():
+                self._seen(event)
+                return False
+            case QrChanged(text=text):
+                self._to_keep_since = self._clock.monotonic()
+                if self.sight.state == v1.CHANNEL_STATE_UNLINKED:
+                    self._set(replace(self.sight, qr_text=text))
+                    return False
+            case LoggedOut(cause=cause):
+                self._cause = cause
+            case PageCrashed() | BrowserGone() | NeedsUpdate():
+                log.warning("page opened again", kind=type(event).__name__)
+                await self._reopen()
+            case EventsLost():
+                await self._catch_up()
+            case _:
+                pass
+        return True
+
+    async def _reopen(self) -> None:
+        self._unanswered = 0
+        self._set(Sight(reason="WhatsApp Web is starting again"))
+        await self._open()
 
     async def _open(self) -> None:
+        lasted = 0.0
         while True:
+            began = self._clock.monotonic()
             try:
                 return await self._page.open()
-            except PageGone:
-                raise
+            except BrowserError as error:
+                self._set(Sight(reason=str(error)))
+                log.warning("browser not started", code=error.code)
             except PageError as error:
-                self.sight = Sight(reason="WhatsApp Web cannot be reached: check the network")
+                self._set(Sight(reason="WhatsApp Web cannot be reached: check this desktop's network"))
                 log.warning("page not opened", code=error.code)
-                await asyncio.sleep(LOOK_SECONDS)
+            lasted = self._clock.monotonic() - began
+            await asyncio.sleep(self._backoff.next_seconds(lasted))
 
-    async def _look(self, told: Callable[[], None], seen: Callable[[AckChanged], None]) -> None:
+    async def _look(self) -> None:
         try:
             state = await self._page.state()
             sight = await self._completed(sight_of(state, now=self._clock.now_ms() / 1000, cause=self._cause))
+            sight = self._once_kept(sight)
             if sight.can_work and not self.sight.can_work:
                 self._cause = ""
-                await self._catch_up(seen)
+                await self._catch_up()
         except PageError as error:
             log.info("page did not answer", code=error.code)
+            await self._unanswered_look(error)
             return
+        self._unanswered = 0
         if sight != self.sight or self._groups is not None:
-            self.sight = sight
-            told()
+            self._set(sight)
+
+    def _once_kept(self, sight: Sight) -> Sight:
+        """A link that was made a moment ago does not count yet."""
+        now = self._clock.monotonic()
+        if sight.state in (v1.CHANNEL_STATE_UNLINKED, v1.CHANNEL_STATE_PASSKEY_NEEDED):
+            self._to_keep_since = now
+        if not sight.can_work or self._to_keep_since is None:
+            return sight
+        if now - self._to_keep_since < KEPT_SECONDS:
+            return Sight(reason="Linked; WhatsApp Web is saving the link", account=sight.account)
+        self._to_keep_since = None
+        return sight
+
+    async def _unanswered_look(self, error: PageError) -> None:
+        self._unanswered += isinstance(error, PageTimeout)
+        if self._unanswered >= HUNG_LOOKS:
+            log.warning("page hangs and is opened again")
+            await self._reopen()
+
+    def _set(self, sight: Sight) -> None:
+        self.sight = sight
+        self._told()
 
     async def _completed(self, sight: Sight) -> Sight:
         """Adds what linking needs, and carries out what is wanted of the link."""
@@ -190,8 +252,8 @@ class PageWatch:
             code = await self._page.pairing_code(self._pairing_number)
         return replace(sight, qr_text=await self._page.qr() or "", pairing_code=code if self._pairing_number else "")
 
-    async def _catch_up(self, seen: Callable[[AckChanged], None]) -> None:
+    async def _catch_up(self) -> None:
         groups = await self._page.groups()
         self._groups = [pb.Group(group_id=g.id, name=g.name, participants=g.participants) for g in groups]
         for message in await self._page.find_messages(RECEIPTS_SECONDS):
-            seen(AckChanged(chat=message.chat, ack=message.ack, wa_ids=[message.wa_id]))
+            self._seen(AckChanged(chat=message.chat, ack=message.ack, wa_ids=[message.wa_id]))

@@ -1,4 +1,4 @@
-"""When to try the hub again: exponential back-off with full jitter, so that a thousand agents do not come back at once."""
+"""When to try again: exponential back-off with full jitter, so that a thousand agents do not come back to a hub at once."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 FIRST_SECONDS = 0.5
 MOST_SECONDS = 30.0
-SETTLED_SECONDS = 60.0  # a stream that held this long starts the count anew
+SETTLED_SECONDS = 60.0  # what held this long starts the count anew
 
 
 class Backoff:
@@ -17,7 +17,7 @@ class Backoff:
         self._attempts = 0
 
     def next_seconds(self, lasted_seconds: float) -> float:
-        """How long to wait after an attempt whose stream lasted so long (0: it never opened)."""
+        """How long to wait after an attempt that held so long (0: it never worked)."""
         self._attempts = 0 if lasted_seconds >= SETTLED_SECONDS else self._attempts + 1
         most = min(MOST_SECONDS, FIRST_SECONDS * 2.0 ** min(self._attempts, 10))
         return most * self._random()

@@ -150,6 +150,8 @@ def _state(sight: Sight) -> ChannelState:
         return ChannelState.PAUSED
     if not sight.connected:
         return ChannelState.OFFLINE
+    if sight.current and sight.current.report.paused:
+        return ChannelState.PAUSED
     return ChannelState(sight.current.report.state.value) if sight.current else ChannelState.STARTING
 
 
@@ -159,7 +161,9 @@ def _channel_reason(state: ChannelState, sight: Sight) -> str:
         case ChannelState.CHANGED_ACCOUNT:
             return "Another WhatsApp account was linked: an operator confirms it with messenger-hub channel resume"
         case ChannelState.PAUSED:
-            return _joined("The channel is paused", sight.channel.paused_reason or "")
+            if sight.channel.paused_reason is None:
+                return "The channel is paused on the desktop: resume it in the tray's menu"
+            return _joined("The channel is paused", sight.channel.paused_reason)
         case ChannelState.OFFLINE:
             return _offline(sight)
         case ChannelState.RESTRICTED:
@@ -191,7 +195,7 @@ def _restricted(sight: Sight) -> str:
 
 def _since(state: ChannelState, sight: Sight) -> int | None:
     match state:
-        case ChannelState.CHANGED_ACCOUNT | ChannelState.PAUSED:
+        case ChannelState.CHANGED_ACCOUNT | ChannelState.PAUSED if sight.paused_since_ms is not None:
             return sight.paused_since_ms
         case ChannelState.OFFLINE:
             return (

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from messenger_hub_agent.whatsapp import launcher
 from messenger_hub_agent.whatsapp.errors import BrowserDied, SandboxRefused
+from messenger_hub_agent.whatsapp.finding import find_browser
 from messenger_hub_agent.whatsapp.profile import Profile
 
 END_SECONDS = 10.0  # what the browser gets to save everything
@@ -68,9 +69,9 @@ NO_SANDBOX = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BrowserOptions:
-    """Which program, with or without a window; `log` gets what it writes."""
+    """With or without a window; `program` None looks for one at each start; `log` gets what the browser writes."""
 
-    program: Path
+    program: Path | None
     visible: bool
     log: Path
     extra: Sequence[str] = ()
@@ -80,10 +81,16 @@ class Browser:
     """One running Chromium. `read_descriptor` and `write_descriptor` are our ends of its pipe, for whoever speaks its protocol."""
 
     def __init__(
-        self, process: asyncio.subprocess.Process, read_descriptor: int, write_descriptor: int, options: BrowserOptions
+        self,
+        process: asyncio.subprocess.Process,
+        read_descriptor: int,
+        write_descriptor: int,
+        program: Path,
+        options: BrowserOptions,
     ) -> None:
         self._process = process
         self._options = options
+        self._program = program
         self.read_descriptor = read_descriptor
         self.write_descriptor = write_descriptor
 
@@ -94,14 +101,15 @@ class Browser:
 
     @classmethod
     async def start(cls, profile: Profile, options: BrowserOptions) -> Browser:
-        """Starts it; that it works shows only when it answers on the pipe."""
+        """Starts it; that it works shows only when it answers on the pipe. Raises BrowserMissing."""
+        program = find_browser(options.program)
         their_read, our_write = os.pipe()
         our_read, their_write = os.pipe()
         try:
             with open(os.open(options.log, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600), "wb") as log:  # noqa: ASYNC230, PTH123
                 process = await asyncio.create_subprocess_exec(
                     *(sys.executable, "-I", "-S", launcher.__file__),
-                    *(str(their_read), str(their_write), str(profile.user_id), str(options.program)),
+                    *(str(their_read), str(their_write), str(profile.user_id), str(program)),
                     *SWITCHES,
                     *(() if options.visible else HEADLESS),
                     *options.extra,
@@ -122,7 +130,7 @@ class Browser:
         finally:
             os.close(their_read)
             os.close(their_write)
-        return cls(process, our_read, our_write, options)
+        return cls(process, our_read, our_write, program, options)
 
     def why_dead(self) -> BrowserDied:
         """What to say about a browser that ended while starting."""
@@ -134,7 +142,7 @@ class Browser:
             return SandboxRefused(NO_SANDBOX)
         last = next((line for line in reversed(told.splitlines()) if line.strip()), "it wrote nothing")
         return BrowserDied(
-            f"{self._options.program} ended while starting (exit code {self._process.returncode}): {last}. "
+            f"{self._program} ended while starting (exit code {self._process.returncode}): {last}. "
             f"All that it wrote is in {self._options.log}; try another one with --browser PATH."
         )
 

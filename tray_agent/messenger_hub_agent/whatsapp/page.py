@@ -154,7 +154,7 @@ class PageCrashed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BrowserGone:
-    """The browser ended; this Page is of no further use. Always the last event."""
+    """The browser ended; `open()` starts it again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -197,7 +197,13 @@ class Page(Protocol):
     """WhatsApp Web, open in a browser. Every call is bounded in time and raises PageError, PageGone or PageTimeout, nothing else."""
 
     async def open(self) -> None:
-        """Loads WhatsApp Web with our scripts in it; when it is loaded and healthy, does nothing. Also the way back after a crash."""
+        """Starts the browser and loads WhatsApp Web with our scripts in it; does nothing when it is loaded and healthy.
+
+        Also the way back after a crash or hang of the page, and after the browser's end. Raises BrowserError too.
+        """
+
+    async def show(self, shown: bool) -> None:
+        """Brings the window to the front, or puts it away; does nothing where there is no window."""
 
     async def state(self) -> PageState:
         """Looks at the page. Works in every phase, a page that is still loading included."""
@@ -245,7 +251,7 @@ class Page(Protocol):
         """All groups that the account is in."""
 
     async def next_event(self) -> PageEvent:
-        """Waits for the next event. Raises PageGone after BrowserGone was given out."""
+        """Waits for the next event; a caller that gives up waiting loses none."""
 
     async def close(self) -> None:
-        """Ends page and browser, and waits for their end. The link is kept."""
+        """Ends page and browser, and waits for their end. The link is kept; `open` would start them again."""

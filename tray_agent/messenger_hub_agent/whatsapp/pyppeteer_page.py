@@ -11,6 +11,7 @@ import asyncio
 import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
@@ -37,7 +38,7 @@ from messenger_hub_agent.whatsapp.page import (
     SendResult,
 )
 from messenger_hub_agent.whatsapp.pipe import Pipe
-from messenger_hub_agent.whatsapp.profile import Profile
+from messenger_hub_agent.whatsapp.profile import Profile, take_profile
 
 log = logger(__name__)
 
@@ -201,66 +202,96 @@ async def _bounded(future: Future, seconds: float, what: str) -> Any:  # the pro
         raise PageGone(str(error)) from error
 
 
-class PyppeteerPage:
-    """The Page protocol. Use `start`; the object is of no use after BrowserGone."""
+class _Running:
+    """One life of the browser: its profile, its process, its connection."""
 
-    def __init__(self, browser: Browser, address: str) -> None:
-        self._news = asyncio.Event()
-        self._browser = browser
-        self._connection = _Connection(on_end=self._news.set)
-        self._address = address
-        self._session: _Session | None = None
-        self._user_agent = ""
-        self._needs_update = False
-        self._events: asyncio.Queue[PageEvent] = asyncio.Queue(EVENTS)
-        self._gone = False
+    def __init__(self, profile: Profile, browser: Browser, connection: _Connection) -> None:
+        self.profile = profile
+        self.browser = browser
+        self.connection = connection
+        self.session: _Session | None = None
+        self.user_agent = ""
 
     @classmethod
-    async def start(cls, profile: Profile, options: BrowserOptions, address: str) -> PyppeteerPage:
-        """Starts the browser and takes its pipe; the page is loaded by `open`. Raises BrowserError."""
-        browser = await Browser.start(profile, options)
-        page = cls(browser, address)
+    async def start(cls, folder: Path, options: BrowserOptions, on_end: Callable[[], None]) -> _Running:
+        """Raises BrowserError."""
+        profile = take_profile(folder)
         try:
-            await page._meet()
+            browser = await Browser.start(profile, options)
+        except BaseException:
+            profile.release()
+            raise
+        running = cls(profile, browser, _Connection(on_end))
+        try:
+            await running._meet()
         except PageError as error:
-            await page.close()
+            await running.end()
             raise browser.why_dead() from error
         except BaseException:
-            await page.close()
+            await running.end()
             raise
-        return page
-
-    @property
-    def process_id(self) -> int:
-        """The browser's process, which leads its group."""
-        return self._browser.process_id
+        return running
 
     async def _meet(self) -> None:
-        await self._connection.open(self._browser)
+        await self.connection.open(self.browser)
+        version = await self.command("Browser.getVersion", seconds=START_SECONDS)
         # A plain name: WhatsApp Web shows "update your browser" to one that calls itself headless.
-        version = await self._command("Browser.getVersion", seconds=START_SECONDS)
-        self._user_agent = version["userAgent"].replace("HeadlessChrome", "Chrome")
-        await self._command("Target.setDiscoverTargets", {"discover": True})
+        self.user_agent = version["userAgent"].replace("HeadlessChrome", "Chrome")
+        await self.command("Target.setDiscoverTargets", {"discover": True})
 
-    async def _command(self, method: str, params: Json | None = None, *, seconds: float = COMMAND_SECONDS) -> Json:
+    async def command(self, method: str, params: Json | None = None, *, seconds: float = COMMAND_SECONDS) -> Json:
         """One of the browser's own commands."""
         try:
-            answer: Json = await _bounded(self._connection.send(method, params), seconds, method)
+            answer: Json = await _bounded(self.connection.send(method, params), seconds, method)
         except NetworkError as error:
             raise PageGone(str(error)) from error
         return answer
+
+    async def end(self) -> None:
+        """Lets it save and go; then the profile is free."""
+        self.connection.close()
+        try:
+            await self.browser.end()
+        finally:
+            self.profile.release()
+
+
+class PyppeteerPage:
+    """The Page protocol, for the channel whose folder is given."""
+
+    def __init__(self, folder: Path, options: BrowserOptions, address: str) -> None:
+        self._folder = folder
+        self._options = options
+        self._address = address
+        self._running: _Running | None = None
+        self._needs_update = False
+        self._events: asyncio.Queue[PageEvent] = asyncio.Queue(EVENTS)
+        self._news = asyncio.Event()
+
+    @property
+    def process_id(self) -> int | None:
+        """The browser's process, which leads its group; None while there is none."""
+        return self._running.browser.process_id if self._running else None
 
     # ---- loading ------------------------------------------------------------------------------------------------------------
 
     async def open(self) -> None:
         """See Page."""
-        if self._session is not None and not self._session.closed and await self._is_healthy(self._session):
+        running = await self._started()
+        if running.session is not None and not running.session.closed and await self._is_healthy(running.session):
             return
-        session = await self._attached()
+        session = await self._attached(running)
         self._needs_update = False
         answer = await self._page_command(session, "Page.navigate", {"url": self._address}, NAVIGATION_SECONDS)
         if answer.get("errorText"):
             raise PageError("not_reached", str(answer["errorText"]))
+
+    async def _started(self) -> _Running:
+        if self._running is not None and self._running.connection.ended:
+            await self.close()
+        if self._running is None:
+            self._running = await _Running.start(self._folder, self._options, lambda: self._tell(BrowserGone()))
+        return self._running
 
     async def _is_healthy(self, session: _Session) -> bool:
         if session.crashed or self._needs_update:
@@ -275,24 +306,24 @@ class PyppeteerPage:
         except PageGone:
             return False
 
-    async def _attached(self) -> _Session:
+    async def _attached(self, running: _Running) -> _Session:
         """The session on the browser's one tab; a new tab when a person has closed it."""
-        if self._session is not None and not self._session.closed:
-            return self._session
-        targets = await self._command("Target.getTargets")
+        if running.session is not None and not running.session.closed:
+            return running.session
+        targets = await running.command("Target.getTargets")
         tab = next((info for info in targets["targetInfos"] if info["type"] == "page"), None)
         if tab is None:
-            made = await self._command("Target.createTarget", {"url": "about:blank"})
+            made = await running.command("Target.createTarget", {"url": "about:blank"})
             tab = {"targetId": made["targetId"], "type": "page"}
         try:
-            session = await self._connection.createSession(tab)
+            session = await running.connection.createSession(tab)
         except NetworkError as error:
             raise PageGone(str(error)) from error
-        await self._prepare(session)
-        self._session = session
+        await self._prepare(session, running.user_agent)
+        running.session = session
         return session
 
-    async def _prepare(self, session: _Session) -> None:
+    async def _prepare(self, session: _Session, user_agent: str) -> None:
         # Our session alone uses bindings: Runtime.addBinding on one of pyppeteer's own pages ends its loop.
         session.on("Runtime.bindingCalled", self._told)
         session.on("gone", lambda: self._tell(PageCrashed()))
@@ -301,11 +332,22 @@ class PyppeteerPage:
             ("Runtime.enable", {}),
             ("Inspector.enable", {}),
             ("Runtime.addBinding", {"name": wa_js.BINDING}),
-            ("Emulation.setUserAgentOverride", {"userAgent": self._user_agent}),
+            ("Emulation.setUserAgentOverride", {"userAgent": user_agent}),
             # Not addScriptTag: under WhatsApp's policy it does nothing, silently.
             ("Page.addScriptToEvaluateOnNewDocument", {"source": wa_js.injection(self._address)}),
         ):
             await self._page_command(session, method, params, COMMAND_SECONDS)
+
+    async def show(self, shown: bool) -> None:
+        """See Page."""
+        if not self._options.visible or self._running is None or self._running.session is None:
+            return
+        running, session = self._running, self._running.session
+        window = await running.command("Browser.getWindowForTarget", {"targetId": session.target_id})
+        bounds = {"windowState": "normal" if shown else "minimized"}
+        await running.command("Browser.setWindowBounds", {"windowId": window["windowId"], "bounds": bounds})
+        if shown:
+            await self._page_command(session, "Page.bringToFront", {}, COMMAND_SECONDS)
 
     async def _page_command(self, session: _Session, method: str, params: Json, seconds: float) -> Json:
         try:
@@ -317,10 +359,10 @@ class PyppeteerPage:
     # ---- calls --------------------------------------------------------------------------------------------------------------
 
     async def _evaluate(self, expression: str, seconds: float) -> object:
-        if self._session is None:
+        if self._running is None or self._running.session is None:
             raise PageGone("the page is not open")
         answer = await self._page_command(
-            self._session,
+            self._running.session,
             "Runtime.evaluate",
             {"expression": expression, "awaitPromise": True, "returnByValue": True},
             seconds,
@@ -434,18 +476,14 @@ class PyppeteerPage:
 
     async def next_event(self) -> PageEvent:
         """See Page."""
-        if self._gone:
-            raise PageGone("the browser is gone")
         # Nothing is taken before it is there: a caller that gives up waiting loses no event.
         while self._events.empty():
-            if self._connection.ended:
-                self._gone = True
-                return BrowserGone()
             self._news.clear()
             await self._news.wait()
         return self._events.get_nowait()
 
     async def close(self) -> None:
         """See Page."""
-        self._connection.close()
-        await self._browser.end()
+        running, self._running = self._running, None
+        if running is not None:
+            await running.end()

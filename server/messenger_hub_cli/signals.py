@@ -1,0 +1,45 @@
+"""How a program that runs here is told to stop: by a signal, or by the end of whoever started it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import threading
+from collections.abc import Awaitable, Callable
+
+import click
+
+with_parent_option = click.option(
+    "--with-parent",
+    is_flag=True,
+    hidden=True,
+    help="Stop when standard input ends, as it does when the parent is gone.",
+)
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+async def stopping(serve: Callable[[asyncio.Event], Awaitable[None]], *, with_parent: bool) -> None:
+    """Serves with an event that SIGINT and SIGTERM set, and the parent's end where that is asked for."""
+    stop, loop = asyncio.Event(), asyncio.get_running_loop()
+    for number in SIGNALS:
+        loop.add_signal_handler(number, stop.set)
+    if with_parent:
+        watch_parent(lambda: loop.call_soon_threadsafe(stop.set))
+    await serve(stop)
+
+
+def watch_parent(gone: Callable[[], object]) -> None:
+    """Calls back when the parent's end of standard input is closed, as it is however the parent ends."""
+
+    def wait() -> None:
+        while os.read(sys.stdin.fileno(), 1024):
+            pass
+        try:
+            gone()
+        except RuntimeError:
+            return  # the loop has ended by itself
+
+    threading.Thread(target=wait, name="parent watch", daemon=True).start()

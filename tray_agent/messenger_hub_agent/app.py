@@ -1,0 +1,329 @@
+"""The agent: one connection to the hub, a channel for each assignment; what starts and stops when.
+
+The end has an order: every channel gives back what has not started and finishes what has, the stream says its last and closes,
+the browsers save and go.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import UTC, datetime
+from importlib.metadata import version
+
+import grpc
+from messenger_hub.agent.v1 import agent_service_pb2 as pb
+from messenger_hub.runtime.clock import Clock
+from messenger_hub.runtime.database import DatabaseError
+from messenger_hub.runtime.dial import DialRefused, Target, dial
+from messenger_hub.runtime.folder import FolderError
+from messenger_hub.runtime.log import logger
+from messenger_hub.v1 import channel_service_pb2 as v1
+
+from messenger_hub_agent.channel import Channel
+from messenger_hub_agent.config import AgentSettings
+from messenger_hub_agent.connection import Connection, HubAway, HubRefused, enrol
+from messenger_hub_agent.folder import AgentFolder, Credential, hash_of
+from messenger_hub_agent.journal import Journal
+from messenger_hub_agent.reconnecting import Backoff
+from messenger_hub_agent.tray.menu import (
+    ChannelState,
+    ChannelView,
+    Command,
+    Link,
+    Pause,
+    Quit,
+    Resume,
+    TrayView,
+)
+from messenger_hub_agent.whatsapp import wa_js
+from messenger_hub_agent.whatsapp.browser import BrowserOptions
+from messenger_hub_agent.whatsapp.pyppeteer_page import PyppeteerPage
+
+log = logger(__name__)
+
+NOTICE_SECONDS = 60.0  # so long without a hub, and the tray tells it
+
+STATES = {
+    v1.CHANNEL_STATE_STARTING: ChannelState.STARTING,
+    v1.CHANNEL_STATE_UNLINKED: ChannelState.UNLINKED,
+    v1.CHANNEL_STATE_PASSKEY_NEEDED: ChannelState.PASSKEY_NEEDED,
+    v1.CHANNEL_STATE_LINKED: ChannelState.LINKED,
+    v1.CHANNEL_STATE_RESTRICTED: ChannelState.RESTRICTED,
+    v1.CHANNEL_STATE_NEEDS_UPDATE: ChannelState.NEEDS_UPDATE,
+}
+
+
+class AgentProblem(Exception):
+    """The agent cannot go on; `sentence` says what a person can do."""
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__(sentence)
+        self.sentence = sentence
+
+
+def target(settings: AgentSettings) -> Target:
+    """Where the hub is, and what it is recognised by."""
+    return Target(
+        address=settings.server,
+        tls=settings.tls,
+        ca=settings.ca,
+        fingerprint=settings.fingerprint,
+        plaintext=settings.insecure,
+    )
+
+
+async def enrolled(settings: AgentSettings, folder: AgentFolder) -> Credential:
+    """The credential: the one that is there, or a new one for the token. Raises AgentProblem."""
+    kept = folder.credential
+    if kept is not None and kept.is_for(settings.enrol_token):
+        return kept
+    if not settings.enrol_token:
+        raise AgentProblem(
+            "This desktop is not enrolled yet: on the hub run messenger-hub agent enrol NAME --channel NAME, "
+            "and start the agent with --enrol and the token that it shows."
+        )
+    try:
+        async with await dial(target(settings)) as channel:
+            answer = await enrol(channel, settings.enrol_token)
+    except (DialRefused, HubRefused) as refused:
+        raise AgentProblem(refused.sentence) from refused
+    except HubAway as away:
+        raise AgentProblem(f"The hub at {settings.server} does not answer: {away.sentence}") from away
+    credential = Credential(
+        agent_id=answer.agent_id,
+        name=answer.name,
+        credential=answer.credential,
+        token_hash=hash_of(settings.enrol_token),
+    )
+    folder.keep(credential)
+    return credential
+
+
+class Agent:
+    """Runs until `stop`. `changed` gets the tray's view at every change."""
+
+    def __init__(
+        self,
+        settings: AgentSettings,
+        folder: AgentFolder,
+        credential: Credential,
+        clock: Clock,
+        changed: Callable[[TrayView], None],
+        *,
+        visible: bool,
+    ) -> None:
+        self._settings = settings
+        self._folder = folder
+        self._credential = credential
+        self._clock = clock
+        self._changed = changed
+        self._visible = visible
+        self._stop = asyncio.Event()
+        self._channels: dict[int, Channel] = {}
+        self._assignments: dict[int, pb.Assignments.Assignment] = {}
+        self._api_address = ""
+        self._connection: Connection | None = None
+        self._connected = False
+        self._away_since = clock.monotonic()
+        self._paused = folder.paused
+        self._group: asyncio.TaskGroup | None = None
+
+    # ---- what a person does -------------------------------------------------------------------------------------------------
+
+    def stop(self) -> None:
+        """Asks it to finish."""
+        self._stop.set()
+
+    def command(self, command: Command) -> None:
+        """A click in the tray. On the loop's thread."""
+        match command:
+            case Quit():
+                self.stop()
+            case Pause(channel_id=channel_id):
+                self._pause(int(channel_id), paused=True)
+            case Resume(channel_id=channel_id):
+                self._pause(int(channel_id), paused=False)
+            case Link(channel_id=channel_id) if (channel := self._channels.get(int(channel_id))) is not None:
+                channel.show_window()
+            case _:
+                pass
+
+    def _pause(self, channel_id: int, *, paused: bool) -> None:
+        self._paused = self._paused | {channel_id} if paused else self._paused - {channel_id}
+        self._folder.set_paused(self._paused)
+        if (channel := self._channels.get(channel_id)) is not None:
+            channel.pause_here(paused)
+        self._show()
+
+    # ---- life ---------------------------------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Serves until `stop`. Raises AgentProblem when the hub does not want this agent any more."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                self._group = group
+                connecting = group.create_task(self._keep_connected())
+                await self._stop.wait()
+                async with asyncio.TaskGroup() as stopping:
+                    for channel in self._channels.values():
+                        stopping.create_task(channel.stop())
+                if self._connection is not None:
+                    await self._connection.finish()
+                connecting.cancel()
+        except* AgentProblem as problems:
+            raise problems.exceptions[0] from None
+
+    async def _keep_connected(self) -> None:
+        backoff = Backoff(random.random)
+        while True:
+            began = self._clock.monotonic()
+            wait = 0.0
+            try:
+                await self._connect()
+            except (HubAway, DialRefused) as problem:
+                log.warning("hub away", code=type(problem).__name__)
+                wait = problem.wait_seconds if isinstance(problem, HubAway) else 0.0
+            except HubRefused as refused:
+                raise AgentProblem(refused.sentence) from refused
+            finally:
+                self._disconnected()
+            lasted = self._clock.monotonic() - began
+            await asyncio.sleep(wait + backoff.next_seconds(lasted))
+            self._show()
+
+    async def _connect(self) -> None:
+        channel: grpc.aio.Channel = await dial(target(self._settings))
+        try:
+            self._connection = Connection(
+                channel, self._credential.credential, version("messenger-hub"), wa_js.version(), self._clock
+            )
+            await self._connection.run(self._received)
+        finally:
+            await channel.close()
+
+    def _disconnected(self) -> None:
+        if self._connected:
+            self._away_since = self._clock.monotonic()
+        self._connected = False
+        self._connection = None
+        for channel in self._channels.values():
+            channel.detach()
+        self._show()
+
+    # ---- frames -------------------------------------------------------------------------------------------------------------
+
+    def _received(self, frame: pb.ConnectResponse) -> None:
+        match frame.WhichOneof("frame"):
+            case "assignments":
+                self._assigned(frame.assignments)
+            case "heartbeat" | None:
+                return
+            case _:
+                channel = self._channels.get(frame.channel_id)
+                if channel is not None:
+                    channel.receive(frame)
+
+    def _assigned(self, assignments: pb.Assignments) -> None:
+        first, self._connected = not self._connected, True
+        self._api_address = assignments.api_address
+        self._assignments = {one.channel_id: one for one in assignments.assignments}
+        for channel_id, assignment in self._assignments.items():
+            channel = self._channels.get(channel_id)
+            if channel is None:
+                self._start(channel_id)
+            elif first:
+                self._attach(channel)
+            else:
+                channel.assigned(assignment)
+        for channel_id in self._channels.keys() - self._assignments.keys():
+            self._end(self._channels.pop(channel_id))
+        self._show()
+
+    def _attach(self, channel: Channel) -> None:
+        if self._connection is not None and self._connected and channel.id in self._assignments:
+            channel.attach(self._connection.send, self._assignments[channel.id])
+
+    def _start(self, channel_id: int) -> None:
+        if self._group is not None and not self._stop.is_set():
+            self._group.create_task(self._serve(channel_id))
+
+    def _end(self, channel: Channel) -> None:
+        """The hub has taken the channel away."""
+        if self._group is not None:
+            channel.detach()
+            self._group.create_task(channel.stop())
+
+    async def _serve(self, channel_id: int) -> None:
+        """Serves one channel, with a fresh journal handle after each fault of the journal."""
+        backoff = Backoff(random.random)
+        while not self._stop.is_set() and channel_id in self._assignments:
+            began = self._clock.monotonic()
+            try:
+                await self._serve_once(channel_id)
+            except* (DatabaseError, FolderError):
+                log.exception("journal not usable", channel=channel_id)
+            else:
+                return
+            await asyncio.sleep(backoff.next_seconds(self._clock.monotonic() - began))
+
+    async def _serve_once(self, channel_id: int) -> None:
+        folder = self._folder.channel(channel_id)
+        journal = await Journal.open(folder.file("journal.db"))
+        try:
+            options = BrowserOptions(
+                program=self._settings.browser, visible=self._visible, log=folder.file("browser.log")
+            )
+            channel = Channel(
+                channel_id,
+                PyppeteerPage(folder.path, options, self._settings.whatsapp_url),
+                journal,
+                await journal.view(),
+                self._clock,
+                Backoff(random.random),
+                self._show,
+            )
+            self._channels[channel_id] = channel
+            channel.pause_here(channel_id in self._paused)
+            self._attach(channel)
+            await channel.run()
+        finally:
+            with suppress(KeyError):
+                del self._channels[channel_id]
+            await journal.close()
+
+    # ---- the tray -----------------------------------------------------------------------------------------------------------
+
+    def _show(self) -> None:
+        away = 0 if self._connected else round(self._clock.monotonic() - self._away_since)
+        self._changed(
+            TrayView(
+                channels=tuple(self._view(one) for one in self._assignments.values()),
+                api_address=self._api_address,
+                connected=self._connected,
+                disconnected_seconds=away,
+            )
+        )
+
+    def _view(self, assignment: pb.Assignments.Assignment) -> ChannelView:
+        channel = self._channels.get(assignment.channel_id)
+        state, reason, until = ChannelState.STARTING, "", None
+        if channel is not None:
+            sight = channel.sight
+            state, reason = STATES[sight.state], sight.reason
+            if sight.restricted_until is not None:
+                until = datetime.fromtimestamp(sight.restricted_until, UTC).astimezone()
+            if channel.paused_here:
+                state, reason = ChannelState.PAUSED, "Paused on this desktop"
+        if assignment.paused:
+            state, reason = ChannelState.PAUSED, assignment.pause_reason
+        return ChannelView(
+            id=str(assignment.channel_id),
+            name=assignment.name,
+            state=state,
+            reason=reason,
+            restricted_until=until,
+            queue_depth=assignment.queue_depth,
+        )
