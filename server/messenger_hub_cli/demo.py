@@ -17,8 +17,9 @@ import click
 from messenger_hub.admin.v1 import agent_admin_service_pb2, channel_admin_service_pb2, session_api_admin_service_pb2
 from messenger_hub.agent.v1 import agent_service_pb2
 from messenger_hub.v1 import channel_service_pb2
+from messenger_hub_agent.whatsapp.profile import discard_profile
 
-from messenger_hub_cli.failures import Failed
+from messenger_hub_cli.failures import CliError, Failed
 from messenger_hub_cli.processes import Child, Children
 from messenger_hub_cli.running_hub import RunningHub, running_hub
 from messenger_hub_cli.verb import verb
@@ -42,20 +43,28 @@ def demo(once: bool) -> None:
     Everything runs on this machine, in a folder that is removed afterwards. WhatsApp itself is played by a twin, a stand-in whose
     page you can open. Ctrl-C ends it.
     """
-    asyncio.run(_run(once=once))
+    with tempfile.TemporaryDirectory(prefix="messenger-hub-demo-") as name:
+        try:
+            asyncio.run(_run(Path(name), once=once))
+        finally:
+            # Root's browser profiles lie elsewhere.
+            for channel in Path(name).glob("agent/channels/*"):
+                discard_profile(channel)
 
 
-async def _run(*, once: bool) -> None:
+async def _run(folder: Path, *, once: bool) -> None:
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    with tempfile.TemporaryDirectory(prefix="messenger-hub-demo-") as name:
-        async with Children(Path(name)) as children, asyncio.TaskGroup() as group:
-            show = group.create_task(_Demo(Path(name), children).run(once=once))
+    try:
+        async with Children(folder) as children, asyncio.TaskGroup() as group:
+            show = group.create_task(_Demo(folder, children).run(once=once))
             stopped = group.create_task(stop.wait())
             await asyncio.wait({show, stopped}, return_when=asyncio.FIRST_COMPLETED)
             show.cancel()
             stopped.cancel()
+    except* CliError as problems:
+        raise problems.exceptions[0] from None
 
 
 class _Demo:

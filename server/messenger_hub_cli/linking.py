@@ -32,9 +32,10 @@ async def link_channel(hub: RunningHub, name: str, *, phone: str = "", show_code
         if latest.status.channel == LINKED:
             return latest
         board.show(answer)
-    raise Failed(
-        f"Channel {latest.name} is not linked: {latest.status.reason or 'the hub ended the attempt'}", code="not_linked"
-    )
+    if not latest.status.number:
+        why = latest.status.reason or "the hub ended the attempt"
+        raise Failed(f"Channel {latest.name} is not linked: {why}", code="not_linked")
+    return latest  # linked, and paused or restricted
 
 
 class Board:

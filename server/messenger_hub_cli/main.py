@@ -15,7 +15,9 @@ from messenger_hub_cli.output import show_error
 from messenger_hub_cli.verb import Verbs
 
 VERBS = {
+    "up": ("messenger_hub_cli.up:up", "Run the hub and the desktop app on this machine: the everyday command."),
     "demo": ("messenger_hub_cli.demo:demo", "See the whole way at work, with a stand-in for WhatsApp."),
+    "send": ("messenger_hub_cli.send:send", "Send one message."),
     "status": ("messenger_hub_cli.status:status", "The hub and its channels at a glance."),
     "channel": ("messenger_hub_cli.channel:channel", "Channels: the linked WhatsApp accounts."),
     "session-api": ("messenger_hub_cli.session_api:session_api", "Session APIs: the keys that programs call with."),
@@ -23,6 +25,7 @@ VERBS = {
     "agent": ("messenger_hub_cli.agent:agent", "Run the desktop app, or enrol, list and revoke desktops."),
     "server": ("messenger_hub_cli.server:server", "Run the hub's server alone."),
     "twin": ("messenger_hub_cli.twin:twin", "Run the stand-in for WhatsApp Web alone, to try programs against."),
+    "doctor": ("messenger_hub_cli.doctor:doctor", "Check the browser, and whether wa-js fits WhatsApp Web."),
 }
 
 

@@ -95,6 +95,8 @@ def sight_of(state: PageState, *, now: float, cause: str) -> Sight:
         return Sight(
             reason="WhatsApp Web is synchronising" if state.online else "WhatsApp Web is offline", account=account
         )
+    if state.linked_seconds is not None and state.linked_seconds < KEPT_SECONDS:
+        return Sight(reason="Linked; WhatsApp Web is saving the link", account=account)
     if state.restricted_until is not None and state.restricted_until > now:
         reason = "WhatsApp lets this account write to existing chats only"
         return Sight(
@@ -125,7 +127,6 @@ class PageWatch:
         self._pairing_number = ""
         self._unlink = False
         self._unanswered = 0
-        self._to_keep_since: float | None = None
         self._groups: Sequence[pb.Group] | None = None
 
     def wanted(self, *, linking: bool, pairing_number: str, unlink: bool) -> bool:
@@ -166,11 +167,9 @@ class PageWatch:
             case AckChanged():
                 self._seen(event)
                 return False
-            case QrChanged(text=text):
-                self._to_keep_since = self._clock.monotonic()
-                if self.sight.state == v1.CHANNEL_STATE_UNLINKED:
-                    self._set(replace(self.sight, qr_text=text))
-                    return False
+            case QrChanged(text=text) if self.sight.state == v1.CHANNEL_STATE_UNLINKED:
+                self._set(replace(self.sight, qr_text=text))
+                return False
             case LoggedOut(cause=cause):
                 self._cause = cause
             case PageCrashed() | BrowserGone() | NeedsUpdate():
@@ -206,7 +205,6 @@ class PageWatch:
         try:
             state = await self._page.state()
             sight = await self._completed(sight_of(state, now=self._clock.now_ms() / 1000, cause=self._cause))
-            sight = self._once_kept(sight)
             if sight.can_work and not self.sight.can_work:
                 self._cause = ""
                 await self._catch_up()
@@ -217,18 +215,6 @@ class PageWatch:
         self._unanswered = 0
         if sight != self.sight or self._groups is not None:
             self._set(sight)
-
-    def _once_kept(self, sight: Sight) -> Sight:
-        """A link that was made a moment ago does not count yet."""
-        now = self._clock.monotonic()
-        if sight.state in (v1.CHANNEL_STATE_UNLINKED, v1.CHANNEL_STATE_PASSKEY_NEEDED):
-            self._to_keep_since = now
-        if not sight.can_work or self._to_keep_since is None:
-            return sight
-        if now - self._to_keep_since < KEPT_SECONDS:
-            return Sight(reason="Linked; WhatsApp Web is saving the link", account=sight.account)
-        self._to_keep_since = None
-        return sight
 
     async def _unanswered_look(self, error: PageError) -> None:
         self._unanswered += isinstance(error, PageTimeout)

@@ -30,7 +30,7 @@
 
   // ---- the page's state -------------------------------------------------------------------------------------------------
 
-  const since = { history: 0, progress: -1, pairing: 0 };
+  const since = { history: 0, progress: -1, pairing: 0, linked: 0 };
 
   // The history of a link arrives after MAIN; until it is complete, absence of a message proves nothing.
   function historyOver() {
@@ -72,6 +72,7 @@
       main,
       normal,
       synced: authenticated && main && normal && historyOver(),
+      linked_seconds: since.linked ? (Date.now() - since.linked) / 1000 : null,
       online: Boolean(conn.isOnline()),
       needs_update: Boolean(conn.needsUpdate()),
       passkey: waitsForPasskey(authenticated, mode),
@@ -212,6 +213,27 @@
     });
   }
 
+  // ---- how well wa-js fits this version of the page ----------------------------------------------------------------------
+
+  // Each name that wa-js takes from the page is a getter that finds its module when it is used.
+  function bindings() {
+    const answer = { resolved: [], missing: [] };
+    const look = (prefix, holder) => {
+      for (const name of Object.keys(holder)) {
+        let found = false;
+        try {
+          found = holder[name] !== undefined && holder[name] !== null;
+        } catch {
+          found = false;
+        }
+        answer[found ? 'resolved' : 'missing'].push(prefix + name);
+      }
+    };
+    look('', stores());
+    look('functions.', stores().functions);
+    return answer;
+  }
+
   // ---- what the agent may call ------------------------------------------------------------------------------------------
 
   const calls = {
@@ -233,6 +255,7 @@
     removeContact: async (id) => void (await wpp().contact.remove(id)),
     contact,
     groups,
+    bindings,
   };
 
   const bridge = {};
@@ -268,9 +291,15 @@
 
   function listen() {
     let cause = 'unknown';
+    let shownCode = false;
+    wpp().on('conn.authenticated', () => {
+      if (shownCode) since.linked = Date.now();
+    });
     for (const name of CHANGES) wpp().on(name, () => tell({ kind: 'state' }));
     wpp().on('conn.auth_code_change', (code) => {
-      if (code && code.fullCode) tell({ kind: 'qr', text: code.fullCode });
+      if (!code || !code.fullCode) return;
+      shownCode = true;
+      tell({ kind: 'qr', text: code.fullCode });
     });
     wpp().on('conn.logout_reason', (reason) => {
       cause = text(reason && reason.reason !== undefined ? reason.reason : reason) || 'unknown';

@@ -47,6 +47,8 @@ class PageState:
     normal: bool
     synced: bool
     """MAIN and NORMAL, and the history phase of this link is over: what is absent now may be called absent."""
+    linked_seconds: float | None
+    """How long ago the account was linked, where that was done on this load of the page; None: it was linked before."""
     online: bool
     needs_update: bool
     passkey: bool
@@ -117,6 +119,14 @@ class Group:
     id: str
     name: str
     participants: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bindings:
+    """The names that wa-js takes from WhatsApp Web: which this version of the page has, and which it has not."""
+
+    resolved: Sequence[str]
+    missing: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -249,6 +259,9 @@ class Page(Protocol):
 
     async def groups(self) -> Sequence[Group]:
         """All groups that the account is in."""
+
+    async def bindings(self) -> Bindings:
+        """How well wa-js fits this version of the page; answers once the page is ready."""
 
     async def next_event(self) -> PageEvent:
         """Waits for the next event; a caller that gives up waiting loses none."""

@@ -10,6 +10,7 @@ import os
 import pwd
 import random
 import secrets
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,6 +62,21 @@ def take_profile(channel_folder: Path, profiles: Path = PROFILES) -> Profile:
     except OSError as error:
         lock.release()
         raise ProfileUnusable(f"The browser profile {folder} cannot be used ({error}).") from error
+
+
+def discard_profile(channel_folder: Path) -> None:
+    """Removes the profile of a channel that will not be used again, wherever it lies. Raises ProfileLocked when it is in use."""
+    pointer = channel_folder / "profile"
+    if not pointer.exists():
+        return
+    profile = take_profile(channel_folder)
+    try:
+        shutil.rmtree(profile.folder)
+        if pointer.is_file():
+            pointer.unlink()
+    finally:
+        profile.release()
+        Path(profile.lock.lock_file).unlink(missing_ok=True)
 
 
 def _shared_folder(channel_folder: Path, profiles: Path) -> Path:

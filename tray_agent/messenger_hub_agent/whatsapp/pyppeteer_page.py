@@ -23,6 +23,7 @@ from pyppeteer.errors import NetworkError
 from messenger_hub_agent.whatsapp import answers, wa_js
 from messenger_hub_agent.whatsapp.browser import Browser, BrowserOptions
 from messenger_hub_agent.whatsapp.page import (
+    Bindings,
     BrowserGone,
     Contact,
     EventsLost,
@@ -453,6 +454,10 @@ class PyppeteerPage:
     async def groups(self) -> Sequence[Group]:
         """See Page."""
         return await self._ask(list[Group], "groups")
+
+    async def bindings(self) -> Bindings:
+        """See Page."""
+        return await self._ask(Bindings, "bindings")
 
     # ---- events -------------------------------------------------------------------------------------------------------------
 

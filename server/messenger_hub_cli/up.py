@@ -1,0 +1,175 @@
+"""The everyday command: server and desktop app on this machine, started and ended together."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+
+import click
+from messenger_hub.admin.v1 import agent_admin_service_pb2, channel_admin_service_pb2, session_api_admin_service_pb2
+from messenger_hub.runtime.folder import FolderError, PrivateFolder
+from messenger_hub.v1 import channel_service_pb2
+
+from messenger_hub_cli.failures import CliError, Refused
+from messenger_hub_cli.linking import link_channel
+from messenger_hub_cli.processes import Child, Children
+from messenger_hub_cli.running_hub import RunningHub, running_hub
+from messenger_hub_cli.verb import data_dir_option, verb
+
+START_SECONDS = 60.0
+LOOK_SECONDS = 5.0
+AGAIN_SECONDS = (1.0, 2.0, 5.0, 15.0, 30.0)
+FIRST_CHANNEL = "whatsapp"
+THIS_DESKTOP = "this-desktop"
+LOGS = "logs"
+
+
+@verb("up", example="messenger-hub up")
+@data_dir_option
+@click.option(
+    "--http", default="127.0.0.1:8080", show_default=True, metavar="HOST:PORT", help="Where the HTTP API listens."
+)
+@click.option(
+    "--grpc", default="127.0.0.1:8643", show_default=True, metavar="HOST:PORT", help="Where the gRPC API listens."
+)
+@click.option("--headless", is_flag=True, help="Show neither icon nor window; the QR code is shown here.")
+@click.option("--whatsapp-url", metavar="URL", help="Another address than WhatsApp Web's, for trying.")
+@click.option(
+    "--browser", type=click.Path(path_type=Path), help="Chrome, Chromium or Edge, where it is not found by itself."
+)
+def up(data_dir: Path, http: str, grpc: str, headless: bool, whatsapp_url: str | None, browser: Path | None) -> None:
+    """Run the hub and the desktop app on this machine.
+
+    The first time it makes a channel and enrols this desktop; then it shows where to link WhatsApp, in a window or, with
+    --headless, as a QR code here. Ctrl-C ends both; what waits stays in the queue.
+    """
+    extra = ["--headless"] if headless or not _has_screen() else []
+    extra += ["--whatsapp-url", whatsapp_url] if whatsapp_url else []
+    extra += ["--browser", str(browser)] if browser else []
+    try:
+        logs = PrivateFolder(PrivateFolder(data_dir).path / LOGS)
+    except FolderError as error:
+        raise Refused(str(error)) from error
+    asyncio.run(_run(_Up(data_dir, http, grpc, extra, logs.path)))
+
+
+def _has_screen() -> bool:
+    return sys.platform in ("win32", "darwin") or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+
+
+async def _run(hub: _Up) -> None:
+    stop, loop = asyncio.Event(), asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    try:
+        async with asyncio.TaskGroup() as group:
+            running = group.create_task(hub.run())
+            stopped = group.create_task(stop.wait())
+            await asyncio.wait({running, stopped}, return_when=asyncio.FIRST_COMPLETED)
+            if stop.is_set():
+                click.echo("Stopping: what is being sent is finished first.")
+            running.cancel()
+            stopped.cancel()
+    except* CliError as problems:
+        raise problems.exceptions[0] from None
+
+
+class _Up:
+    """One run."""
+
+    def __init__(self, data_dir: Path, http: str, grpc: str, agent_options: list[str], logs: Path) -> None:
+        self._data_dir = data_dir
+        self._http = http
+        self._grpc = grpc
+        self._agent_options = agent_options
+        self._logs = logs
+
+    async def run(self) -> None:
+        """Until cancelled. Raises CliError when it cannot start."""
+        async with Children(self._logs) as children:
+            await self._start_server(children)
+            async with running_hub(self._data_dir) as hub:
+                channel, token = await self._first_time(hub)
+            await self._start_agent(children, token)
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._follow(channel))
+                await self._keep_running(children)
+
+    async def _start_server(self, children: Children) -> None:
+        child = await children.start(
+            "server", "server", "--data-dir", str(self._data_dir), "--http", self._http, "--grpc", self._grpc, "--json"
+        )
+        ready = json.loads(await child.line(START_SECONDS))
+        self._http, self._grpc = ready["http"][0].partition("://")[2], ready["grpc"][0]
+        click.echo(f"The API is at {ready['http'][0]} (try it at {ready['http'][0]}/docs), gRPC at {self._grpc}.")
+
+    async def _start_agent(self, children: Children, token: str) -> None:
+        enrol = ["--enrol", token] if token else []
+        child = await children.start(
+            *("agent", "agent", "--data-dir", str(self._data_dir), "--server", self._grpc, *self._agent_options, *enrol)
+        )
+        await child.line(START_SECONDS)
+
+    async def _first_time(self, hub: RunningHub) -> tuple[str, str]:
+        """The channel of this desktop, and a token where it is not enrolled yet."""
+        channels = (await hub.channels.ListChannels(channel_admin_service_pb2.ListChannelsRequest())).channels
+        name = channels[0].name if channels else FIRST_CHANNEL
+        if not channels:
+            await hub.channels.CreateChannel(channel_admin_service_pb2.CreateChannelRequest(name=name))
+            click.echo(f"Made the channel {name}.")
+        if (self._data_dir / "agent" / "credential.json").exists():
+            return name, ""
+        agents = (await hub.agents.ListAgents(agent_admin_service_pb2.ListAgentsRequest())).agents
+        taken = {one.name for one in agents}
+        free = next(n for n in (THIS_DESKTOP, *(f"{THIS_DESKTOP}-{i}" for i in range(2, 1000))) if n not in taken)
+        request = agent_admin_service_pb2.CreateEnrolmentRequest(name=free, channel=name)
+        return name, str((await hub.agents.CreateEnrolment(request)).token)
+
+    async def _follow(self, name: str) -> None:
+        """Tells what the channel needs of a person, for as long as the hub runs."""
+        while True:
+            try:
+                async with running_hub(self._data_dir) as hub:
+                    linked = await link_channel(hub, name, show_codes="--headless" in self._agent_options)
+                    await self._tell_linked(hub, linked)
+                    await self._until_unlinked(hub, name)
+            except CliError as problem:
+                # The hub starts again, or nobody has scanned the code for ten minutes.
+                click.echo(problem.sentence, err=True)
+                await asyncio.sleep(LOOK_SECONDS)
+
+    async def _tell_linked(self, hub: RunningHub, channel: channel_admin_service_pb2.Channel) -> None:
+        click.echo(f"The channel {channel.name} is linked as +{channel.status.number}.")
+        request = session_api_admin_service_pb2.ListSessionApisRequest()
+        if not (await hub.session_apis.ListSessionApis(request)).session_apis:
+            click.echo(f"Make a key for your program: messenger-hub session-api create NAME --channel {channel.name}")
+        click.echo("Ctrl-C ends it; what waits stays in the queue.")
+
+    async def _until_unlinked(self, hub: RunningHub, name: str) -> None:
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            request = channel_admin_service_pb2.GetChannelRequest(channel=name)
+            status = (await hub.channels.GetChannel(request)).channel.status
+            if status.channel == channel_service_pb2.CHANNEL_STATE_UNLINKED:
+                click.echo(f"The channel {name} is not linked any more. {status.reason}")
+                return
+
+    async def _keep_running(self, children: Children) -> None:
+        """Starts again whatever ends by itself."""
+        attempts = 0
+        while True:
+            ended: Child = await children.first_to_end()
+            wait = AGAIN_SECONDS[min(attempts, len(AGAIN_SECONDS) - 1)]
+            attempts += 1
+            click.echo(
+                f"The {ended.name} ended by itself ({ended.last_words()}); starting it again in {wait:.0f} s.", err=True
+            )
+            await asyncio.sleep(wait)
+            if ended.name == "server":
+                await self._start_server(children)
+            else:
+                await self._start_agent(children, "")
