@@ -122,6 +122,10 @@ class Records:
         """By name, or by id. Raises NotFound."""
         return _named(self._session_apis.values(), text, "session API", "messenger-hub session-api list")
 
+    def lists_origin(self, origin: str) -> bool:
+        """Some active session API lets pages of this origin call."""
+        return any(s.active and origin in s.cors_origins for s in self._session_apis.values())
+
     def key(self, key_id: str) -> ApiKey | None:
         """By its public id, whether or not it still works."""
         return self._keys.get(key_id)

@@ -88,7 +88,7 @@ async def api(tmp_path: Path) -> AsyncIterator[Api]:
     methods = compiled([message_service_pb2.DESCRIPTOR, contact_service_pb2.DESCRIPTOR])
     callers = Callers(registry, keys, "operator", clock)
     chain = Chain(methods, handlers, callers=callers, limits=Limits(), formats=formats, observer=Calls(), clock=clock)
-    door = HttpDoor(chain, {})
+    door = HttpDoor(chain, {}, registry.lists_origin)
     bound = socket.create_server(("127.0.0.1", 0))
     port = bound.getsockname()[1]
     async with asyncio.TaskGroup() as group:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from socket import socket
 from ssl import SSLContext
 
 from aiohttp import web
 from aiohttp.http_exceptions import BadHttpMessage, LineTooLong
-from messenger_hub.v1 import rest_pb2
 
 from messenger_hub_server.errors import (
     HeadersTooLarge,
@@ -23,10 +23,11 @@ from messenger_hub_server.errors import (
     UriTooLong,
 )
 from messenger_hub_server.gateway import codec, envelope, request
+from messenger_hub_server.gateway.cors import Cors, Origins
 from messenger_hub_server.gateway.routes import BASE, Route, Routes
 from messenger_hub_server.identity.callers import Caller
 from messenger_hub_server.rpc.chain import Chain
-from messenger_hub_server.rpc.method import Audience, Method
+from messenger_hub_server.rpc.method import Audience
 
 MOST_LINE = 64 * 1024
 STOP_SECONDS = 30.0
@@ -34,13 +35,23 @@ STOP_SECONDS = 30.0
 Page = Callable[[], Awaitable[web.Response]]
 
 
+@dataclass(slots=True)
+class _Exchange:
+    """One request under way; the caller is known once the key was judged."""
+
+    http: web.BaseRequest
+    request_id: str
+    caller: Caller | None = None
+
+
 class HttpDoor:
     """Serves the programs' RPCs that have an HTTP rule, and `pages` (path → what answers) beside them."""
 
-    def __init__(self, chain: Chain, pages: Mapping[str, Page]) -> None:
+    def __init__(self, chain: Chain, pages: Mapping[str, Page], origins: Origins) -> None:
         self._chain = chain
         self._routes = Routes(m for m in chain.methods.values() if m.audience is Audience.PROGRAMS)
         self._pages = pages
+        self._cors = Cors(origins, self._routes.all)
         self._runner: web.ServerRunner | None = None
 
     async def start(self, sockets: Sequence[socket], ssl_context: SSLContext | None = None) -> None:
@@ -57,54 +68,59 @@ class HttpDoor:
             await self._runner.cleanup()
 
     async def _serve(self, http: web.BaseRequest) -> web.StreamResponse:
-        request_id = secrets.token_hex(8)
+        exchange = _Exchange(http, secrets.token_hex(8))
         try:
-            response = await self._answer(http, request_id)
+            response = await self._answer(exchange)
         except HubError as error:
             response = envelope.failure(error)
-        response.headers["X-Request-Id"] = request_id
+        response.headers["X-Request-Id"] = exchange.request_id
+        if http.path.startswith(BASE):
+            self._cors.open_answer(response, http, exchange.caller)
         return response
 
-    async def _answer(self, http: web.BaseRequest, request_id: str) -> web.Response:
+    async def _answer(self, exchange: _Exchange) -> web.Response:
+        http = exchange.http
         if not http.path.startswith(BASE):
             return await self._page(http)
-        if http.method == "OPTIONS" and self._routes.verbs(http.path):
-            raise MethodNotAllowed(self._routes.verbs(http.path))
+        if http.method == "OPTIONS" and (verbs := self._routes.verbs(http.path)):
+            return self._preflight(http, verbs)
         route, path = self._routes.match(http.method, http.path)
         if not route.method.reads and http.method == "GET" and _prefetches(http):
             raise PrefetchRefused
         body = await request.raw_body(http)
         asked = request.query(http)
-        key = request.header_key(http) or request.named_key(asked)
-        caller = self._chain.authenticate(route.method, key) if key else None
-        given = await self._parameters(http, body, caller)
-        if caller is None:
-            caller = self._chain.authenticate(route.method, request.named_key(given))
-        return await self._call(http, route, caller, request_id, {**asked, **_present(given), **path})
+        if key := request.header_key(http) or request.named_key(asked):
+            exchange.caller = self._chain.authenticate(route.method, key)
+        given = await self._parameters(exchange, body)
+        if exchange.caller is None:
+            exchange.caller = self._chain.authenticate(route.method, request.named_key(given))
+        return await self._call(exchange, exchange.caller, route, {**asked, **_present(given), **path})
 
-    async def _parameters(self, http: web.BaseRequest, body: bytes, caller: Caller | None) -> dict[str, object]:
+    def _preflight(self, http: web.BaseRequest, verbs: Sequence[str]) -> web.Response:
+        response = self._cors.preflight(http, verbs)
+        if response is None:
+            raise MethodNotAllowed(verbs)
+        return response
+
+    async def _parameters(self, exchange: _Exchange, body: bytes) -> dict[str, object]:
         try:
-            return await request.parameters(http, body)
+            return await request.parameters(exchange.http, body)
         except HubError as error:
-            if caller is None:
+            if exchange.caller is None:
                 raise InvalidApiKey from error
             raise
 
     async def _call(
-        self,
-        http: web.BaseRequest,
-        route: Route,
-        caller: Caller,
-        request_id: str,
-        parameters: dict[str, object],
+        self, exchange: _Exchange, caller: Caller, route: Route, parameters: dict[str, object]
     ) -> web.Response:
         method = route.method
-        for name, value in _headers(method, http).items():
-            parameters[name] = value
+        for name, header in route.headers:
+            if value := exchange.http.headers.get(header):
+                parameters[name] = value
         message, wrong = codec.read(method.request, parameters)
         if any(name in route.pattern.groupindex for name in wrong):
             raise NotFound  # a path with something that is no id names nothing
-        context = self._chain.context(caller, request_id)
+        context = self._chain.context(caller, exchange.request_id)
         answer = await self._chain.call(method, context, message, wrong)
         member = route.binding.response_body
         data = codec.printed(getattr(answer, member) if member else answer)
@@ -124,16 +140,6 @@ class HttpDoor:
 
 def _present(given: Mapping[str, object]) -> dict[str, object]:
     return {name: value for name, value in given.items() if value is not None and value != ""}
-
-
-def _headers(method: Method, http: web.BaseRequest) -> dict[str, object]:
-    """Fields that a header sets."""
-    found: dict[str, object] = {}
-    for field in method.request.DESCRIPTOR.fields:
-        header = field.GetOptions().Extensions[rest_pb2.param].header
-        if header and (value := http.headers.get(header)):
-            found[field.name] = value
-    return found
 
 
 def _prefetches(http: web.BaseRequest) -> bool:

@@ -15,6 +15,7 @@ from messenger_hub_server.errors import BodyTooLarge, MalformedRequest, Unsuppor
 MOST_BODY = 256 * 1024
 MOST_NESTING = 32
 KEY_NAMES = ("key", "api_key")
+KEY_HEADERS = ("X-API-Key", "Authorization")
 JSON, FORM, MULTIPART = "application/json", "application/x-www-form-urlencoded", "multipart/form-data"
 
 _decode = msgspec.json.Decoder().decode

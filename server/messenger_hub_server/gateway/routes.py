@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from messenger_hub.v1 import rest_pb2
+
 from messenger_hub_server.errors import MethodNotAllowed, NotFound
 from messenger_hub_server.rpc.method import Binding, Method
 
@@ -14,18 +16,23 @@ BASE = "/api/"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """One binding of one RPC."""
+    """One binding of one RPC. `headers` are (request field, header that sets it)."""
 
     method: Method
     binding: Binding
     pattern: re.Pattern[str]
+    headers: Sequence[tuple[str, str]]
 
 
 class Routes:
     """Literal paths win over paths with parameters."""
 
     def __init__(self, methods: Iterable[Method]) -> None:
-        routes = [Route(method=m, binding=b, pattern=_pattern(b.path)) for m in methods for b in m.bindings]
+        routes = [
+            Route(method=m, binding=b, pattern=_pattern(b.path), headers=_headers(m))
+            for m in methods
+            for b in m.bindings
+        ]
         self._routes = sorted(routes, key=lambda route: route.binding.path.count("{"))
 
     @property
@@ -51,3 +58,9 @@ class Routes:
 def _pattern(path: str) -> re.Pattern[str]:
     parts = re.split(r"\{(\w+)\}", path)
     return re.compile("".join(f"(?P<{p}>[^/]+)" if i % 2 else re.escape(p) for i, p in enumerate(parts)))
+
+
+def _headers(method: Method) -> Sequence[tuple[str, str]]:
+    fields = method.request.DESCRIPTOR.fields
+    found = [(field.name, field.GetOptions().Extensions[rest_pb2.param].header) for field in fields]
+    return [(name, header) for name, header in found if header]

@@ -24,6 +24,7 @@ LONGEST_OVERLAP_SECONDS = 30 * 24 * 3600
 MOST_IMPORTS = 1000
 DEACTIVATED = "Cancelled when its session API was deactivated"
 _ORIGIN = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?|https?://\[[0-9A-Fa-f:.]+\](:[0-9]{1,5})?")
+_OWN_PORT = re.compile(r"^(http:.*):80$|^(https:.*):443$")
 _KEY = re.compile(r"[\x21-\x7e]{16,512}")
 
 
@@ -155,7 +156,8 @@ def _lifetime(lifetime: Duration) -> int:
 
 
 def _origins(given: Sequence[str]) -> tuple[str, ...]:
-    origins = tuple(origin.rstrip("/") for origin in given if origin)
+    # As browsers write them: in lower case, without the scheme's own port. A lone empty one takes all off the list.
+    origins = tuple(_OWN_PORT.sub(r"\1\2", origin.lower().rstrip("/")) for origin in given if origin)
     if not all(_ORIGIN.fullmatch(origin) for origin in origins):
         raise ValidationFailed(
             {"settings.cors_origins": ["The cors origins field must be origins, for example https://shop.example."]}
