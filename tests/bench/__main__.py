@@ -1,0 +1,48 @@
+"""`python -m tests.bench [--quick] [--json FILE] [--folder FOLDER]`: measures the whole way against bare aiohttp."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from tests.bench import plan, report
+from tests.bench.children import ChildFailed
+from tests.bench.measuring import measure
+from tests.bench.verification import NotTrue
+
+RESULT = Path("test-results/bench.json")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """0, or 1 when something was lost, invented or repeated: then there are no figures."""
+    given = _parser().parse_args(arguments)
+    wanted = plan.QUICK if given.quick else plan.DEFAULT
+    with tempfile.TemporaryDirectory(prefix="messenger-hub-bench-", dir=given.folder) as name:
+        try:
+            result = asyncio.run(measure(wanted, Path(name), lambda line: print(line, file=sys.stderr, flush=True)))
+        except (NotTrue, ChildFailed) as error:
+            print(f"The run is worth nothing: {error}", file=sys.stderr)
+            return 1
+        found = report.figures(wanted, result, Path(name))
+    print(report.table(found))
+    given.json.parent.mkdir(parents=True, exist_ok=True)
+    given.json.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n")
+    print(f"\n{result.seconds:.0f} s; everything in {given.json}", file=sys.stderr)
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="tests.bench", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="less than half a minute; figures are rough")
+    parser.add_argument("--json", type=Path, default=RESULT, help="where the figures go (%(default)s)")
+    parser.add_argument("--folder", type=Path, help="a folder on the disk to measure (the system's temporary folder)")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,201 @@
+"""One run of a plan: all processes up before the first slice, R in every round, every slice verified."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.bench import verification
+from tests.bench.children import Child
+from tests.bench.estate import Estate, running_estate
+from tests.bench.plan import Plan, Scenario
+
+SETTLE_SECONDS = 30.0
+LEAST_ROUNDS = 2
+LATENCY_SHARE = 0.5  # of the highest rate: queues stay short, so that what is seen is the way itself
+LATENCY_CONNECTIONS = 256
+
+Tamper = Callable[[Path], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """One slice. Rates are per second: `accepted` of answers, `settled` of the whole way. CPU is µs an operation, by process."""
+
+    operations: int
+    accepted: float
+    settled: float
+    cpu: Mapping[str, float]
+    accept_ms: Sequence[float]
+    settle_ms: Sequence[float]
+
+
+class Bench:
+    """The processes of a run."""
+
+    def __init__(self, estate: Estate, baseline: Child, baseline_port: int, load: Child, agent: Child) -> None:
+        self.estate = estate
+        self._baseline = baseline
+        self._baseline_port = baseline_port
+        self._load = load
+        self._agent = agent
+        self._next_number = 1
+        self._last_id = 0
+        self._credit = 0
+        self.settled = 0
+
+    async def reference(self, connections: int, seconds: float) -> Sample:
+        """R."""
+        before = {"server": self._baseline.cpu_seconds, "load": self._load.cpu_seconds}
+        told = await self._loaded(self._baseline_port, ["none"], connections, seconds)
+        after = {"server": self._baseline.cpu_seconds, "load": self._load.cpu_seconds}
+        verification.check_slice([], told["refused"], {}, [])
+        ends = [until for *_, until in told["accepted"]]
+        rate = _rate(len(ends), told["since_ns"], ends)
+        waits = _waits((since, until) for _, _, since, until in told["accepted"])
+        return _sample(len(ends), rate, rate, before, after, waits, [])
+
+    async def whole_way(
+        self, scenario: Scenario, seconds: float, *, rate: float = 0.0, tamper: Tamper | None = None
+    ) -> Sample:
+        """From POST to settled. Raises NotTrue."""
+        if scenario.credit != self._credit:
+            await self._agent.ask({"do": "grant", "window": scenario.credit})
+            self._credit = scenario.credit
+        places = self.estate.places[1:] if scenario.many_channels else self.estate.places[:1]
+        children = {"server": self.estate.server, "load": self._load, "agent": self._agent}
+        before = {name: child.cpu_seconds for name, child in children.items()}
+        told = await self._loaded(
+            self.estate.http_port, [place.key for place in places], scenario.connections, seconds, rate
+        )
+        self.settled += len(told["accepted"])
+        done = await self._agent.ask({"do": "settled", "count": self.settled, "seconds": SETTLE_SECONDS})
+        after = {name: child.cpu_seconds for name, child in children.items()}
+        if tamper is not None:
+            tamper(self.estate.database)
+        self._verify(told, done)
+        ends = dict(done["settled"])
+        accept = _waits((since, until) for _, _, since, until in told["accepted"])
+        settle = _waits((since, ends[number]) for number, _, since, _ in told["accepted"])
+        accepted = _rate(len(ends), told["since_ns"], [until for *_, until in told["accepted"]])
+        settled = _rate(len(ends), told["since_ns"], list(ends.values()))
+        return _sample(len(ends), accepted, settled, before, after, accept, settle)
+
+    def _verify(self, told: Mapping[str, Any], done: Mapping[str, Any]) -> None:
+        found = verification.recorded(self.estate.database, self._last_id)
+        accepted = [(number, recipient) for number, recipient, *_ in told["accepted"]]
+        verification.check_slice(accepted, told["refused"], found, done["carried_out"])
+        self._last_id = max(found, default=self._last_id)
+
+    async def _loaded(
+        self, port: int, keys: Sequence[str], connections: int, seconds: float, rate: float = 0.0
+    ) -> Mapping[str, Any]:
+        command = {
+            "port": port,
+            "keys": keys,
+            "connections": connections,
+            "seconds": seconds,
+            "rate": rate,
+            "first": self._next_number,
+        }
+        told: Mapping[str, Any] = await self._load.ask(command)
+        self._next_number += len(told["accepted"]) + connections
+        return told
+
+
+@asynccontextmanager
+async def running_bench(folder: Path, many: int) -> AsyncIterator[Bench]:
+    """Everything up and connected; afterwards everything is ended."""
+    async with AsyncExitStack() as stack:
+        estate = await stack.enter_async_context(running_estate(folder, many))
+        children = []
+        for name in ("baseline", "load", "agent"):
+            child = await Child.start(name, [f"tests.bench.{name}"], folder)
+            stack.push_async_callback(child.end)
+            children.append(child)
+        baseline, load, agent = children
+        port = (await baseline.line())["port"]
+        desktops = [(place.channel_id, place.credential) for place in estate.places]
+        await agent.ask({"do": "connect", "address": estate.grpc, "desktops": desktops, "window": 0})
+        yield Bench(estate, baseline, port, load, agent)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """A run's samples, one a round: `reference` by connections, `scenarios` and `latency` by name."""
+
+    reference: Mapping[int, Sequence[Sample]]
+    scenarios: Mapping[str, Sequence[Sample]]
+    latency: Mapping[str, Sample]
+    seconds: float
+
+
+async def measure(plan: Plan, folder: Path, tell: Callable[[str], None], tamper: Tamper | None = None) -> Result:
+    """Raises NotTrue when a slice was not true. `tamper` gets the database before each slice is verified: for tests."""
+    since = time.monotonic()
+    reference: dict[int, list[Sample]] = {connections: [] for connections in plan.connections}
+    scenarios: dict[str, list[Sample]] = {scenario.name: [] for scenario in plan.scenarios}
+    async with running_bench(folder, plan.many) as bench:
+        tell(f"ready after {time.monotonic() - since:.1f} s: {1 + plan.many} channels")
+        await _warm_up(bench, plan, tamper)
+        for number in range(plan.rounds):
+            if number >= LEAST_ROUNDS and time.monotonic() - since > plan.most_seconds:
+                break
+            order = [*plan.connections, *plan.scenarios]
+            for wanted in order if number % 2 == 0 else reversed(order):
+                if isinstance(wanted, Scenario):
+                    scenarios[wanted.name].append(await bench.whole_way(wanted, plan.slice_seconds, tamper=tamper))
+                else:
+                    reference[wanted].append(await bench.reference(wanted, plan.slice_seconds))
+            tell(f"round {number + 1} after {time.monotonic() - since:.1f} s")
+        latency = await _latency(bench, plan, scenarios)
+        verification.check_durable(await bench.estate.durability())
+        await bench.estate.server.end()
+        verification.check_after_kill(bench.estate.database, bench.settled)
+    return Result(reference=reference, scenarios=scenarios, latency=latency, seconds=round(time.monotonic() - since, 1))
+
+
+async def _warm_up(bench: Bench, plan: Plan, tamper: Tamper | None) -> None:
+    await bench.reference(plan.connections[-1], plan.slice_seconds / 4)
+    for scenario in plan.scenarios:
+        await bench.whole_way(scenario, plan.slice_seconds / 4, tamper=tamper)
+
+
+async def _latency(bench: Bench, plan: Plan, scenarios: Mapping[str, Sequence[Sample]]) -> Mapping[str, Sample]:
+    """An open loop at a share of the highest rate that was seen: nothing hides the waits of what comes late."""
+    found = {}
+    for many in sorted({scenario.many_channels for scenario in plan.scenarios}):
+        names = [s.name for s in plan.scenarios if s.many_channels == many]
+        rate = LATENCY_SHARE * max(sorted(s.settled for s in scenarios[n])[len(scenarios[n]) // 2] for n in names)
+        way = Scenario(connections=LATENCY_CONNECTIONS, many_channels=many)
+        where = "many channels" if many else "one channel"
+        name = f"{where}, credit {way.credit}, {rate:.0f}/s"
+        found[name] = await bench.whole_way(way, plan.latency_seconds, rate=rate)
+    return found
+
+
+def _rate(count: int, since_ns: int, ends: Sequence[int]) -> float:
+    return count / ((max(ends) - since_ns) / 1e9) if ends else 0.0
+
+
+def _waits(pairs: Any) -> Sequence[float]:
+    return sorted((until - since) / 1e6 for since, until in pairs)
+
+
+def _sample(
+    count: int,
+    accepted: float,
+    settled: float,
+    before: Mapping[str, float],
+    after: Mapping[str, float],
+    accept_ms: Sequence[float],
+    settle_ms: Sequence[float],
+) -> Sample:
+    cpu = {name: (after[name] - before[name]) * 1e6 / max(1, count) for name in before}
+    return Sample(
+        operations=count, accepted=accepted, settled=settled, cpu=cpu, accept_ms=accept_ms, settle_ms=settle_ms
+    )
