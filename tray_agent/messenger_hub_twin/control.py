@@ -18,7 +18,7 @@ from messenger_hub_twin.faults import FOREVER, Receipts
 from messenger_hub_twin.fields import BadField, Fields
 from messenger_hub_twin.mailbox import ACK_DELIVERED, ACK_READ
 from messenger_hub_twin.pages import Page, PageState
-from messenger_hub_twin.people import GROUP_SUFFIX, PERSON_SUFFIX
+from messenger_hub_twin.people import PERSON_SUFFIX
 
 Answer = Mapping[str, object]
 
@@ -108,14 +108,14 @@ class Control:
     # ---- linking ------------------------------------------------------------------------------------------------------------
 
     def _scan(self, fields: Fields) -> Answer:
-        page = self._page_with(PageState.QR, fields.optional_text("page"))
-        return self._link(page, fields.optional_text("account"))
+        wanted, account = fields.optional_text("page"), self._known(fields.optional_text("account"))
+        return self._link(self._page_with(PageState.QR, wanted), account)
 
     def _pair(self, fields: Fields) -> Answer:
-        code = fields.text("code").replace("-", "").upper()
+        code, account = fields.text("code").replace("-", "").upper(), self._known(fields.optional_text("account"))
         for page in self._exchange.pages:
             if page.pairing_code == code:
-                return self._link(page, fields.optional_text("account"))
+                return self._link(page, account)
         raise NotNow("No page shows this pairing code; codes change when a page asks for another.")
 
     def _page_with(self, state: PageState, wanted: str | None) -> Page:
@@ -128,8 +128,6 @@ class Control:
 
     def _link(self, page: Page, wanted: str | None) -> Answer:
         accounts = self._exchange.network.accounts
-        if wanted is not None and wanted not in accounts:
-            raise BadField(f'There is no account "{wanted}"; the accounts are: {", ".join(accounts)}.')
         unlinked = [number for number in accounts if not self._exchange.network.links_of(number)]
         account = wanted or (unlinked or list(accounts))[0]
         self._exchange.link(page, account)
@@ -137,27 +135,33 @@ class Control:
 
     # ---- messages -----------------------------------------------------------------------------------------------------------
 
-    def _account(self, wanted: str | None) -> str:
+    def _known(self, wanted: str | None) -> str | None:
         accounts = self._exchange.network.accounts
         if wanted is not None and wanted not in accounts:
             raise BadField(f'There is no account "{wanted}"; the accounts are: {", ".join(accounts)}.')
+        return wanted
+
+    def _account(self, wanted: str | None) -> str:
         linked = [page.account for page in self._exchange.pages if page.state is PageState.LINKED and page.account]
-        return wanted or (linked or list(accounts))[0]
+        return self._known(wanted) or (linked or list(self._exchange.network.accounts))[0]
 
     def _incoming(self, fields: Fields) -> Answer:
         account = self._account(fields.optional_text("to"))
-        person = self._exchange.network.directory.find(fields.text("from"))
+        number, body, group = fields.text("from"), fields.text("body"), fields.optional_text("group")
+        groups = [each.id for each in self._exchange.network.groups_of(account)]
+        if group is not None and group not in groups:
+            raise BadField(f'"group" must be a group that {account} is in: {", ".join(groups)}.')
+        if not _is_number(number):
+            raise BadField('"from" must be a phone number in digits, like 12025550111.')
+        person = self._exchange.network.directory.find(number)
         if person is None:
-            raise BadField(f"{fields.text('from')} is not on WhatsApp.")
+            raise BadField(f"{number} is not on WhatsApp.")
         sender = person.number + PERSON_SUFFIX
-        group = fields.optional_text("group")
-        if group is not None and not group.endswith(GROUP_SUFFIX):
-            raise BadField('"group" must be a group id, like 120363000000000001@g.us.')
         message = self._exchange.incoming(
             account,
             sender=sender,
             chat=group or sender,
-            body=fields.text("body"),
+            body=body,
             message_id=secrets.token_hex(16).upper(),
         )
         return {"id": message.id, "account": account, "chat": message.chat}
@@ -222,10 +226,10 @@ class Control:
         return {"seconds": self._faults.delay_seconds}
 
     def _fail(self, fields: Fields) -> Answer:
-        self._faults.fail = fields.count("count", 1)
-        self._faults.fail_code = fields.optional_count("code")
-        self._faults.fail_received = fields.flag("received", False)
-        return {"count": self._faults.fail, "code": self._faults.fail_code, "received": self._faults.fail_received}
+        # All are read before one is set: a wrong body changes nothing.
+        count, code, received = fields.count("count", 1), fields.optional_count("code"), fields.flag("received", False)
+        self._faults.fail, self._faults.fail_code, self._faults.fail_received = count, code, received
+        return {"count": count, "code": code, "received": received}
 
     def _restrict(self, fields: Fields) -> Answer:
         seconds = fields.seconds("seconds")
@@ -235,8 +239,8 @@ class Control:
         return {"restricted_until": self._faults.restricted_until}
 
     def _lookup_fail(self, fields: Fields) -> Answer:
-        self._faults.lookup_fail = fields.count("count", 0)
-        self._faults.lookup_fail_until = time.time() + fields.seconds("seconds", 0.0)
+        count, seconds = fields.count("count", 0), fields.seconds("seconds", 0.0)
+        self._faults.lookup_fail, self._faults.lookup_fail_until = count, time.time() + seconds
         return {"count": self._faults.lookup_fail, "until": self._faults.lookup_fail_until}
 
     def _passkey(self, fields: Fields) -> Answer:
@@ -248,13 +252,16 @@ class Control:
         return {"passkey": self._faults.passkey}
 
     def _not_on_whatsapp(self, fields: Fields) -> Answer:
-        self._exchange.network.directory.set_absent(frozenset(fields.texts("numbers")))
+        numbers = fields.texts("numbers")
+        if not all(map(_is_number, numbers)):
+            raise BadField('"numbers" must be phone numbers in digits, like ["12025550199"].')
+        self._exchange.network.directory.set_absent(frozenset(numbers))
         return {"numbers": sorted(self._exchange.network.directory.absent)}
 
     def _contacts(self, fields: Fields) -> Answer:
-        self._faults.contacts_stored = fields.flag("stored", True)
-        self._faults.contacts_seconds = fields.seconds("seconds", 0.0)
-        return {"stored": self._faults.contacts_stored, "seconds": self._faults.contacts_seconds}
+        stored, seconds = fields.flag("stored", True), fields.seconds("seconds", 0.0)
+        self._faults.contacts_stored, self._faults.contacts_seconds = stored, seconds
+        return {"stored": stored, "seconds": seconds}
 
     def _drop_repeats(self, fields: Fields) -> Answer:
         self._faults.drop_repeats = fields.flag("on", True)
@@ -285,6 +292,10 @@ class Control:
         for page in self._exchange.pages:
             page.send("restricted", until=0)
         return {"reset": True}
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdecimal()
 
 
 def routes(control: Control) -> list[web.RouteDef]:
