@@ -58,7 +58,7 @@ class Doors:
         self._certificates = certificates
         self._public = grpc.aio.server(options=OPTIONS)
         self._admin = grpc.aio.server(options=OPTIONS)
-        self._http = HttpDoor(parts.chain, pages(parts.store), parts.registry.lists_origin)
+        self._http = HttpDoor(parts.chain, pages(parts.store, parts.chain.methods), parts.registry.lists_origin)
         self._operators = OperatorsHttp(folder.admin_token, self._metrics)
         self._health: Health | None = None
 

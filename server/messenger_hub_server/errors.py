@@ -46,6 +46,7 @@ class HubError(Exception):
     reason: ClassVar[errors_pb2.ErrorReason.ValueType] = errors_pb2.ERROR_REASON_INTERNAL
     grpc_code: ClassVar[int] = code_pb2.INTERNAL
     http_status: ClassVar[int] = 500
+    programs: ClassVar[bool] = True  # False: over REST a program is never told this
     sentence: str = "Something went wrong on the hub; its log has the request id."
     retry_after_seconds: int | None = None
 
@@ -56,7 +57,12 @@ class HubError(Exception):
     @property
     def code(self) -> str:
         """The reason as REST prints it, for example "rate_limited"."""
-        return errors_pb2.ErrorReason.Name(self.reason).removeprefix("ERROR_REASON_").lower()
+        return self.word()
+
+    @classmethod
+    def word(cls) -> str:
+        """As `code`, for the class."""
+        return errors_pb2.ErrorReason.Name(cls.reason).removeprefix("ERROR_REASON_").lower()
 
     @property
     def metadata(self) -> Mapping[str, str]:
@@ -165,6 +171,7 @@ class ScopeMissing(HubError):
     reason = errors_pb2.ERROR_REASON_SCOPE_MISSING
     grpc_code = code_pb2.PERMISSION_DENIED
     http_status = 403
+    sentence = "This key lacks the scope that the call needs; an operator can grant it."
 
     def __init__(self, scope: str) -> None:
         super().__init__(f"This key lacks the scope {scope}; an operator can grant it.")
@@ -182,6 +189,7 @@ class CursorTooOld(HubError):
     reason = errors_pb2.ERROR_REASON_CURSOR_TOO_OLD
     grpc_code = code_pb2.OUT_OF_RANGE
     http_status = 400
+    programs = False
     sentence = "The cursor is older than what is kept: start again without it."
 
 
@@ -218,6 +226,7 @@ class NameTaken(Conflict):
     """Names are unique per kind."""
 
     reason = errors_pb2.ERROR_REASON_NAME_TAKEN
+    programs = False
     grpc_code = code_pb2.ALREADY_EXISTS
 
     def __init__(self, kind: str, name: str) -> None:
@@ -228,6 +237,7 @@ class NoAgentConnected(Conflict):
     """Only a connected agent can do it."""
 
     reason = errors_pb2.ERROR_REASON_NO_AGENT_CONNECTED
+    programs = False
     sentence = "The channel's desktop app is not connected: start messenger-hub agent on the desktop, then try again."
 
 
@@ -235,6 +245,7 @@ class InProgress(Conflict):
     """Something has started that must end first."""
 
     reason = errors_pb2.ERROR_REASON_IN_PROGRESS
+    programs = False
     sentence = "A message is being sent right now: try again in a minute."
 
 
@@ -311,6 +322,7 @@ class LinkingTimedOut(HubError):
     """Nobody linked the channel within 10 minutes."""
 
     reason = errors_pb2.ERROR_REASON_LINKING_TIMED_OUT
+    programs = False
     grpc_code = code_pb2.DEADLINE_EXCEEDED
     http_status = 504
     sentence = "Nobody linked the channel within 10 minutes: start again when the phone is at hand."
@@ -320,6 +332,7 @@ class InvalidCredential(HubError):
     """An agent's or operator's credential is wrong or revoked."""
 
     reason = errors_pb2.ERROR_REASON_INVALID_CREDENTIAL
+    programs = False
     grpc_code = code_pb2.UNAUTHENTICATED
     http_status = 401
     sentence = "The credential is wrong or revoked: ask the operator for a new enrolment."
@@ -329,6 +342,7 @@ class InvalidToken(HubError):
     """An enrolment token works once, for 10 minutes."""
 
     reason = errors_pb2.ERROR_REASON_INVALID_TOKEN
+    programs = False
     grpc_code = code_pb2.UNAUTHENTICATED
     http_status = 401
     sentence = (
@@ -340,6 +354,7 @@ class Replaced(HubError):
     """Another stream of the same agent took over."""
 
     reason = errors_pb2.ERROR_REASON_REPLACED
+    programs = False
     grpc_code = code_pb2.ABORTED
     http_status = 409
     sentence = "Another stream of the same agent took over: is the desktop app running twice?"
@@ -349,6 +364,13 @@ class UnexpectedFrame(HubError):
     """The agent's stream broke its own protocol."""
 
     reason = errors_pb2.ERROR_REASON_UNEXPECTED_FRAME
+    programs = False
     grpc_code = code_pb2.INVALID_ARGUMENT
     http_status = 400
     sentence = "The stream carried a frame out of place."
+
+
+def table(kind: type[HubError] = HubError) -> Sequence[type[HubError]]:
+    """Every error that can be raised, in the order of this file: the classes without subclasses."""
+    below = kind.__subclasses__()
+    return [leaf for one in below for leaf in table(one)] if below else [kind]

@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib.metadata import version
 
 from aiohttp import web
 
 from messenger_hub_server.errors import StoreUnavailable
+from messenger_hub_server.gateway.codec import encode
 from messenger_hub_server.gateway.door import Page
+from messenger_hub_server.gateway.openapi import document
+from messenger_hub_server.gateway.routes import Routes
 from messenger_hub_server.reflected import published
+from messenger_hub_server.rpc.method import Audience, Method
 from messenger_hub_server.store.base import Store, StoreError
 
+PROGRAMS = (Audience.PROGRAMS.value,)
 
-def pages(store: Store) -> Mapping[str, Page]:
-    """Path → what answers a GET."""
+
+def pages(store: Store, methods: Mapping[str, Method]) -> Mapping[str, Page]:
+    """Path → what answers a GET. Raises ContractGap."""
     descriptors = published().SerializeToString()
+    described = encode(document(Routes(methods.values()).all, published(PROGRAMS), version("messenger-hub")))
 
     async def alive() -> web.Response:
         return web.json_response({"status": "alive"})
@@ -29,4 +37,7 @@ def pages(store: Store) -> Mapping[str, Page]:
     async def descriptor() -> web.Response:
         return web.Response(body=descriptors, content_type="application/x-protobuf")
 
-    return {"/healthz": alive, "/readyz": ready, "/descriptor.pb": descriptor}
+    async def openapi() -> web.Response:
+        return web.Response(body=described, content_type="application/json")
+
+    return {"/healthz": alive, "/readyz": ready, "/descriptor.pb": descriptor, "/openapi.json": openapi}

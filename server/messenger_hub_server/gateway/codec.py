@@ -55,16 +55,20 @@ def _printers(descriptor: Descriptor) -> Sequence[tuple[str, Callable[[Message],
     return [(field.name, _is_set(field), _printer(field)) for field in descriptor.fields]
 
 
+def always_printed(field: FieldDescriptor) -> bool:
+    """Is the field printed even when it is empty, zero or false?"""
+    if field.is_repeated:
+        return not field.GetOptions().Extensions[rest_pb2.printed].omit_empty
+    return not field.has_presence and field.type not in (FieldDescriptor.TYPE_STRING, FieldDescriptor.TYPE_ENUM)
+
+
 def _is_set(field: FieldDescriptor) -> Callable[[Message], bool]:
     name = field.name
-    if field.is_repeated:
-        omit = field.GetOptions().Extensions[rest_pb2.printed].omit_empty
-        return (lambda message: bool(getattr(message, name))) if omit else (lambda _: True)
+    if always_printed(field):
+        return lambda _: True
     if field.has_presence:
         return lambda message: message.HasField(name)
-    if field.type in (FieldDescriptor.TYPE_STRING, FieldDescriptor.TYPE_ENUM):
-        return lambda message: bool(getattr(message, name))
-    return lambda _: True
+    return lambda message: bool(getattr(message, name))
 
 
 def _printer(field: FieldDescriptor) -> Getter:

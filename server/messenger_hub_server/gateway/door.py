@@ -21,13 +21,13 @@ from messenger_hub_server.errors import (
     NotFound,
     PrefetchRefused,
     UriTooLong,
+    ValidationFailed,
 )
 from messenger_hub_server.gateway import codec, envelope, request
 from messenger_hub_server.gateway.cors import Cors, Origins
 from messenger_hub_server.gateway.routes import BASE, Route, Routes
 from messenger_hub_server.identity.callers import Caller
 from messenger_hub_server.rpc.chain import Chain
-from messenger_hub_server.rpc.method import Audience
 
 MOST_LINE = 64 * 1024
 STOP_SECONDS = 30.0
@@ -49,7 +49,7 @@ class HttpDoor:
 
     def __init__(self, chain: Chain, pages: Mapping[str, Page], origins: Origins) -> None:
         self._chain = chain
-        self._routes = Routes(m for m in chain.methods.values() if m.audience is Audience.PROGRAMS)
+        self._routes = Routes(chain.methods.values())
         self._pages = pages
         self._cors = Cors(origins, self._routes.all)
         self._runner: web.ServerRunner | None = None
@@ -118,10 +118,13 @@ class HttpDoor:
             if value := exchange.http.headers.get(header):
                 parameters[name] = value
         message, wrong = codec.read(method.request, parameters)
-        if any(name in route.pattern.groupindex for name in wrong):
-            raise NotFound  # a path with something that is no id names nothing
         context = self._chain.context(caller, exchange.request_id)
-        answer = await self._chain.call(method, context, message, wrong)
+        try:
+            answer = await self._chain.call(method, context, message, wrong)
+        except ValidationFailed as error:
+            if any(name in route.pattern.groupindex for name in error.violations):
+                raise NotFound from error  # a path with something that is no id names nothing
+            raise
         member = route.binding.response_body
         data = codec.printed(getattr(answer, member) if member else answer)
         response = envelope.success(method.status, method.sentence, data)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from aiohttp import web
 
@@ -17,13 +17,28 @@ def success(status: int, sentence: str, data: object) -> web.Response:
     return _response(status, {"success": True, "message": sentence, "data": data})
 
 
+def further_member(kind: type[HubError]) -> str:
+    """What an error's body holds beside its sentence: errors with 422, nothing with 401, code with all others."""
+    if issubclass(kind, ValidationFailed):
+        return "errors"
+    return "" if issubclass(kind, InvalidApiKey) else "code"
+
+
+def example(kind: type[HubError], violations: Mapping[str, Sequence[str]]) -> Mapping[str, object]:
+    """A body of this error as it may look."""
+    further = {"errors": violations, "code": kind.word()}
+    member = further_member(kind)
+    return {"success": False, "message": kind.sentence} | ({member: further[member]} if member else {})
+
+
 def failure(error: HubError) -> web.Response:
-    """{"success": false, "message": …}; errors with 422, code with all others but 401."""
+    """{"success": false, "message": …} and the further member."""
     body: dict[str, object] = {"success": False, "message": error.sentence}
-    if isinstance(error, ValidationFailed):
-        body["errors"] = error.violations
-    elif not isinstance(error, InvalidApiKey):
-        body["code"] = error.code
+    match further_member(type(error)), error:
+        case "errors", ValidationFailed(violations=violations):
+            body["errors"] = violations
+        case "code", _:
+            body["code"] = error.code
     response = _response(error.http_status, body)
     if error.retry_after_seconds is not None:
         response.headers["Retry-After"] = str(error.retry_after_seconds)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from messenger_hub.v1 import rest_pb2
 
 from messenger_hub_server.errors import MethodNotAllowed, NotFound
-from messenger_hub_server.rpc.method import Binding, Method
+from messenger_hub_server.rpc.method import Audience, Binding, Method
 
 BASE = "/api/"
 
@@ -28,9 +28,11 @@ class Routes:
     """Literal paths win over paths with parameters."""
 
     def __init__(self, methods: Iterable[Method]) -> None:
+        """Takes the programs' RPCs that have an HTTP rule."""
         routes = [
             Route(method=m, binding=b, pattern=_pattern(b.path), headers=_headers(m))
             for m in methods
+            if m.audience is Audience.PROGRAMS
             for b in m.bindings
         ]
         self._routes = sorted(routes, key=lambda route: route.binding.path.count("{"))
