@@ -110,6 +110,9 @@ class Assignments:
         state = STATES.get(report.state)
         if state is None or self._registry.channel(channel_id) is None:
             return
+        if state in (LinkState.LINKED, LinkState.RESTRICTED):
+            # First, so that nobody sees a linked channel without its number, or one whose account has changed as fit to send.
+            await self._registry.linked(channel_id, report.account)
         self._presence.report(
             channel_id,
             LinkReport(
@@ -123,8 +126,6 @@ class Assignments:
                 paused=report.paused,
             ),
         )
-        if state in (LinkState.LINKED, LinkState.RESTRICTED):
-            await self._registry.linked(channel_id, report.account)
         if state is LinkState.UNLINKED:
             self._registry.clear_unlinking(channel_id)
 

@@ -9,6 +9,7 @@ from aiohttp import web
 
 from messenger_hub_server.errors import StoreUnavailable
 from messenger_hub_server.gateway.codec import encode
+from messenger_hub_server.gateway.docs import docs
 from messenger_hub_server.gateway.door import Page
 from messenger_hub_server.gateway.openapi import document
 from messenger_hub_server.gateway.routes import Routes
@@ -40,4 +41,5 @@ def pages(store: Store, methods: Mapping[str, Method]) -> Mapping[str, Page]:
     async def openapi() -> web.Response:
         return web.Response(body=described, content_type="application/json")
 
-    return {"/healthz": alive, "/readyz": ready, "/descriptor.pb": descriptor, "/openapi.json": openapi}
+    contract = {"/openapi.json": openapi, "/descriptor.pb": descriptor}
+    return {"/healthz": alive, "/readyz": ready, **contract, **docs()}

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -60,6 +60,7 @@ log = logger(__name__)
 MOST_WAITING = 10_000  # callers; more are told to come back
 SPARE = 1_024  # operation ids kept at hand for imports
 
+FREEING = Change | ChangeQueue | Replace | base.ExpireDue  # after these something else may go
 UNSTARTED = frozenset({OperationState.PENDING, OperationState.LEASED})
 
 
@@ -73,9 +74,10 @@ class Decision(StrEnum):
 
 @dataclass(slots=True, eq=False)
 class _Waiting:
-    """One caller's writes."""
+    """One caller's writes, and the channels on which they may let something waiting go; None is any."""
 
     writes: Sequence[Write]
+    frees: Collection[ChannelId] | None
     done: asyncio.Future[Sequence[Outcome]] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
 
@@ -156,17 +158,21 @@ class Queue:
     @staticmethod
     def lease_ids(count: int) -> Sequence[LeaseId]:
         """Random lease ids."""
-        return [ids.lease_id(secrets.token_bytes) for _ in range(count)]
+        return ids.lease_ids(secrets.token_bytes, count)
 
     # ---- committing ---------------------------------------------------------------------------------------------------------
 
-    async def commit(self, writes: Sequence[Write]) -> Sequence[Outcome]:
-        """Makes writes durable together with whatever else waits. Raises StoreUnavailable, OutcomeUnknown or Stopping."""
+    async def commit(self, writes: Sequence[Write], *, frees: Collection[ChannelId] | None = None) -> Sequence[Outcome]:
+        """Makes writes durable together with whatever else waits. Raises StoreUnavailable, OutcomeUnknown or Stopping.
+
+        `frees`: the channels to wake after a change, as something behind it may go now; None is all of them. An accepted
+        operation wakes its channel in any case.
+        """
         if self._stopping:
             raise Stopping
         if len(self._waiting) >= MOST_WAITING:
             raise StoreUnavailable("The hub is behind with its work: nothing was queued, try again later.")
-        waiting = _Waiting(writes)
+        waiting = _Waiting(writes, frees)
         self._waiting.append(waiting)
         self._filled.set()
         return await waiting.done
@@ -205,7 +211,7 @@ class Queue:
             await self._one_by_one(batch)
         else:
             _share(batch, outcomes)
-            self._tell(writes)
+            self._tell(batch)
 
     async def _raise_epochs(self, writes: Sequence[Write]) -> None:
         taken = [write for write in writes if isinstance(write, base.TakeEpoch)]
@@ -221,13 +227,19 @@ class Queue:
         for waiting in batch:
             await self._write([waiting])
 
-    def _tell(self, writes: Sequence[Write]) -> None:
+    def _tell(self, batch: Sequence[_Waiting]) -> None:
         self._news.tell()
-        channels = {write.operation.channel_id for write in writes if isinstance(write, Accept)}
-        for channel_id in channels:
+        woken: set[ChannelId] = set()
+        for waiting in batch:
+            woken |= {write.operation.channel_id for write in waiting.writes if isinstance(write, Accept)}
+            if waiting.frees == () or not any(isinstance(write, FREEING) for write in waiting.writes):
+                continue
+            if waiting.frees is None:
+                self._wakeups.wake_all()
+                return
+            woken.update(waiting.frees)
+        for channel_id in woken:
             self._wakeups.wake(channel_id)
-        if any(isinstance(write, Change | ChangeQueue | Replace | base.ExpireDue) for write in writes):
-            self._wakeups.wake_all()
 
     # ---- looking up ---------------------------------------------------------------------------------------------------------
 
@@ -263,7 +275,7 @@ class Queue:
 
     async def cancel(self, operation_id: OperationId, session_api_id: SessionApiId | None, reason: str) -> Operation:
         """Cancels what has not started. Raises NotFound or TooLateToCancel."""
-        await self.find(operation_id, session_api_id)
+        operation = await self.find(operation_id, session_api_id)
         change = Change(
             operation_id=operation_id,
             session_api_id=session_api_id,
@@ -273,7 +285,7 @@ class Queue:
             at_ms=self._clock.now_ms(),
             reason=reason,
         )
-        (cancelled,) = await self.commit([change])
+        (cancelled,) = await self.commit([change], frees=(operation.channel_id,))
         if not cancelled:
             raise TooLateToCancel
         return await self.find(operation_id, session_api_id)
@@ -296,7 +308,7 @@ class Queue:
             at_ms=self._clock.now_ms(),
             reason=reason,
         )
-        (changed,) = await self.commit([change])
+        (changed,) = await self.commit([change], frees=(channel_id,))
         return len(changed) if isinstance(changed, Sequence) else 0
 
     async def resolve(
@@ -323,7 +335,7 @@ class Queue:
             reason=f"A person saw that it happened{words}" if sent else problem.message,
             problem=None if sent else problem,
         )
-        (resolved,) = await self.commit([change])
+        (resolved,) = await self.commit([change], frees=(operation.channel_id,))
         if not resolved:
             raise NotUncertain
         return await self.find(operation_id, session_api_id)
@@ -345,7 +357,7 @@ class Queue:
         replace = Replace(
             operation_id=operation.id, at_ms=now_ms, reason=problem.message, problem=problem, successor=successor
         )
-        (replaced,) = await self.commit([replace])
+        (replaced,) = await self.commit([replace], frees=(operation.channel_id,))
         if not replaced:
             raise NotUncertain
         return await self.find(successor.id, None)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -19,7 +19,7 @@ from messenger_hub.runtime.log import logger
 from messenger_hub_server.delivery import channel as machine
 from messenger_hub_server.errors import HubError, Internal, Replaced, Stopping, UnexpectedFrame
 from messenger_hub_server.model import Agent, AgentId, ChannelId, JournalId, LeaseId, OperationId
-from messenger_hub_server.store.base import Delivery, Outcome, Write
+from messenger_hub_server.store.base import Change, Delivery, Outcome, Write
 
 log = logger(__name__)
 
@@ -33,8 +33,8 @@ Sender = Callable[[pb.ConnectResponse], Awaitable[None]]
 class Commits(Protocol):
     """The queue, as streams need it."""
 
-    async def commit(self, writes: Sequence[Write]) -> Sequence[Outcome]:
-        """One durable transaction; raises HubError."""
+    async def commit(self, writes: Sequence[Write], *, frees: Collection[ChannelId] | None = None) -> Sequence[Outcome]:
+        """One durable transaction; raises HubError. `frees`: the channels that it wakes; None is any."""
         ...
 
 
@@ -336,10 +336,22 @@ class Streams:
         while line.pending and isinstance(commit := line.pending[0], machine.Commit):
             commits.append(commit)
             del line.pending[0]
-        outcomes = await self._commits.commit([write for commit in commits for write in commit.writes])
+        # What these writes let go is on this channel alone, and claimed below.
+        outcomes = await self._commits.commit([write for commit in commits for write in commit.writes], frees=())
+        position = 0
         for commit in commits:
-            mine, outcomes = outcomes[: len(commit.writes)], outcomes[len(commit.writes) :]
+            mine = outcomes[position : position + len(commit.writes)]
+            position += len(commit.writes)
             self._perform(line, line.machine.committed(commit.then, mine, self._clock.now_ms()))
+        if any(self._must_wake(commit) for commit in commits):
+            self._woken(channel_id)
+
+    def _must_wake(self, commit: machine.Commit) -> bool:
+        """The machine claims by itself for what a stream's own leases leave behind, as long as that stream is there."""
+        if not any(isinstance(write, Change) for write in commit.writes):
+            return False
+        own = isinstance(commit.then, machine.EntriesStored | machine.Returned)
+        return not (own and commit.then.stream in self._streams)
 
     def _restart(self, channel_id: ChannelId, line: _Line, error: HubError) -> None:
         """What a failed commit left behind is unknown here: every stream of the channel says hello again."""

@@ -103,7 +103,7 @@ async def enrolled(settings: AgentSettings, folder: AgentFolder) -> Credential:
 
 
 class Agent:
-    """Runs until `stop`. `changed` gets the tray's view at every change."""
+    """Runs until `stop`. `changed` gets the tray's view at every change; `on_ready` is called at the first connection."""
 
     def __init__(
         self,
@@ -112,6 +112,7 @@ class Agent:
         credential: Credential,
         clock: Clock,
         changed: Callable[[TrayView], None],
+        on_ready: Callable[[], None],
         *,
         visible: bool,
     ) -> None:
@@ -120,6 +121,8 @@ class Agent:
         self._credential = credential
         self._clock = clock
         self._changed = changed
+        self._on_ready = on_ready
+        self._was_connected = False
         self._visible = visible
         self._stop = asyncio.Event()
         self._channels: dict[int, Channel] = {}
@@ -228,6 +231,9 @@ class Agent:
 
     def _assigned(self, assignments: pb.Assignments) -> None:
         first, self._connected = not self._connected, True
+        if not self._was_connected:
+            self._was_connected = True
+            self._on_ready()
         self._api_address = assignments.api_address
         self._assignments = {one.channel_id: one for one in assignments.assignments}
         for channel_id, assignment in self._assignments.items():

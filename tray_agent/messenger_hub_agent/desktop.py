@@ -29,7 +29,7 @@ Say = Callable[[str], None]
 
 
 def run(settings: AgentSettings, say: Say, on_ready: Callable[[], None]) -> None:
-    """Until a signal, or Quit in the tray. `on_ready` once the agent is enrolled and works. Raises AgentProblem."""
+    """Until a signal, or Quit in the tray. `on_ready` once the hub has let it in. Raises AgentProblem."""
     configure(LOG_FIELDS)
     try:
         folder = AgentFolder.open(settings.data_dir)
@@ -106,12 +106,12 @@ class _Desktop:
             credential,
             SystemClock(),
             show,
+            self._on_ready,
             visible=not self._settings.headless and has_screen(),
         )
         self._loop, self._agent = asyncio.get_running_loop(), agent
         if self._quit.is_set():
             return
-        self._on_ready()
         await agent.run()
 
     def _command(self, command: Command) -> None:

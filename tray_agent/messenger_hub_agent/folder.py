@@ -82,4 +82,5 @@ class AgentFolder:
 
     def channel(self, channel_id: int) -> PrivateFolder:
         """The folder of one channel."""
-        return PrivateFolder(self._private.path / "channels" / str(channel_id))
+        channels = PrivateFolder(self._private.path / "channels")
+        return PrivateFolder(channels.path / str(channel_id))

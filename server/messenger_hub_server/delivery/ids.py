@@ -5,7 +5,7 @@ A WhatsApp id is never derived from a number that a restored database could give
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from messenger_hub_server.model import LeaseId, OperationId, WaId
 
@@ -17,9 +17,10 @@ def wa_id(random_bytes: Callable[[int], bytes]) -> WaId:
     return WaId("3EB0" + random_bytes(9).hex().upper())
 
 
-def lease_id(random_bytes: Callable[[int], bytes]) -> LeaseId:
-    """16 hexadecimal digits."""
-    return LeaseId(random_bytes(8).hex())
+def lease_ids(random_bytes: Callable[[int], bytes], count: int) -> Sequence[LeaseId]:
+    """16 hexadecimal digits each, from one draw: a claim asks for as many as there is credit, and uses few."""
+    drawn = random_bytes(8 * count).hex()
+    return [LeaseId(drawn[start : start + 16]) for start in range(0, len(drawn), 16)]
 
 
 class Block:

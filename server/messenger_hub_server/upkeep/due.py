@@ -17,12 +17,14 @@ class Due:
     def __init__(self, queue: Queue, wakeups: Wakeups) -> None:
         self._queue = queue
         self._wakeups = wakeups
+        self._looked_at_ms = 0  # whatever came due since then has not been seen
 
     async def run_once(self, now_ms: int) -> int:
         """Returns in how many milliseconds to run again, unless something is queued before. Raises HubError."""
-        following = await self._queue.store.next_wake_at_ms(now_ms - 1)
+        following = await self._queue.store.next_wake_at_ms(self._looked_at_ms)
         if following is not None and following <= now_ms:
             await self._queue.commit([ExpireDue(now_ms=now_ms, reason="expires_at passed before it could be sent")])
             self._wakeups.wake_all()
             following = await self._queue.store.next_wake_at_ms(now_ms)
+        self._looked_at_ms = now_ms
         return LONGEST_MS if following is None else max(1, min(LONGEST_MS, following - now_ms))

@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.e2e.whole_way.world import World, http
+from tests.eventually import eventually
+
+
+@pytest.fixture(scope="session")
+def _world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    folder: Path = tmp_path_factory.mktemp("whole way")
+    world = World(folder)
+    try:
+        world.set_up()
+        yield world
+    finally:
+        world.close()
+    left = [one for one in psutil.process_iter(["cmdline"]) if str(folder) in " ".join(one.info["cmdline"] or ())]
+    assert not left, left
+
+
+@pytest.fixture
+def world(_world: World) -> World:
+    """Everything runs, is linked, and no fault is switched on."""
+    for name in ("twin", "server", "agent"):
+        if not _world.runs(name):
+            _world.start(name)
+    if _world.runs("second"):
+        _world.end("second")
+    _world.phones("reset")
+    _world.phones("receipts", automatic=True, delivered_seconds=0.1, read_seconds=0.2)
+    if not eventually(lambda: _world.status()["channel"] not in ("starting", "offline") and _world.status())[
+        "can_send"
+    ]:
+        http("POST", f"{_world.twin}/_twin/scan", {})
+    _world.is_linked()
+    return _world

@@ -1,0 +1,213 @@
+"""Server, agent with its browser, and twin as users run them: three processes, with the forms of the command line that are fixed."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import psutil
+
+from tests.eventually import eventually
+
+SECONDS = 60
+BASE = "/api/whatsapp-session"
+ANA = "12025550111"  # has a chat in no account, but stands in every address book
+Name = Literal["twin", "server", "agent", "second"]
+
+_OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def http(method: str, address: str, body: object = None, **headers: str) -> tuple[int, Any]:
+    """Status and JSON of an HTTP call."""
+    data = json.dumps(body).encode() if body is not None else None
+    request = urllib.request.Request(
+        address, data=data, method=method, headers={"Content-Type": "application/json"} | headers
+    )
+    try:
+        with _OPENER.open(request, timeout=SECONDS) as answer:
+            return answer.status, json.loads(answer.read() or b"null")
+    except urllib.error.HTTPError as refused:
+        with refused:
+            return refused.code, json.loads(refused.read() or b"null")
+
+
+class World:
+    """Everything of one hub. `key` belongs to the channel `shop`, whose pace is off."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._processes: dict[str, subprocess.Popen[str]] = {}
+        self._ports = {name: free_port() for name in ("http", "grpc", "twin")}
+        self.http = f"http://127.0.0.1:{self._ports['http']}"
+        self.twin = f"http://127.0.0.1:{self._ports['twin']}"
+        self.log = folder / "arrivals.jsonl"
+        self.key = ""
+        self._token = ""
+
+    # ---- processes ----------------------------------------------------------------------------------------------------------
+
+    def _forms(self) -> Mapping[str, Sequence[str]]:
+        hub, grpc = str(self.folder / "hub"), f"127.0.0.1:{self._ports['grpc']}"
+        agent = ("agent", "--headless", "--server", grpc, "--whatsapp-url", self.twin, "--data-dir")
+        enrol = ("--enrol", self._token) if self._token else ()
+        return {
+            "server": ("server", "--data-dir", hub, "--http", f"127.0.0.1:{self._ports['http']}", "--grpc", grpc),
+            "agent": (*agent, str(self.folder / "desktop"), *enrol),
+            "second": (*agent, str(self.folder / "second desktop"), *enrol),
+            "twin": ("twin", "--listen", f"127.0.0.1:{self._ports['twin']}", "--log", str(self.log)),
+        }
+
+    def start(self, name: Name) -> None:
+        """Starts one, and waits until it says that it works."""
+        errors = (self.folder / f"{name}.log").open("a")
+        process = subprocess.Popen(
+            [sys.executable, "-m", "messenger_hub_cli", *self._forms()[name]],
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+            start_new_session=True,
+        )
+        errors.close()
+        self._processes[name] = process
+        assert process.stdout is not None
+        said = process.stdout.readline()
+        assert said, f"{name} ended: {(self.folder / f'{name}.log').read_text()[-2000:]}"
+
+    def runs(self, name: Name) -> bool:
+        return name in self._processes and self._processes[name].poll() is None
+
+    def end(self, name: Name, number: int = signal.SIGTERM) -> int:
+        """Sends a signal and waits for the end; the exit code."""
+        process = self._processes.pop(name)
+        process.send_signal(number)
+        code = process.wait(SECONDS)
+        assert process.stdout is not None
+        process.stdout.close()
+        return code
+
+    def kill(self, name: Name) -> None:
+        self.end(name, signal.SIGKILL)
+
+    def close(self) -> None:
+        for name in ("second", "agent", "server", "twin"):
+            if name in self._processes:
+                self.end(name, signal.SIGTERM)
+
+    def browser(self, name: Name = "agent") -> psutil.Process | None:
+        """The main process of an agent's browser."""
+        agent = psutil.Process(self._processes[name].pid)
+        return next((child for child in agent.children() if "--remote-debugging-pipe" in child.cmdline()), None)
+
+    def ask(self, *arguments: str) -> Any:
+        """A verb of the command line, as JSON."""
+        done = subprocess.run(
+            [sys.executable, "-m", "messenger_hub_cli", *arguments, "--data-dir", str(self.folder / "hub"), "--json"],
+            capture_output=True, text=True, timeout=SECONDS, check=False, env=dict(os.environ),
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout + done.stderr
+        return json.loads(done.stdout)
+
+    # ---- the hub ------------------------------------------------------------------------------------------------------------
+
+    def set_up(self) -> None:
+        """As a new user would: everything started, enrolled, linked."""
+        self.start("twin")
+        self.start("server")
+        self.ask("channel", "create", "shop", "--pace", "off")
+        self.key = self.ask("session-api", "create", "crm", "--channel", "shop")["key"]
+        self._token = self.ask("agent", "enrol", "desktop", "--channel", "shop")["token"]
+        self.start("agent")
+        self._token = ""
+        self.scan()
+        self.is_linked()
+
+    def start_second_agent(self) -> None:
+        """Another desktop, enrolled for the same channel."""
+        self._token = self.ask("agent", "enrol", "second", "--channel", "shop")["token"]
+        self.start("second")
+        self._token = ""
+
+    def call(self, method: str, path: str, body: object = None) -> tuple[int, Any]:
+        return http(method, f"{self.http}{BASE}{path}", body, **{"X-API-Key": self.key})
+
+    def status(self) -> Any:
+        code, answer = self.call("GET", "/status")
+        assert code == 200, answer
+        return answer["data"]
+
+    def is_linked(self) -> None:
+        eventually(lambda: self.status()["can_send"], what=f"linked: {self.status()}")
+
+    def send(self, message: str, mobile: str = ANA, **parameters: object) -> int:
+        """Accepted; the operation's id."""
+        recipient = {} if "group_id" in parameters else {"mobile": mobile}
+        code, answer = self.call("POST", "/send", {**recipient, "message": message, **parameters})
+        assert code == 201, answer
+        number: int = answer["data"]["message_id"]
+        return number
+
+    def contact(self, verb: str, **parameters: object) -> int:
+        code, answer = self.call("POST", f"/{verb}", parameters)
+        assert code == 201, answer
+        number: int = answer["data"]["operation_id"]
+        return number
+
+    def operation(self, number: int) -> Any:
+        code, answer = self.call("GET", f"/operations/{number}")
+        assert code == 200, answer
+        return answer["data"]
+
+    def reaches(self, number: int, *statuses: str, seconds: float = 30.0) -> Any:
+        """The operation, once it has one of these statuses."""
+
+        def look() -> Any:
+            data = self.operation(number)
+            return data if data["status"] in statuses else None
+
+        try:
+            return eventually(look, seconds)
+        except AssertionError as late:
+            raise AssertionError(f"not {statuses}: {self.operation(number)}, channel {self.status()}") from late
+
+    # ---- the phones ---------------------------------------------------------------------------------------------------------
+
+    def phones(self, call: str, **body: object) -> Any:
+        code, answer = http("POST", f"{self.twin}/_twin/{call}", body)
+        assert code == 200, answer
+        return answer
+
+    def scan(self, **body: object) -> None:
+        """The phone scans, as soon as a page shows a code."""
+        eventually(lambda: http("POST", f"{self.twin}/_twin/scan", body)[0] == 200, what="a code to scan")
+
+    def arrivals(self, *bodies: str) -> list[Mapping[str, Any]]:
+        """What the phone network received, in order; of these texts only, if given."""
+        lines = (
+            [json.loads(line) for line in self.log.read_text(encoding="utf-8").splitlines()]
+            if self.log.exists()
+            else []
+        )
+        return [line for line in lines if not bodies or line["body"] in bodies]
+
+    def received(self, *bodies: str) -> list[str]:
+        """The texts that people saw, in order: a phone shows an id once."""
+        seen: dict[str, str] = {}
+        for line in self.arrivals(*bodies):
+            seen.setdefault(f"{line['from']} {line['to']} {line['id']}", line["body"])
+        return list(seen.values())

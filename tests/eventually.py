@@ -1,0 +1,23 @@
+"""The one place where a test waits by looking again: for what other processes do, which nothing here can signal."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+LOOK_SECONDS = 0.05
+
+
+def eventually(look: Callable[[], T | None], seconds: float = 30.0, *, what: str = "") -> T:
+    """The first answer that is neither None nor False. Fails with the last answer when there is none in time."""
+    deadline = time.monotonic() + seconds
+    while True:
+        answer = look()
+        if answer is not None and answer is not False:
+            return answer
+        if time.monotonic() > deadline:
+            raise AssertionError(f"it did not happen within {seconds:.0f} s: {what or look}")
+        time.sleep(LOOK_SECONDS)  # see above
