@@ -24,8 +24,10 @@ ASSETS = {
     },
     "server/messenger_hub_server/gateway": {
         "swagger-ui-dist/swagger-ui-bundle.js": "swagger-ui-bundle.js",
+        "swagger-ui-dist/swagger-ui-bundle.js.LICENSE.txt": "swagger-ui-bundle.js.LICENSE.txt",
         "swagger-ui-dist/swagger-ui.css": "swagger-ui.css",
         "swagger-ui-dist/LICENSE": "swagger-ui.LICENSE",
+        "swagger-ui-dist/NOTICE": "swagger-ui.NOTICE",
     },
 }
 
