@@ -135,7 +135,7 @@ def _read_string(field: FieldDescriptor, value: object) -> str:
         return str(value)
     if not isinstance(value, str):
         raise Wrong(f"The {spoken(field.name)} field must be a string.")
-    return value if param.verbatim else value.strip()
+    return value
 
 
 def _read_integer(field: FieldDescriptor, value: object) -> int:

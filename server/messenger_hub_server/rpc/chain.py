@@ -29,7 +29,7 @@ from messenger_hub_server.errors import (
 from messenger_hub_server.identity.callers import Caller, Callers
 from messenger_hub_server.identity.limits import Limits
 from messenger_hub_server.model import SessionApi
-from messenger_hub_server.rpc.fields import Format, violations
+from messenger_hub_server.rpc.fields import Format, trim, violations
 from messenger_hub_server.rpc.method import Audience, ContractGap, Method
 from messenger_hub_server.store.base import StoreError
 
@@ -155,6 +155,7 @@ class Chain:
                 raise ScopeMissing(
                     rest_pb2.Scope.Name(rest_pb2.Scope.ValueType(method.scope)).removeprefix("SCOPE_").lower()
                 )
+            trim(request)
         if found := violations(request, context, prior):
             raise ValidationFailed(found)
         if session_api is not None and not method.reads:

@@ -57,6 +57,25 @@ def violations(request: Message, context: Context, prior: Mapping[str, Sequence[
     return found
 
 
+def trim(request: Message) -> None:
+    """Takes surrounding white space off every string that is not verbatim, in repeated messages too."""
+    texts, inner = _trimmed(request.DESCRIPTOR)
+    for name in texts:
+        value = getattr(request, name)
+        if value and (bare := value.strip()) != value:
+            setattr(request, name, bare)
+    for name in inner:
+        for one in getattr(request, name):
+            trim(one)
+
+
+@cache
+def _trimmed(descriptor: Descriptor) -> tuple[Sequence[str], Sequence[str]]:
+    single = [f for f in descriptor.fields if f.type == FieldDescriptor.TYPE_STRING and not f.is_repeated]
+    texts = [f.name for f in single if not f.GetOptions().Extensions[rest_pb2.param].verbatim]
+    return texts, [f.name for f in descriptor.fields if f.is_repeated and f.message_type is not None]
+
+
 def spoken(field: str) -> str:
     """A field's name as sentences say it."""
     return field.replace("_", " ")
