@@ -61,6 +61,7 @@ MOST_WAITING = 10_000  # callers; more are told to come back
 SPARE = 1_024  # operation ids kept at hand for imports
 
 FREEING = Change | ChangeQueue | Replace | base.ExpireDue  # after these something else may go
+RANKS = {kind: rank for rank, kind in enumerate((Accept, base.Start, Change, base.AdvanceJournal, base.Claim))}
 UNSTARTED = frozenset({OperationState.PENDING, OperationState.LEASED})
 
 
@@ -197,7 +198,7 @@ class Queue:
         self._filled.set()
 
     async def _write(self, batch: Sequence[_Waiting]) -> None:
-        writes = [write for waiting in batch for write in waiting.writes]
+        order, writes = _mixed(batch)
         try:
             await self._raise_epochs(writes)
             since = self._clock.monotonic()
@@ -210,7 +211,7 @@ class Queue:
         except base.StoreError:
             await self._one_by_one(batch)
         else:
-            _share(batch, outcomes)
+            _share(batch, order, outcomes)
             self._tell(batch)
 
     async def _raise_epochs(self, writes: Sequence[Write]) -> None:
@@ -369,9 +370,28 @@ def _fail(batch: Sequence[_Waiting], error: HubError) -> None:
             waiting.done.set_exception(error)
 
 
-def _share(batch: Sequence[_Waiting], outcomes: Sequence[Outcome]) -> None:
-    position = 0
-    for waiting in batch:
+def _mixed(batch: Sequence[_Waiting]) -> tuple[Sequence[tuple[int, int]], Sequence[Write]]:
+    """All writes with those of a kind together, which the store does in one go, and whose each is (caller, position).
+
+    The callers are there at the same time, so nothing is promised about the order between them; each one's own writes keep theirs.
+    """
+    keyed = []
+    for caller, waiting in enumerate(batch):
+        turn = last = 0
+        for position, write in enumerate(waiting.writes):
+            rank = RANKS.get(type(write), len(RANKS))
+            turn += rank < last
+            last = rank
+            keyed.append((turn, rank, caller, position))
+    keyed.sort()
+    order = [(caller, position) for _, _, caller, position in keyed]
+    return order, [batch[caller].writes[position] for caller, position in order]
+
+
+def _share(batch: Sequence[_Waiting], order: Sequence[tuple[int, int]], outcomes: Sequence[Outcome]) -> None:
+    shares: list[dict[int, Outcome]] = [{} for _ in batch]
+    for (caller, position), outcome in zip(order, outcomes, strict=True):
+        shares[caller][position] = outcome
+    for waiting, share in zip(batch, shares, strict=True):
         if not waiting.done.done():
-            waiting.done.set_result(outcomes[position : position + len(waiting.writes)])
-        position += len(waiting.writes)
+            waiting.done.set_result([share[position] for position in range(len(waiting.writes))])

@@ -350,8 +350,11 @@ class Streams:
         """The machine claims by itself for what a stream's own leases leave behind, as long as that stream is there."""
         if not any(isinstance(write, Change) for write in commit.writes):
             return False
-        own = isinstance(commit.then, machine.EntriesStored | machine.Returned)
-        return not (own and commit.then.stream in self._streams)
+        match commit.then:
+            case machine.EntriesStored(stream=stream) | machine.Returned(stream=stream):
+                return stream not in self._streams
+            case _:
+                return True
 
     def _restart(self, channel_id: ChannelId, line: _Line, error: HubError) -> None:
         """What a failed commit left behind is unknown here: every stream of the channel says hello again."""

@@ -4,6 +4,14 @@ INSERT INTO operation (id, wa_id, channel_id, session_api_id, kind, recipient, t
 VALUES (:id, :wa_id, :channel_id, :session_api_id, :kind, :recipient, :target, :lane, :body, :priority, 'pending', :reason,
   :reference, :accepted_at_ms, :due_at_ms, :expires_at_ms, :accepted_at_ms);
 
+-- name: insert_operations
+-- As insert_operation, for a JSON array of its parameters in their order.
+INSERT INTO operation (id, wa_id, channel_id, session_api_id, kind, recipient, target, lane, body, priority, state, reason,
+  reference, accepted_at_ms, due_at_ms, expires_at_ms, changed_at_ms)
+SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7, value ->> 8, value ->> 9,
+  'pending', value ->> 10, value ->> 11, value ->> 12, value ->> 13, value ->> 14, value ->> 12
+FROM json_each(?);
+
 -- name: insert_key
 INSERT INTO idempotency (key_hash, parameters_hash, operation_id) VALUES (?, ?, ?);
 
@@ -11,25 +19,66 @@ INSERT INTO idempotency (key_hash, parameters_hash, operation_id) VALUES (?, ?, 
 SELECT i.operation_id, i.parameters_hash, o.recipient, o.target, o.state
 FROM idempotency i JOIN operation o ON o.id = i.operation_id WHERE i.key_hash = ?;
 
+-- name: find_keys
+-- :hashes becomes as many parameters as needed: [hash, operation, parameters, recipient, target] of each that is known.
+SELECT json_group_array(json_array(hex(i.key_hash), i.operation_id, hex(i.parameters_hash), o.recipient, o.target))
+FROM idempotency i JOIN operation o ON o.id = i.operation_id WHERE i.key_hash IN (:hashes);
+
 -- name: claimable
--- Candidates in the order in which they should start; the caller takes one per lane. Two index look-ups a row.
-SELECT o.id, o.lane FROM operation o
-WHERE o.channel_id = :channel_id AND o.state = 'pending' AND o.due_at_ms <= :now_ms
-  AND (o.not_before_ms IS NULL OR o.not_before_ms <= :now_ms)
-  AND (o.expires_at_ms IS NULL OR o.expires_at_ms > :now_ms)
-  AND NOT EXISTS (SELECT 1 FROM operation l WHERE l.channel_id = o.channel_id AND l.state = 'leased' AND l.lane = o.lane)
-  AND NOT EXISTS (
-    SELECT 1 FROM operation e WHERE e.channel_id = o.channel_id AND e.state = 'pending' AND e.lane = o.lane
-      AND e.priority = o.priority AND (e.due_at_ms, e.id) < (o.due_at_ms, o.id))
-ORDER BY o.priority, o.due_at_ms, o.id;
+-- For a JSON array of [channel, epoch, now] an array of candidates each, in the order in which they should start; the caller takes
+-- one per lane. Two index look-ups a row: a lane's own queue behind its head is passed over.
+WITH wanted AS MATERIALIZED (
+  SELECT key AS position, value ->> 0 AS channel_id, value ->> 1 AS epoch, value ->> 2 AS now_ms FROM json_each(?1))
+SELECT json_group_array(json(coalesce((
+  SELECT json_group_array(json_array(lane, id, wa_id, channel_id, session_api_id, kind, recipient, target, body, priority, reference,
+    accepted_at_ms, due_at_ms, expires_at_ms, attempts, problem_code, problem_message, successor,
+    (SELECT hex(key_hash) FROM idempotency WHERE operation_id = candidate.id),
+    (SELECT hex(parameters_hash) FROM idempotency WHERE operation_id = candidate.id)))
+  FROM (
+    SELECT o.* FROM operation o
+    WHERE o.channel_id = wanted.channel_id AND o.state = 'pending' AND o.due_at_ms <= wanted.now_ms
+      AND (o.not_before_ms IS NULL OR o.not_before_ms <= wanted.now_ms)
+      AND (o.expires_at_ms IS NULL OR o.expires_at_ms > wanted.now_ms)
+      AND NOT EXISTS (SELECT 1 FROM operation l WHERE l.channel_id = o.channel_id AND l.state = 'leased' AND l.lane = o.lane)
+      AND NOT EXISTS (
+        SELECT 1 FROM operation e WHERE e.channel_id = o.channel_id AND e.state = 'pending' AND e.lane = o.lane
+          AND e.priority = o.priority AND (e.due_at_ms, e.id) < (o.due_at_ms, o.id))
+    ORDER BY o.priority, o.due_at_ms, o.id LIMIT ?2
+  ) candidate
+  WHERE EXISTS (SELECT 1 FROM epoch WHERE epoch.channel_id = wanted.channel_id AND epoch.epoch = wanted.epoch)), '[]')))
+FROM wanted;
 
 -- name: lease
-UPDATE operation SET state = 'leased', epoch = :epoch, lease_id = :lease_id, journal_id = :journal_id, started = 0,
-  attempts = attempts + 1, changed_at_ms = :now_ms, reason = :reason, not_before_ms = NULL
-WHERE id = :id AND state = 'pending';
+UPDATE operation SET state = 'leased', epoch = l.epoch, lease_id = l.lease_id, journal_id = l.journal_id, started = 0,
+  attempts = attempts + 1, changed_at_ms = l.now_ms, reason = l.reason, not_before_ms = NULL
+FROM (SELECT value ->> 0 AS id, value ->> 1 AS epoch, value ->> 2 AS lease_id, value ->> 3 AS journal_id, value ->> 4 AS now_ms,
+  value ->> 5 AS reason FROM json_each(?)) l
+WHERE operation.id = l.id AND operation.state = 'pending';
 
 -- name: start
 UPDATE operation SET started = 1 WHERE lease_id = ? AND epoch = ? AND state = 'leased';
+
+-- name: start_all
+UPDATE operation SET started = 1
+FROM (SELECT value ->> 0 AS lease_id, value ->> 1 AS epoch FROM json_each(?)) s
+WHERE operation.lease_id = s.lease_id AND operation.epoch = s.epoch AND operation.state = 'leased';
+
+-- name: standing
+SELECT json_group_array(json_array(o.lease_id, o.epoch)) FROM json_each(?) s
+CROSS JOIN operation o ON o.lease_id = s.value ->> 0 AND o.epoch = s.value ->> 1 AND o.state = 'leased';
+
+-- name: deciding
+-- For two JSON arrays, of WhatsApp ids and of numbers: what decides about a change of each operation that is there.
+SELECT json_group_array(json_array(o.wa_id, o.id, o.state, o.started, o.lease_id, o.session_api_id)) FROM (
+  SELECT w.id FROM json_each(?) j CROSS JOIN operation w ON w.wa_id = j.value UNION SELECT value FROM json_each(?)) named
+CROSS JOIN operation o ON o.id = named.id;
+
+-- name: change_all
+UPDATE operation SET state = c.state, changed_at_ms = c.at_ms, reason = c.reason, problem_code = c.problem_code,
+  problem_message = c.problem_message, not_before_ms = c.not_before_ms
+FROM (SELECT value ->> 0 AS id, value ->> 1 AS state, value ->> 2 AS at_ms, value ->> 3 AS reason, value ->> 4 AS problem_code,
+  value ->> 5 AS problem_message, value ->> 6 AS not_before_ms FROM json_each(?)) c
+WHERE operation.id = c.id;
 
 -- name: change
 UPDATE operation SET state = :to, changed_at_ms = :at_ms, reason = :reason, problem_code = :problem_code,
@@ -53,6 +102,15 @@ UPDATE operation SET wa_id = :wa_id, epoch = :epoch, lease_id = :lease_id, journ
 INSERT INTO epoch (channel_id, epoch, journal_id) VALUES (?, ?, ?)
 ON CONFLICT (channel_id) DO UPDATE SET epoch = excluded.epoch, journal_id = excluded.journal_id
 WHERE excluded.epoch > epoch.epoch;
+
+-- name: journals
+SELECT json_group_array(json_array(s.channel_id, s.journal_id, s.sequence)) FROM json_each(?) j
+CROSS JOIN journal s ON s.channel_id = j.value ->> 0 AND s.journal_id = j.value ->> 1;
+
+-- name: advance_journals
+INSERT INTO journal (channel_id, journal_id, sequence)
+SELECT value ->> 0, value ->> 1, value ->> 2 FROM json_each(?) WHERE true
+ON CONFLICT (channel_id, journal_id) DO UPDATE SET sequence = excluded.sequence;
 
 -- name: advance_journal
 INSERT INTO journal (channel_id, journal_id, sequence) VALUES (?, ?, ?)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 
@@ -25,6 +27,7 @@ from messenger_hub_server.model import (
     Problem,
 )
 from messenger_hub_server.model import SessionApi as SessionApiRecord
+from messenger_hub_server.store.base import Claim
 
 Record = Channel | SessionApiRecord | ApiKey | Agent | Enrolment
 KINDS: dict[str, type[Record]] = {
@@ -36,6 +39,7 @@ KINDS: dict[str, type[Record]] = {
 }
 
 Value = str | int | bytes | None
+Row = tuple[Value, ...]
 
 
 def parameters(new: NewOperation) -> dict[str, Value]:
@@ -85,6 +89,38 @@ def operation(row: sqlite3.Row) -> Operation:
         successor=row["successor"],
         idempotency=Idempotency(key_hash=row["key_hash"], parameters_hash=row["parameters_hash"])
         if row["key_hash"]
+        else None,
+    )
+
+
+def leased(columns: Sequence[Any], claim: Claim, lease_id: LeaseId) -> Operation:
+    """A candidate of `claimable`, its lane taken off, as it is once it is leased."""
+    (number, wa_id, channel_id, session_api_id, kind, recipient, target, body, priority, reference, accepted_at_ms,
+     due_at_ms, expires_at_ms, attempts, problem_code, problem_message, successor, key_hash, parameters_hash) = columns  # fmt: skip
+    return Operation(
+        id=OperationId(number),
+        wa_id=wa_id,
+        channel_id=channel_id,
+        session_api_id=session_api_id,
+        kind=OperationKind(kind),
+        recipient=recipient,
+        target=target,
+        body=body,
+        priority=Priority(priority),
+        state=OperationState.LEASED,
+        reason=claim.reason,
+        reference=reference,
+        accepted_at_ms=accepted_at_ms,
+        due_at_ms=due_at_ms,
+        expires_at_ms=expires_at_ms,
+        not_before_ms=None,
+        changed_at_ms=claim.now_ms,
+        attempts=attempts + 1,
+        lease=LeaseMark(epoch=claim.epoch, lease_id=lease_id, journal_id=claim.journal_id),
+        problem=Problem(code=problem_code, message=problem_message) if problem_code else None,
+        successor=successor,
+        idempotency=Idempotency(key_hash=bytes.fromhex(key_hash), parameters_hash=bytes.fromhex(parameters_hash))
+        if key_hash
         else None,
     )
 

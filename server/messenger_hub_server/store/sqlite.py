@@ -71,8 +71,7 @@ class SqliteStore:
 
         def work(connection: sqlite3.Connection) -> Sequence[base.Outcome]:
             connection.row_factory = sqlite3.Row
-            writer = Writer(connection, SQL)
-            return [writer.apply(write) for write in writes]
+            return Writer(connection, SQL).apply_all(writes)
 
         try:
             return await self._database.write(work)

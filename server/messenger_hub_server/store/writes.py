@@ -3,27 +3,54 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import assert_never
+from typing import TypeVar, assert_never
 
 import msgspec
 
 from messenger_hub_server.delivery.states import NOT_SENT
-from messenger_hub_server.model import Enrolment, LeaseId, NewOperation, Operation, OperationId, OperationState, Problem
+from messenger_hub_server.model import ChannelId, Enrolment, NewOperation, OperationId, OperationState, Problem
 from messenger_hub_server.store import base, rows
+from messenger_hub_server.store.sets import NotInJson, Sets
 
-# Candidates looked at per claim. A lane's own queue behind its head is passed over at two index look-ups a row; past this many the
-# rest waits for the next claim, which starts with the heads again.
-MOST_CANDIDATES = 2_000
+T = TypeVar("T", bound=base.Write)
 
 
 class Writer:
-    """Applies writes one after the other on a connection whose rows have names."""
+    """Applies writes in order on a connection whose rows have names: neighbours of one kind in one go, all others one by one."""
 
     def __init__(self, connection: sqlite3.Connection, sql: Mapping[str, str]) -> None:
         self._connection = connection
         self._sql = sql
+        self._sets = Sets(connection, sql)
+
+    def apply_all(self, writes: Sequence[base.Write]) -> Sequence[base.Outcome]:
+        """An outcome each; a forbidden transition raises IntegrityError."""
+        outcomes: list[base.Outcome] = []
+        for kind, run in _runs(writes):
+            together = self._together(kind, run)
+            outcomes += together if together is not None else [self.apply(write) for write in run]
+        return outcomes
+
+    def _together(self, kind: type[base.Write], run: Sequence[base.Write]) -> Sequence[base.Outcome] | None:
+        """None when they have to go one by one."""
+        try:
+            if kind is base.Claim:
+                return self._sets.claim(_all(run, base.Claim))
+            if len(run) == 1:
+                return None
+            if kind is base.Accept:
+                return self._sets.accept(_all(run, base.Accept))
+            if kind is base.Start:
+                return self._sets.start(_all(run, base.Start))
+            if kind is base.Change:
+                return self._sets.change(_all(run, base.Change))
+            if kind is base.AdvanceJournal:
+                return self._sets.advance(_all(run, base.AdvanceJournal))
+        except NotInJson:
+            return None
+        return None
 
     def apply(self, write: base.Write) -> base.Outcome:  # noqa: C901, PLR0912
         """The write's outcome; a forbidden transition raises IntegrityError."""
@@ -31,7 +58,7 @@ class Writer:
             case base.Accept(operation=operation):
                 return self._accept(operation)
             case base.Claim():
-                return self._claim(write)
+                return self._sets.claim([write])[0]
             case base.Start(lease_id=lease_id, epoch=epoch):
                 return self._run("start", (lease_id, epoch)) == 1
             case base.Change():
@@ -91,36 +118,6 @@ class Writer:
         self._run("insert_operation", rows.parameters(new))
         if new.idempotency:
             self._run("insert_key", (new.idempotency.key_hash, new.idempotency.parameters_hash, new.id))
-
-    def _claim(self, claim: base.Claim) -> Sequence[Operation]:
-        epoch = self._connection.execute("SELECT epoch FROM epoch WHERE channel_id = ?", (claim.channel_id,)).fetchone()
-        if epoch is None or epoch["epoch"] != claim.epoch or not claim.lease_ids:
-            return []
-        chosen: list[int] = []
-        lanes: set[str] = set()
-        candidates = self._connection.execute(
-            self._sql["claimable"], {"channel_id": claim.channel_id, "now_ms": claim.now_ms}
-        )
-        for _, row in zip(range(MOST_CANDIDATES), candidates, strict=False):
-            if row["lane"] not in lanes:
-                lanes.add(row["lane"])
-                chosen.append(row["id"])
-            if len(chosen) == len(claim.lease_ids):
-                break
-        candidates.close()
-        return [self._lease(number, claim, lease_id) for number, lease_id in zip(chosen, claim.lease_ids, strict=False)]
-
-    def _lease(self, number: int, claim: base.Claim, lease_id: LeaseId) -> Operation:
-        values: dict[str, rows.Value] = {
-            "id": number,
-            "epoch": claim.epoch,
-            "lease_id": lease_id,
-            "journal_id": claim.journal_id,
-            "now_ms": claim.now_ms,
-            "reason": claim.reason,
-        }
-        self._run("lease", values)
-        return rows.operation(self._one("operation", (number,)))
 
     def _change(self, change: base.Change) -> bool:
         by_number = change.operation_id is not None
@@ -224,6 +221,26 @@ class Writer:
                 "DELETE FROM record WHERE kind = 'key' AND body ->> '$.session_api_id' = ?", (int(number),)
             )
         return True
+
+
+def _runs(writes: Sequence[base.Write]) -> Iterator[tuple[type[base.Write], Sequence[base.Write]]]:
+    """Neighbours of one kind. A channel's second claim sees what its first has leased: it starts another run."""
+    run: list[base.Write] = []
+    channels: set[ChannelId] = set()
+    for write in writes:
+        again = isinstance(write, base.Claim) and write.channel_id in channels
+        if run and (type(write) is not type(run[0]) or again):
+            yield type(run[0]), run
+            run, channels = [], set()
+        run.append(write)
+        if isinstance(write, base.Claim):
+            channels.add(write.channel_id)
+    if run:
+        yield type(run[0]), run
+
+
+def _all(run: Sequence[base.Write], kind: type[T]) -> Sequence[T]:
+    return [write for write in run if isinstance(write, kind)]
 
 
 def _problem(problem: Problem | None) -> dict[str, rows.Value]:
