@@ -12,11 +12,11 @@ LOOK_SECONDS = 0.05
 
 
 def eventually(look: Callable[[], T | None], seconds: float = 30.0, *, what: str = "") -> T:
-    """The first answer that is neither None nor False. Fails with the last answer when there is none in time."""
+    """The first answer that holds. Fails when there is none in time."""
     deadline = time.monotonic() + seconds
     while True:
         answer = look()
-        if answer is not None and answer is not False:
+        if answer:
             return answer
         if time.monotonic() > deadline:
             raise AssertionError(f"it did not happen within {seconds:.0f} s: {what or look}")

@@ -37,6 +37,7 @@ log = logger(__name__)
 LOOK_SECONDS = 2.0  # between two looks at a page that says nothing
 RECEIPTS_SECONDS = 7 * 24 * 3600.0
 KEPT_SECONDS = 8.0  # localStorage reaches the disk about five seconds after a link; a kill before would lose it
+UPDATE_SECONDS = 600.0  # a page that was too old is loaded again now and then: WhatsApp may have changed its mind
 HUNG_LOOKS = 3  # so many looks without an answer, and the page is opened anew
 
 CAUSES = {
@@ -127,6 +128,7 @@ class PageWatch:
         self._pairing_number = ""
         self._unlink = False
         self._unanswered = 0
+        self._opened_at = 0.0
         self._groups: Sequence[pb.Group] | None = None
 
     def wanted(self, *, linking: bool, pairing_number: str, unlink: bool) -> bool:
@@ -189,7 +191,7 @@ class PageWatch:
     async def _open(self) -> None:
         lasted = 0.0
         while True:
-            began = self._clock.monotonic()
+            began = self._opened_at = self._clock.monotonic()
             try:
                 return await self._page.open()
             except BrowserError as error:
@@ -213,7 +215,9 @@ class PageWatch:
             await self._unanswered_look(error)
             return
         self._unanswered = 0
-        if sight != self.sight or self._groups is not None:
+        if state.needs_update and self._clock.monotonic() - self._opened_at > UPDATE_SECONDS:
+            await self._reopen()
+        elif sight != self.sight or self._groups is not None:
             self._set(sight)
 
     async def _unanswered_look(self, error: PageError) -> None:

@@ -294,6 +294,7 @@
     let shownCode = false;
     wpp().on('conn.authenticated', () => {
       if (shownCode) since.linked = Date.now();
+      shownCode = false; // it is told again after every lost connection
     });
     for (const name of CHANGES) wpp().on(name, () => tell({ kind: 'state' }));
     wpp().on('conn.auth_code_change', (code) => {

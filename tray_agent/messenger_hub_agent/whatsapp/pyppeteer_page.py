@@ -29,6 +29,7 @@ from messenger_hub_agent.whatsapp.page import (
     EventsLost,
     Existence,
     Group,
+    NeedsUpdate,
     PageCrashed,
     PageError,
     PageEvent,
@@ -467,6 +468,7 @@ class PyppeteerPage:
             return
         try:
             for event in answers.events(call["payload"]):
+                self._needs_update |= isinstance(event, NeedsUpdate)
                 self._tell(event)
         except msgspec.MsgspecError:
             log.warning("page told something unknown")

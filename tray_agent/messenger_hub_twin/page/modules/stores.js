@@ -114,7 +114,8 @@
   twinModule('WAWebPresenceCollection', (exports, use) => {
     class PresenceCollectionImpl extends use('WAWebBaseCollection').BaseCollection {}
     PresenceCollectionImpl.model = use.default('WAWebPresenceModel');
-    Object.assign(exports, { PresenceCollectionImpl, PresenceCollection: new PresenceCollectionImpl() });
+    // wa-js would take an exported class for the collection itself.
+    exports.PresenceCollection = new PresenceCollectionImpl();
   });
 
   twinModule('WAWebMsgInfoCollection', (exports, use) => {
