@@ -32,6 +32,7 @@ MOST_INT32 = 2**31 - 1
 
 encode = msgspec.json.Encoder().encode
 Getter = Callable[[Any], object]
+Setter = Callable[[Any, object], None]
 
 
 class Wrong(ValueError):
@@ -105,41 +106,53 @@ def read(kind: type[Message], parameters: Mapping[str, object]) -> tuple[Message
     """A request from parameters, and the violations found on the way. Unknown parameters are ignored."""
     message = kind()
     wrong: dict[str, list[str]] = {}
-    for field in kind.DESCRIPTOR.fields:
-        value = parameters.get(field.name)
-        if value is None or value == "":
+    setters = _setters(kind.DESCRIPTOR)
+    for name, value in parameters.items():
+        if value is None or value == "" or name not in setters:
             continue
         try:
-            _set(message, field, value)  # type: ignore[arg-type]  # the stubs know two kinds of FieldDescriptor
+            setters[name](message, value)
         except Wrong as error:
-            wrong[field.name] = [str(error)]
+            wrong[name] = [str(error)]
     return message, wrong
 
 
-def _set(message: Message, field: FieldDescriptor, value: object) -> None:
-    name = field.name
+@cache
+def _setters(descriptor: Descriptor) -> Mapping[str, Setter]:
+    found = {field.name: _setter(field) for field in descriptor.fields}
+    return {name: setter for name, setter in found.items() if setter is not None}
+
+
+def _setter(field: FieldDescriptor) -> Setter | None:
+    """None for what REST cannot set."""
+    name, enum = field.name, field.enum_type
     if field.message_type is not None:
-        if (moment := _read_time(name, value)) is not None:
-            getattr(message, name).FromDatetime(moment)
-    elif field.enum_type is not None:
-        setattr(message, name, _read_word(name, field.enum_type, value))
-    elif field.type in INTEGERS:
-        setattr(message, name, _read_integer(field, value))
-    elif field.type == FieldDescriptor.TYPE_STRING:
-        setattr(message, name, _read_string(field, value))
-
-
-def _read_string(field: FieldDescriptor, value: object) -> str:
+        return lambda message, value: _set_time(message, name, value)
+    if enum is not None:
+        return lambda message, value: setattr(message, name, _read_word(name, enum, value))
     param = field.GetOptions().Extensions[rest_pb2.param]
-    if param.accepts_integer and isinstance(value, int) and not isinstance(value, bool):
+    if field.type in INTEGERS:
+        return lambda message, value: setattr(message, name, _read_integer(field, param, value))
+    if field.type == FieldDescriptor.TYPE_STRING:
+        accepts_integer = param.accepts_integer
+        return lambda message, value: setattr(message, name, _read_string(name, accepts_integer, value))
+    return None
+
+
+def _set_time(message: Message, name: str, value: object) -> None:
+    if (moment := _read_time(name, value)) is not None:
+        getattr(message, name).FromDatetime(moment)
+
+
+def _read_string(name: str, accepts_integer: bool, value: object) -> str:
+    if isinstance(value, str):
+        return value
+    if accepts_integer and isinstance(value, int) and not isinstance(value, bool):
         return str(value)
-    if not isinstance(value, str):
-        raise Wrong(f"The {spoken(field.name)} field must be a string.")
-    return value
+    raise Wrong(f"The {spoken(name)} field must be a string.")
 
 
-def _read_integer(field: FieldDescriptor, value: object) -> int:
-    param = field.GetOptions().Extensions[rest_pb2.param]
+def _read_integer(field: FieldDescriptor, param: rest_pb2.Param, value: object) -> int:
     most = MOST_INT32 if field.type == FieldDescriptor.TYPE_INT32 else MOST_INTEGER
     if (
         isinstance(value, str)

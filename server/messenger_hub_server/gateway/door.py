@@ -27,6 +27,7 @@ from messenger_hub_server.gateway import codec, envelope, request
 from messenger_hub_server.gateway.cors import Cors, Origins
 from messenger_hub_server.gateway.routes import BASE, Route, Routes
 from messenger_hub_server.identity.callers import Caller
+from messenger_hub_server.randomness import Randomness
 from messenger_hub_server.rpc.chain import Chain
 
 MOST_LINE = 64 * 1024
@@ -52,6 +53,7 @@ class HttpDoor:
         self._routes = Routes(chain.methods.values())
         self._pages = pages
         self._cors = Cors(origins, self._routes.all)
+        self._randomness = Randomness()
         self._runner: web.ServerRunner | None = None
 
     async def start(self, sockets: Sequence[socket], ssl_context: SSLContext | None = None) -> None:
@@ -68,7 +70,7 @@ class HttpDoor:
             await self._runner.cleanup()
 
     async def _serve(self, http: web.BaseRequest) -> web.StreamResponse:
-        exchange = _Exchange(http, secrets.token_hex(8))
+        exchange = _Exchange(http, self._randomness(8).hex())
         try:
             response = await self._answer(exchange)
         except HubError as error:

@@ -44,17 +44,23 @@ class Routes:
 
     def verbs(self, path: str) -> Sequence[str]:
         """The methods that a path answers to; none when there is no such path."""
-        return sorted({route.binding.verb for route in self._routes if route.pattern.fullmatch(path)})
+        return sorted({route.binding.verb for route in self._at(path)})
 
     def match(self, verb: str, path: str) -> tuple[Route, Mapping[str, str]]:
         """Raises NotFound or MethodNotAllowed."""
-        for route in self._routes:
+        routes = self._at(path)
+        for route in routes:
             found = route.pattern.fullmatch(path)
             if found and route.binding.verb == verb:
                 return route, found.groupdict()
-        if verbs := self.verbs(path):
-            raise MethodNotAllowed(verbs)
+        if routes:
+            raise MethodNotAllowed(self.verbs(path))
         raise NotFound
+
+    def _at(self, path: str) -> Sequence[Route]:
+        """The routes of a path: those of a literal one alone, even if a path with parameters would match too."""
+        found = [route for route in self._routes if route.pattern.fullmatch(path)]
+        return [route for route in found if route.binding.path == found[0].binding.path]
 
 
 def _pattern(path: str) -> re.Pattern[str]:

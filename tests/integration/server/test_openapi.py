@@ -168,6 +168,13 @@ async def test_what_goes_wrong_is_documented_too(hub: Hub) -> None:
     assert {400, 401, 403, 404, 413, 415, 422, 429} <= seen
 
 
+async def test_a_literal_path_is_not_taken_for_an_id(hub: Hub) -> None:
+    api = await hub.session_api()
+    for verb in ("GET", "PUT", "OPTIONS"):
+        async with hub.http.request(verb, "/api/whatsapp-session/operations/cancel", headers=api.headers) as http:
+            assert (http.status, http.headers["Allow"]) == (405, "POST")
+
+
 @pytest.mark.parametrize("path", ["0", "-1", "x", "9" * 30, "%00", "1.0"])
 async def test_a_path_without_an_id_names_nothing(hub: Hub, path: str) -> None:
     api = await hub.session_api()
