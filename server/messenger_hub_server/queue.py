@@ -6,7 +6,6 @@ The event loop owns the batching: what arrives while a batch is being written wa
 from __future__ import annotations
 
 import asyncio
-import secrets
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -40,6 +39,7 @@ from messenger_hub_server.model import (
     Problem,
     SessionApiId,
 )
+from messenger_hub_server.randomness import Randomness
 from messenger_hub_server.store import base
 from messenger_hub_server.store.base import (
     Accept,
@@ -103,6 +103,7 @@ class Queue:
         self._clock = clock
         limit = highwater.operation_id_limit
         self._numbers = ids.Block(limit, limit)
+        self._randomness = Randomness()
         self._waiting: list[_Waiting] = []
         self._filled = asyncio.Event()
         self._stopping = False
@@ -115,8 +116,7 @@ class Queue:
         await self._reserve(len(drafts) + SPARE)
         now_ms = self._clock.now_ms()
         new = [
-            acceptance.operation(draft, self._numbers.take(), ids.wa_id(secrets.token_bytes), now_ms)
-            for draft in drafts
+            acceptance.operation(draft, self._numbers.take(), ids.wa_id(self._randomness), now_ms) for draft in drafts
         ]
         try:
             outcomes = await self.commit([Accept(operation=operation) for operation in new])
@@ -156,10 +156,9 @@ class Queue:
         """Before a hello: spare numbers are at hand."""
         await self._reserve(SPARE)
 
-    @staticmethod
-    def lease_ids(count: int) -> Sequence[LeaseId]:
+    def lease_ids(self, count: int) -> Sequence[LeaseId]:
         """Random lease ids."""
-        return ids.lease_ids(secrets.token_bytes, count)
+        return ids.lease_ids(self._randomness, count)
 
     # ---- committing ---------------------------------------------------------------------------------------------------------
 
@@ -353,7 +352,7 @@ class Queue:
             priority=operation.priority,
             reference=operation.reference,
         )
-        successor = acceptance.operation(draft, self._numbers.take(), ids.wa_id(secrets.token_bytes), now_ms)
+        successor = acceptance.operation(draft, self._numbers.take(), ids.wa_id(self._randomness), now_ms)
         problem = Problem(code="resent", message=f"A person sent it again as operation {successor.id}{words}")
         replace = Replace(
             operation_id=operation.id, at_ms=now_ms, reason=problem.message, problem=problem, successor=successor

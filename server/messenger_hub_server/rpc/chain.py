@@ -5,6 +5,7 @@ Two steps, because REST's order needs them: a key in a header is judged before t
 
 from __future__ import annotations
 
+import logging
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -85,6 +86,7 @@ class Chain:
         self._observer = observer
         self._clock = clock
         self._handlers = {name: _bound(method, handlers) for name, method in methods.items()}
+        self._counts = {name: _operations(method) for name, method in methods.items()}
 
     def authenticate(self, method: Method, credential: str) -> Caller:
         """Who calls. Raises InvalidApiKey or InvalidCredential."""
@@ -159,7 +161,7 @@ class Chain:
         if found := violations(request, context, prior):
             raise ValidationFailed(found)
         if session_api is not None and not method.reads:
-            self._quota(session_api, _operations(method, request))
+            self._quota(session_api, self._counts[method.full_name](request))
 
     def _limit(self, session_api: SessionApi) -> None:
         wait = self._limits.take(session_api.id, session_api.rate_per_minute, self._clock.monotonic())
@@ -174,13 +176,14 @@ class Chain:
     def _spend(self, method: Method, context: CallContext, request: Message) -> None:
         session_api = context.caller.session_api
         if session_api is not None and not method.reads and not context.replayed:
-            count = _operations(method, request)
+            count = self._counts[method.full_name](request)
             self._limits.spend(session_api.id, session_api.quota_per_day, count, self._clock.monotonic())
 
     def ended(self, method: Method, context: CallContext, code: str, seconds: float) -> None:
         """Counts a call."""
         self._observer.called(method.full_name, code, seconds)
-        log.debug("call", rpc=method.full_name, code=code, request=context.request_id)
+        if logging.getLogger(__name__).isEnabledFor(logging.DEBUG):
+            log.debug("call", rpc=method.full_name, code=code, request=context.request_id)
 
     def seconds(self) -> float:
         """The clock that calls are measured with."""
@@ -218,12 +221,12 @@ class _Observed:
             raise Internal from error
 
 
-def _operations(method: Method, request: Message) -> int:
-    """How many operations a call may accept: what costs quota."""
+def _operations(method: Method) -> Callable[[Message], int]:
+    """Tells of a request how many operations it may accept: what costs quota."""
     if not any(f.GetOptions().Extensions[rest_pb2.param].header for f in _queueing(method)):
-        return 0
-    repeated = [f.name for f in request.DESCRIPTOR.fields if f.is_repeated and f.message_type is not None]
-    return len(getattr(request, repeated[0])) if repeated else 1
+        return lambda _: 0
+    repeated = [f.name for f in method.request.DESCRIPTOR.fields if f.is_repeated and f.message_type is not None]
+    return (lambda request: len(getattr(request, repeated[0]))) if repeated else (lambda _: 1)
 
 
 def _queueing(method: Method) -> Sequence[FieldDescriptor]:

@@ -66,7 +66,8 @@ def _same(identifier: str) -> Recipient:
 
 
 def _digits(text: str, country: str) -> str | None:
-    packed = "".join(c for c in text.strip() if unicodedata.category(c) != "Zs").translate(_PUNCTUATION)
+    bare = text.replace(" ", "") if text.isascii() else "".join(c for c in text if unicodedata.category(c) != "Zs")
+    packed = bare.strip().translate(_PUNCTUATION)
     digits = _TRUNK_ZERO.sub("", packed).translate(_BRACKETS)
     if not (digits.isascii() and digits.isdigit()):
         return None
