@@ -16,6 +16,7 @@ from messenger_hub_cli.running_hub import RunningHub
 from messenger_hub_cli.signals import watch_parent, with_parent_option
 from messenger_hub_cli.verb import data_dir_option, operator_verb, yes_option
 
+TOKEN_VARIABLE = "MESSENGER_HUB_ENROL"  # noqa: S105 a name
 READY = "The desktop app works. Ctrl-C ends it; what waits stays in the queue."
 COLUMNS = {
     "name": "Agent",
@@ -36,7 +37,12 @@ COLUMNS = {
     "--server", metavar="HOST:PORT", default="127.0.0.1:8643", show_default=True, help="The hub's gRPC address."
 )
 @click.option(
-    "--enrol", "enrol_token", metavar="TOKEN", default="", help="One-time token of the operator; only the first time."
+    "--enrol",
+    "enrol_token",
+    metavar="TOKEN",
+    default="",
+    envvar=TOKEN_VARIABLE,
+    help="One-time token of the operator; only the first time.",
 )
 @click.option("--headless", is_flag=True, help="Show neither icon nor window.")
 @click.option("--whatsapp-url", metavar="URL", default=None, help="Another address than WhatsApp Web's, for trying.")

@@ -19,6 +19,7 @@ from messenger_hub.agent.v1 import agent_service_pb2
 from messenger_hub.v1 import channel_service_pb2
 from messenger_hub_agent.whatsapp.profile import discard_profile
 
+from messenger_hub_cli.agent import TOKEN_VARIABLE
 from messenger_hub_cli.failures import CliError, Failed
 from messenger_hub_cli.processes import Child, Children
 from messenger_hub_cli.running_hub import RunningHub, running_hub
@@ -134,7 +135,8 @@ class _Demo:
         child: Child = await self._children.start(
             "agent",
             *("agent", "--headless", "--data-dir", str(self._folder), "--server", self._grpc),
-            *("--whatsapp-url", self._twin, "--enrol", enrolment.token),
+            *("--whatsapp-url", self._twin),
+            secrets={TOKEN_VARIABLE: enrolment.token},
         )
         await child.line(START_SECONDS)
         self._step("The desktop app is enrolled and starts its browser")

@@ -10,7 +10,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from messenger_hub_cli.failures import Failed, Refused
@@ -28,8 +28,8 @@ class Child:
         self._log = log
 
     @classmethod
-    async def start(cls, name: str, arguments: Sequence[str], folder: Path) -> Child:
-        """Starts `messenger-hub ARGUMENTS`; its log is NAME.log in the folder."""
+    async def start(cls, name: str, arguments: Sequence[str], folder: Path, secrets: Mapping[str, str]) -> Child:
+        """Starts `messenger-hub ARGUMENTS`; its log is NAME.log in the folder. `secrets` go into its environment, not into `ps`."""
         log = folder / f"{name}.log"
         with open(os.open(log, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600), "wb") as file:  # noqa: ASYNC230, PTH123
             process = await asyncio.create_subprocess_exec(
@@ -38,6 +38,7 @@ class Child:
                 stdout=asyncio.subprocess.PIPE,
                 stderr=file,
                 start_new_session=True,
+                env={**os.environ, **secrets},
             )
         return cls(name, process, log)
 
@@ -86,9 +87,9 @@ class Children:
         while self._children:
             await self._children.pop().end()
 
-    async def start(self, name: str, *arguments: str) -> Child:
+    async def start(self, name: str, *arguments: str, secrets: Mapping[str, str] | None = None) -> Child:
         """Starts one more."""
-        child = await Child.start(name, arguments, self._folder)
+        child = await Child.start(name, arguments, self._folder, secrets or {})
         self._children.append(child)
         return child
 

@@ -14,6 +14,7 @@ from messenger_hub.admin.v1 import agent_admin_service_pb2, channel_admin_servic
 from messenger_hub.runtime.folder import FolderError, PrivateFolder
 from messenger_hub.v1 import channel_service_pb2
 
+from messenger_hub_cli.agent import TOKEN_VARIABLE
 from messenger_hub_cli.failures import CliError, Refused
 from messenger_hub_cli.linking import link_channel
 from messenger_hub_cli.processes import Child, Children
@@ -108,9 +109,9 @@ class _Up:
         click.echo(f"The API is at {ready['http'][0]} (try it at {ready['http'][0]}/docs), gRPC at {self._grpc}.")
 
     async def _start_agent(self, children: Children, token: str) -> None:
-        enrol = ["--enrol", token] if token else []
         child = await children.start(
-            *("agent", "agent", "--data-dir", str(self._data_dir), "--server", self._grpc, *self._agent_options, *enrol)
+            *("agent", "agent", "--data-dir", str(self._data_dir), "--server", self._grpc, *self._agent_options),
+            secrets={TOKEN_VARIABLE: token} if token else {},
         )
         await child.line(START_SECONDS)
 

@@ -113,6 +113,7 @@ class Agent:
         clock: Clock,
         changed: Callable[[TrayView], None],
         on_ready: Callable[[], None],
+        say: Callable[[str], None],
         *,
         visible: bool,
     ) -> None:
@@ -122,6 +123,8 @@ class Agent:
         self._clock = clock
         self._changed = changed
         self._on_ready = on_ready
+        self._say = say
+        self._said = ""
         self._was_connected = False
         self._visible = visible
         self._stop = asyncio.Event()
@@ -187,7 +190,9 @@ class Agent:
             try:
                 await self._connect()
             except (HubAway, DialRefused) as problem:
-                log.warning("hub away", code=type(problem).__name__)
+                self._tell(
+                    f"The hub at {self._settings.server} does not answer ({problem.sentence}); trying again until it does."
+                )
                 wait = problem.wait_seconds if isinstance(problem, HubAway) else 0.0
             except HubRefused as refused:
                 raise AgentProblem(refused.sentence) from refused
@@ -196,6 +201,12 @@ class Agent:
             lasted = self._clock.monotonic() - began
             await asyncio.sleep(wait + backoff.next_seconds(lasted))
             self._show()
+
+    def _tell(self, sentence: str) -> None:
+        """Once, until it is over."""
+        if sentence != self._said:
+            self._said = sentence
+            self._say(sentence)
 
     async def _connect(self) -> None:
         channel: grpc.aio.Channel = await dial(target(self._settings))
@@ -231,6 +242,9 @@ class Agent:
 
     def _assigned(self, assignments: pb.Assignments) -> None:
         first, self._connected = not self._connected, True
+        if first and self._said:
+            self._tell(f"The hub at {self._settings.server} answers again.")
+            self._said = ""
         if not self._was_connected:
             self._was_connected = True
             self._on_ready()

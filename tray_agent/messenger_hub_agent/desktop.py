@@ -107,6 +107,7 @@ class _Desktop:
             SystemClock(),
             show,
             self._on_ready,
+            self._say,
             visible=not self._settings.headless and has_screen(),
         )
         self._loop, self._agent = asyncio.get_running_loop(), agent

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -27,10 +29,12 @@ _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """One that outgoing connections are not given meanwhile: below the range from which the system takes theirs."""
+    while True:
+        port = random.randrange(20_000, 32_000)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def http(method: str, address: str, body: object = None, **headers: str) -> tuple[int, Any]:
@@ -50,11 +54,14 @@ def http(method: str, address: str, body: object = None, **headers: str) -> tupl
 class World:
     """Everything of one hub. `key` belongs to the channel `shop`, whose pace is off."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, shown_on: Mapping[str, str] | None = None) -> None:
+        """With `shown_on`, a desktop's environment, the agent shows its icon and its window there."""
         self.folder = folder
+        self._shown_on = shown_on
         self._processes: dict[str, subprocess.Popen[str]] = {}
         self._ports = {name: free_port() for name in ("http", "grpc", "twin")}
         self.http = f"http://127.0.0.1:{self._ports['http']}"
+        self.grpc = f"127.0.0.1:{self._ports['grpc']}"
         self.twin = f"http://127.0.0.1:{self._ports['twin']}"
         self.log = folder / "arrivals.jsonl"
         self.key = ""
@@ -63,8 +70,9 @@ class World:
     # ---- processes ----------------------------------------------------------------------------------------------------------
 
     def _forms(self) -> Mapping[str, Sequence[str]]:
-        hub, grpc = str(self.folder / "hub"), f"127.0.0.1:{self._ports['grpc']}"
-        agent = ("agent", "--headless", "--server", grpc, "--whatsapp-url", self.twin, "--data-dir")
+        hub, grpc = str(self.folder / "hub"), self.grpc
+        shown = () if self._shown_on else ("--headless",)
+        agent = ("agent", *shown, "--server", grpc, "--whatsapp-url", self.twin, "--data-dir")
         enrol = ("--enrol", self._token) if self._token else ()
         return {
             "server": ("server", "--data-dir", hub, "--http", f"127.0.0.1:{self._ports['http']}", "--grpc", grpc),
@@ -82,6 +90,7 @@ class World:
             stderr=errors,
             text=True,
             start_new_session=True,
+            env=self._shown_on if self._shown_on and name == "agent" else None,
         )
         errors.close()
         self._processes[name] = process
@@ -172,6 +181,21 @@ class World:
         code, answer = self.call("GET", f"/operations/{number}")
         assert code == 200, answer
         return answer["data"]
+
+    def operation_ids(self) -> list[int]:
+        """The newest hundred, oldest first."""
+        code, answer = self.call("GET", "/operations?limit=100")
+        assert code == 200, answer
+        return sorted(one["operation_id"] for one in answer["data"]["operations"])
+
+    def all_done(self) -> None:
+        """Nothing waits or is under way any more."""
+
+        def rest() -> bool:
+            waiting = (self.call("GET", f"/operations?status={one}")[1] for one in ("pending", "processing"))
+            return not any(answer["data"]["operations"] for answer in waiting)
+
+        eventually(rest, what="everything is done")
 
     def reaches(self, number: int, *statuses: str, seconds: float = 30.0) -> Any:
         """The operation, once it has one of these statuses."""
