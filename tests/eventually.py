@@ -20,4 +20,4 @@ def eventually(look: Callable[[], T | None], seconds: float = 30.0, *, what: str
             return answer
         if time.monotonic() > deadline:
             raise AssertionError(f"it did not happen within {seconds:.0f} s: {what or look}")
-        time.sleep(LOOK_SECONDS)  # see above
+        time.sleep(LOOK_SECONDS)  # noqa: TID251 what this module is for

@@ -1,9 +1,9 @@
-"""A CRM writes to everybody whose offer is three days old, in the morning, and once each however often it runs."""
+"""A CRM writes to everybody whose offer is three days old: once each, however often it runs, and today or not at all."""
 
 import json
 import os
 import urllib.request
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 HUB = os.environ["MESSENGER_HUB_URL"] + "/api/whatsapp-session"
 KEY = os.environ["MESSENGER_HUB_KEY"]
@@ -15,14 +15,13 @@ OFFERS = [
 
 
 def follow_up(offer: dict[str, object]) -> int:
-    """Queues the message; a second run finds the first one by its idempotency key."""
-    send_at = datetime.now(UTC) + timedelta(seconds=1)
+    """Queues the message. A second run finds the first one by its idempotency key, so its parameters must be the same."""
+    tonight = datetime.now(UTC).replace(hour=23, minute=59, second=59, microsecond=0)
     body = {
         "mobile": offer["phone"],
         "message": f"Hi {offer['name']}, any questions about {offer['item']}?",
         "reference": f"offer-{offer['id']}",
-        "send_at": send_at.isoformat(),
-        "expires_at": (send_at + timedelta(hours=8)).isoformat(),
+        "expires_at": tonight.isoformat(),
     }
     headers = {"X-API-Key": KEY, "Content-Type": "application/json", "Idempotency-Key": f"follow-up-{offer['id']}"}
     request = urllib.request.Request(f"{HUB}/send", json.dumps(body).encode(), headers)

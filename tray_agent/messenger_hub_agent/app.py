@@ -332,7 +332,7 @@ class Agent:
         state, reason, until = ChannelState.STARTING, "", None
         if channel is not None:
             sight = channel.sight
-            state, reason = STATES[sight.state], sight.reason
+            state, reason = STATES[sight.state], _sentence(sight.reason)
             if sight.restricted_until is not None:
                 until = datetime.fromtimestamp(sight.restricted_until, UTC).astimezone()
             if channel.paused_here:
@@ -347,3 +347,8 @@ class Agent:
             restricted_until=until,
             queue_depth=assignment.queue_depth,
         )
+
+
+def _sentence(text: str) -> str:
+    """As a menu or a notice shows it."""
+    return text[:1].upper() + text[1:].removesuffix(".") + "." if text else ""

@@ -56,6 +56,15 @@
     return { restricted_until: until || (Date.now() + UNKNOWN_END_MS) / 1000, restriction_known: true };
   }
 
+  // Thrown for while the account is not known yet, which is for a moment after every link.
+  function own(ask) {
+    try {
+      return text(ask());
+    } catch {
+      return null;
+    }
+  }
+
   function state() {
     const library = wpp();
     if (!library || !library.isFullReady) return { injected: Boolean(library && library.isInjected), ready: false };
@@ -76,8 +85,8 @@
       online: Boolean(conn.isOnline()),
       needs_update: Boolean(conn.needsUpdate()),
       passkey: waitsForPasskey(authenticated, mode),
-      own_id: authenticated ? text(conn.getMyUserId()) : null,
-      own_lid: authenticated ? text(conn.getMyUserLid()) : null,
+      own_id: own(() => conn.getMyUserId()),
+      own_lid: own(() => conn.getMyUserLid()),
       ...restriction(),
       version: (conn.getBuildConstants() || {}).VERSION_STR || '',
     };
@@ -189,8 +198,8 @@
 
   async function exists(id) {
     // wa-js answers from its contacts and caches, which hold the own number always: ask the network itself for that one.
-    const own = [text(wpp().conn.getMyUserId()), text(wpp().conn.getMyUserLid())].includes(id);
-    const answer = own ? await stores().functions.queryWidExists(wid(id)) : await wpp().contact.queryWidExists(id);
+    const isOwn = [own(() => wpp().conn.getMyUserId()), own(() => wpp().conn.getMyUserLid())].includes(id);
+    const answer = isOwn ? await stores().functions.queryWidExists(wid(id)) : await wpp().contact.queryWidExists(id);
     return answer ? { wid: String(answer.wid), lid: text(answer.lid || stores().ApiContact.getCurrentLid(answer.wid)) } : null;
   }
 
