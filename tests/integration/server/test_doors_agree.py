@@ -17,7 +17,7 @@ from tests.contract.oracle import word
 from tests.integration.server.agent import connected, enrolled
 from tests.integration.server.doorways import Case, Outcome, comparable, ways
 from tests.integration.server.hub import SECONDS, Hub, SessionApi
-from tests.integration.server.test_operations import send
+from tests.integration.server.test_operations import find, send
 
 METHODS = [m for m in compiled([module.DESCRIPTOR for module in CONTRACT]).values() if m.audience is Audience.PROGRAMS]
 BOTH = [m for m in METHODS if m.bindings]
@@ -228,6 +228,20 @@ async def test_all_doors_refuse_alike(hub: Hub, method: Method) -> None:
         assert first["too many"].code == "quota_exceeded"
     for name, outcomes in seen.items():
         assert outcomes == first, name
+
+
+@pytest.mark.parametrize("way", range(6))
+async def test_strings_are_trimmed_and_the_text_is_not_whichever_door(hub: Hub, way: int) -> None:
+    method = next(m for m in BOTH if m.name == "SendMessage")
+    doors = ways(hub, method, headers_of(method))
+    assert len(doors) == 6
+    api = await hub.session_api()
+    fields = {"mobile": "4930123456", "group_id": " \t", "message": " hello\n", "reference": "\u00a0order-17 "}
+    outcome = await doors[way].go((("x-api-key", api.key),), Case(name="padded", fields=fields))
+    found = await find(hub, api, outcome.data["message_id"])
+    assert found.reference == "order-17"
+    async with connected(hub, 1, await enrolled(hub)) as agent:
+        assert (await agent.lease()).send_text.text == " hello\n"
 
 
 def test_what_has_no_http_rule_is_what_rest_cannot_carry() -> None:
