@@ -199,7 +199,7 @@
   async function exists(id) {
     // wa-js answers from its contacts and caches, which hold the own number always: ask the network itself for that one.
     const isOwn = [own(() => wpp().conn.getMyUserId()), own(() => wpp().conn.getMyUserLid())].includes(id);
-    const answer = isOwn ? await stores().functions.queryWidExists(wid(id)) : await wpp().contact.queryWidExists(id);
+    const answer = isOwn ? await stores().functions.queryWidExists(wid(id)).catch(() => null) : await wpp().contact.queryWidExists(id);
     return answer ? { wid: String(answer.wid), lid: text(answer.lid || stores().ApiContact.getCurrentLid(answer.wid)) } : null;
   }
 

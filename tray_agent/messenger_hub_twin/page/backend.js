@@ -243,7 +243,15 @@
         setTimeout(() => location.reload(), 300);
       },
       crash() {
-        for (const list = []; ; ) list.push(0); // V8 ends the renderer at about 113 million elements
+        // The parser of selectors, and layout, recurse as deep as they are told to: the end of the stack ends the renderer at once.
+        // Running out of memory takes seconds, and arrays that grow too long throw.
+        try {
+          document.querySelector(':not('.repeat(50000) + 'p' + ')'.repeat(50000));
+        } catch {
+          let deepest = document.body;
+          for (let depth = 0; depth < 5000; depth += 1) deepest = deepest.appendChild(document.createElement('div'));
+          document.body.getBoundingClientRect();
+        }
       },
       hang() {
         for (;;);
