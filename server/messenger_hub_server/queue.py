@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 
 from messenger_hub.runtime.clock import Clock
@@ -79,7 +79,7 @@ class _Waiting:
 
     writes: Sequence[Write]
     frees: Collection[ChannelId] | None
-    done: asyncio.Future[Sequence[Outcome]] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+    done: asyncio.Future[Sequence[Outcome]]
 
 
 class Queue:
@@ -113,7 +113,8 @@ class Queue:
 
     async def accept(self, drafts: Sequence[Draft]) -> Sequence[Receipt | HubError]:
         """One commit, an answer each, in order. Raises StoreUnavailable, OutcomeUnknown or Stopping."""
-        await self._reserve(len(drafts) + SPARE)
+        if self._numbers.short_of(len(drafts) + SPARE) is not None:
+            await self._reserve(len(drafts) + SPARE)
         now_ms = self._clock.now_ms()
         new = [
             acceptance.operation(draft, self._numbers.take(), ids.wa_id(self._randomness), now_ms) for draft in drafts
@@ -172,7 +173,7 @@ class Queue:
             raise Stopping
         if len(self._waiting) >= MOST_WAITING:
             raise StoreUnavailable("The hub is behind with its work: nothing was queued, try again later.")
-        waiting = _Waiting(writes, frees)
+        waiting = _Waiting(writes, frees, asyncio.get_running_loop().create_future())
         self._waiting.append(waiting)
         self._filled.set()
         return await waiting.done
@@ -388,9 +389,9 @@ def _mixed(batch: Sequence[_Waiting]) -> tuple[Sequence[tuple[int, int]], Sequen
 
 
 def _share(batch: Sequence[_Waiting], order: Sequence[tuple[int, int]], outcomes: Sequence[Outcome]) -> None:
-    shares: list[dict[int, Outcome]] = [{} for _ in batch]
+    shares: list[list[Outcome]] = [[False] * len(waiting.writes) for waiting in batch]
     for (caller, position), outcome in zip(order, outcomes, strict=True):
         shares[caller][position] = outcome
     for waiting, share in zip(batch, shares, strict=True):
         if not waiting.done.done():
-            waiting.done.set_result([share[position] for position in range(len(waiting.writes))])
+            waiting.done.set_result(share)

@@ -92,7 +92,7 @@ def _checks(field: FieldDescriptor) -> Sequence[Check]:
     if param.required or param.required_without:
         checks.append(_required(field, param))
     if param.prohibited_with:
-        checks.append(_prohibited(field.name, param.prohibited_with))
+        checks.append(_prohibited(field, param.prohibited_with))
     if param.max_length:
         checks.append(_max_length(field.name, param.max_length))
     if param.format:
@@ -106,30 +106,36 @@ def _checks(field: FieldDescriptor) -> Sequence[Check]:
     return checks
 
 
-def _present(request: Message, name: str) -> bool:
-    field = request.DESCRIPTOR.fields_by_name[name]
+def _presence(sibling: FieldDescriptor, name: str) -> Callable[[Message], bool]:
+    """Tells of a request whether a field of the sibling's message is there; a string of white space is not."""
+    field = sibling.containing_type.fields_by_name[name]  # type: ignore[union-attr]  # only extensions have none
     if field.is_repeated:
-        return bool(getattr(request, name))
+        return lambda request: bool(getattr(request, name))
     if field.message_type is not None or field.has_presence:
-        return request.HasField(name)
-    value = getattr(request, name)
-    return bool(value.strip()) if isinstance(value, str) else bool(value)
+        return lambda request: request.HasField(name)
+    if field.type == FieldDescriptor.TYPE_STRING:
+        return lambda request: bool(getattr(request, name).strip())
+    return lambda request: bool(getattr(request, name))
 
 
 def _required(field: FieldDescriptor, param: rest_pb2.Param) -> Check:
     name, other = field.name, param.required_without
     when = f" when {spoken(other)} is not present" if other else ""
+    here = _presence(field, name)
+    there = _presence(field, other) if other else lambda _: False
 
     def check(request: Message, _: Context) -> str | None:
-        missing = not _present(request, name) and not (other and _present(request, other))
-        return f"The {spoken(name)} field is required{when}." if missing else None
+        return None if here(request) or there(request) else f"The {spoken(name)} field is required{when}."
 
     return check
 
 
-def _prohibited(name: str, other: str) -> Check:
+def _prohibited(field: FieldDescriptor, other: str) -> Check:
+    name = field.name
+    here, there = _presence(field, name), _presence(field, other)
+
     def check(request: Message, _: Context) -> str | None:
-        both = _present(request, name) and _present(request, other)
+        both = here(request) and there(request)
         return f"The {spoken(name)} field is prohibited when {spoken(other)} is present." if both else None
 
     return check

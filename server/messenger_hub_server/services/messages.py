@@ -67,7 +67,9 @@ class MessageHandlers:
             send_at_ms=send_at,
             expires_at_ms=self._intake.expires_at_ms(session_api, expires_at, send_at),
             reference=request.reference,
-            idempotency=idempotency(session_api, SEND, request.idempotency_key, _normalised(request, recipient)),
+            idempotency=idempotency(session_api, SEND, request.idempotency_key, _normalised(request, recipient))
+            if request.idempotency_key
+            else None,
         )
 
 
