@@ -91,7 +91,7 @@ async def enrolled(settings: AgentSettings, folder: AgentFolder) -> Credential:
     except (DialRefused, HubRefused) as refused:
         raise AgentProblem(refused.sentence) from refused
     except HubAway as away:
-        raise AgentProblem(f"The hub at {settings.server} does not answer: {away.sentence}") from away
+        raise AgentProblem(f"The hub at {settings.server} does not answer: {away.sentence.rstrip('.')}.") from away
     credential = Credential(
         agent_id=answer.agent_id,
         name=answer.name,
@@ -191,7 +191,7 @@ class Agent:
                 await self._connect()
             except (HubAway, DialRefused) as problem:
                 self._tell(
-                    f"The hub at {self._settings.server} does not answer ({problem.sentence}); trying again until it does."
+                    f"The hub at {self._settings.server} does not answer ({problem.sentence.rstrip('.')}); trying again until it does."
                 )
                 wait = problem.wait_seconds if isinstance(problem, HubAway) else 0.0
             except HubRefused as refused:

@@ -155,4 +155,6 @@ def _told(error: grpc.aio.AioRpcError) -> HubRefused | HubAway:
         return HubRefused(error.details() or "The hub refused this desktop.")
     if error.code() is grpc.StatusCode.ABORTED:
         return HubAway(error.details() or "Another stream took over.", wait_seconds=TAKEN_OVER_SECONDS)
+    if error.code() is grpc.StatusCode.UNAVAILABLE:
+        return HubAway("check the address, and that the hub runs")  # the library's words are about sockets
     return HubAway(error.details() or error.code().name)

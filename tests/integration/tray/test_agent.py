@@ -49,4 +49,5 @@ async def test_the_icon_shows_the_channel_pauses_it_and_quits(world: World, desk
 async def test_a_device_that_the_phone_removed_is_notified_once(world: World, desktop: Desktop) -> None:
     await asyncio.to_thread(world.phones, "logout")
     await desktop.until_title("Messenger Hub: shop not linked")
-    assert "shop" in (await desktop.until_notified("WhatsApp is not linked")).body
+    notice = await desktop.until_notified("shop: logged out")
+    assert notice.message == "The phone has removed this device. Choose “Link WhatsApp…” in the icon's menu."
