@@ -90,13 +90,18 @@ class World:
             stderr=errors,
             text=True,
             start_new_session=True,
-            env=self._shown_on if self._shown_on and name == "agent" else None,
+            env=self._environment(name),
         )
         errors.close()
         self._processes[name] = process
         assert process.stdout is not None
         said = process.stdout.readline()
         assert said, f"{name} ended: {(self.folder / f'{name}.log').read_text()[-2000:]}"
+
+    def _environment(self, name: Name) -> Mapping[str, str]:
+        if self._shown_on and name == "agent":
+            return self._shown_on
+        return os.environ | {"MESSENGER_HUB_LOG_LEVEL": "debug"}
 
     def runs(self, name: Name) -> bool:
         return name in self._processes and self._processes[name].poll() is None
