@@ -52,7 +52,7 @@ class Twin:
 
     def arrivals(self) -> Sequence[Json]:
         """The log, a line each."""
-        return [json.loads(line) for line in self.log.read_text(encoding="utf-8").splitlines()]
+        return [json.loads(line) for line in self.log.read_text(encoding="utf-8").split("\n") if line]
 
 
 @asynccontextmanager
