@@ -1,0 +1,144 @@
+"""A page that answers as a test says, and notes what it was asked."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
+
+from messenger_hub_agent.whatsapp.page import (
+    Bindings,
+    Contact,
+    Existence,
+    Group,
+    PageError,
+    PageEvent,
+    PageState,
+    SeenMessage,
+    SendResult,
+    StreamMode,
+)
+
+T = TypeVar("T")
+
+OWN = "12015550100@c.us"
+
+LINKED = PageState(
+    mode=StreamMode.MAIN,
+    injected=True,
+    ready=True,
+    authenticated=True,
+    main=True,
+    normal=True,
+    synced=True,
+    linked_seconds=None,
+    online=True,
+    needs_update=False,
+    passkey=False,
+    own_id=OWN,
+    own_lid="1@lid",
+    restricted_until=None,
+    restriction_known=True,
+    version="1",
+)
+UNLINKED = replace(
+    LINKED, mode=StreamMode.QR, authenticated=False, main=False, normal=False, synced=False, own_id=None, own_lid=None
+)
+
+
+@dataclass
+class FakePage:
+    """Answers; an exception among them is raised. `asked` holds the names of the calls, in order."""
+
+    now: PageState | PageError = LINKED
+    opens: list[Exception | None] = field(default_factory=list)
+    numbers: dict[str, Existence | PageError] = field(default_factory=dict)
+    chats: set[str] = field(default_factory=set)
+    held: dict[str, SeenMessage | PageError] = field(default_factory=dict)
+    sends: SendResult | PageError = field(
+        default_factory=lambda: SendResult(ack=1, result="OK", error_code=None, message_id="m")
+    )
+    book: dict[str, str] = field(default_factory=dict)
+    stores: bool = True
+    refuses: PageError | None = None
+    shown_code: str = "code"
+    events: asyncio.Queue[PageEvent] = field(default_factory=asyncio.Queue)
+    asked: list[str] = field(default_factory=list)
+
+    async def open(self) -> None:
+        self.asked.append("open")
+        if self.opens and (problem := self.opens.pop(0)) is not None:
+            raise problem
+
+    async def show(self, shown: bool) -> None:
+        self.asked.append("show" if shown else "hide")
+
+    async def state(self) -> PageState:
+        return given(self.now)
+
+    async def qr(self) -> str | None:
+        return self.shown_code
+
+    async def refresh_qr(self) -> None:
+        self.asked.append("refresh_qr")
+
+    async def pairing_code(self, phone: str) -> str:
+        self.asked.append(f"pairing_code {phone}")
+        return "ABCD1234"
+
+    async def logout(self) -> None:
+        self.asked.append("logout")
+
+    async def serialized_id(self, chat: str, wa_id: str) -> str:
+        return f"true_{chat}_{wa_id}"
+
+    async def find_message(self, chat: str, wa_id: str) -> SeenMessage | None:
+        found = self.held.get(wa_id)
+        return None if found is None else given(found)
+
+    async def find_messages(self, since_seconds: float) -> Sequence[SeenMessage]:
+        return [each for each in self.held.values() if isinstance(each, SeenMessage)]
+
+    async def exists(self, wid: str) -> Existence | None:
+        found = self.numbers.get(wid)
+        return None if found is None else given(found)
+
+    async def chat_exists(self, chat: str) -> bool:
+        return chat in self.chats
+
+    async def send_text(self, chat: str, text: str, message_id: str, *, timeout_seconds: float) -> SendResult:
+        self.asked.append("send_text")
+        return given(self.sends)
+
+    async def save_contact(self, contact: str, name: str) -> None:
+        if self.stores:
+            self.book[contact] = name
+
+    async def remove_contact(self, contact: str) -> None:
+        if self.refuses is not None:
+            raise self.refuses
+        if self.stores:
+            self.book.pop(contact, None)
+
+    async def contact(self, contact: str) -> Contact | None:
+        name = self.book.get(contact)
+        return None if name is None else Contact(id=contact, name=name, is_my_contact=True)
+
+    async def groups(self) -> Sequence[Group]:
+        return [Group(id="1@g.us", name="Team", participants=3)]
+
+    async def bindings(self) -> Bindings:
+        return Bindings(resolved=[], missing=[])
+
+    async def next_event(self) -> PageEvent:
+        return await self.events.get()
+
+    async def close(self) -> None:
+        self.asked.append("close")
+
+
+def given(answer: T | PageError) -> T:
+    if isinstance(answer, PageError):
+        raise answer
+    return answer
