@@ -159,7 +159,7 @@ class Queue:
 
     def lease_ids(self, count: int) -> Sequence[LeaseId]:
         """Random lease ids."""
-        return ids.lease_ids(self._randomness, count)
+        return ids.LeaseIds(self._randomness, count)
 
     # ---- committing ---------------------------------------------------------------------------------------------------------
 

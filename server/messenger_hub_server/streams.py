@@ -7,7 +7,6 @@ that fails ends the channel's streams: the next hello finds out what is there.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -117,6 +116,8 @@ class _Stream:
 
     id: machine.StreamId
     agent: Agent
+    channels: dict[ChannelId, bool] = field(default_factory=dict)  # those assigned, and whether the agent owns them
+    assigned: bytes | None = None
     outgoing: asyncio.Queue[pb.ConnectResponse] = field(default_factory=lambda: asyncio.Queue(OUTGOING))
     ended: asyncio.Future[HubError] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
     last_frame: float = 0.0
@@ -124,6 +125,14 @@ class _Stream:
     def end(self, error: HubError) -> None:
         if not self.ended.done():
             self.ended.set_result(error)
+
+    def assign(self, assignments: pb.Assignments) -> None:
+        """Tells the agent, unless it knows."""
+        written = assignments.SerializeToString(deterministic=True)
+        if written != self.assigned:
+            self.assigned = written
+            self.channels = {ChannelId(one.channel_id): one.owned for one in assignments.assignments}
+            self.send(pb.ConnectResponse(assignments=assignments))
 
     def send(self, frame: pb.ConnectResponse) -> None:
         try:
@@ -216,7 +225,7 @@ class Streams:
         stream = _Stream(id=machine.StreamId(self._next_id), agent=agent, last_frame=self._clock.monotonic())
         self._streams[stream.id] = stream
         self._reports.connected(agent, hello)
-        stream.send(pb.ConnectResponse(assignments=self._wishes.assignments(agent.id)))
+        stream.assign(self._wishes.assignments(agent.id))
         log.info("agent connected", agent=agent.id, version=hello.version)
         return stream
 
@@ -233,14 +242,19 @@ class Streams:
 
     async def _write(self, stream: _Stream, send: Sender) -> None:
         while True:
-            try:
-                async with asyncio.timeout(SILENCE_SECONDS):
-                    frame = await stream.outgoing.get()
-            except TimeoutError:
-                if self._clock.monotonic() - stream.last_frame > 3 * SILENCE_SECONDS:
-                    stream.end(UnexpectedFrame("The stream was silent for too long."))
-                frame = pb.ConnectResponse(heartbeat=pb.Heartbeat())
-            await send(frame)
+            if stream.outgoing.empty():
+                await send(await self._next_frame(stream))
+            else:
+                await send(stream.outgoing.get_nowait())
+
+    async def _next_frame(self, stream: _Stream) -> pb.ConnectResponse:
+        try:
+            async with asyncio.timeout(SILENCE_SECONDS):
+                return await stream.outgoing.get()
+        except TimeoutError:
+            if self._clock.monotonic() - stream.last_frame > 3 * SILENCE_SECONDS:
+                stream.end(UnexpectedFrame("The stream was silent for too long."))
+            return pb.ConnectResponse(heartbeat=pb.Heartbeat())
 
     async def _read(self, stream: _Stream, frames: Frames) -> None:
         async for frame in frames:
@@ -252,8 +266,7 @@ class Streams:
         kind = frame.WhichOneof("frame")
         if kind == "heartbeat":
             return
-        channel_id = ChannelId(frame.channel_id)
-        mine = {a.channel_id: a.owned for a in self._wishes.assignments(stream.agent.id).assignments}
+        channel_id, mine = ChannelId(frame.channel_id), stream.channels
         if channel_id not in mine:
             # A frame may have been on its way when the channel was taken away: nothing is stored, nothing is told.
             return
@@ -295,7 +308,7 @@ class Streams:
 
     def _wishes_changed(self) -> None:
         for stream in self._streams.values():
-            stream.send(pb.ConnectResponse(assignments=self._wishes.assignments(stream.agent.id)))
+            stream.assign(self._wishes.assignments(stream.agent.id))
         now_ms = self._clock.now_ms()
         for channel_id, line in self._lines.items():
             wanted = self._wishes.wanted(channel_id) or Wanted(owner=None, holding=True)
@@ -348,20 +361,17 @@ class Streams:
 
     def _must_wake(self, commit: machine.Commit) -> bool:
         """The machine claims by itself for what a stream's own leases leave behind, as long as that stream is there."""
-        if not any(isinstance(write, Change) for write in commit.writes):
-            return False
         match commit.then:
-            case machine.EntriesStored(stream=stream) | machine.Returned(stream=stream):
-                return stream not in self._streams
+            case machine.EntriesStored(stream=stream) | machine.Returned(stream=stream) if stream in self._streams:
+                return False
             case _:
-                return True
+                return any(isinstance(write, Change) for write in commit.writes)
 
     def _restart(self, channel_id: ChannelId, line: _Line, error: HubError) -> None:
         """What a failed commit left behind is unknown here: every stream of the channel says hello again."""
         log.warning("channel restarted", channel=channel_id, code=error.code)
         line.pending.clear()
         for stream in list(self._streams.values()):
-            with contextlib.suppress(HubError):
-                if any(a.channel_id == channel_id for a in self._wishes.assignments(stream.agent.id).assignments):
-                    stream.end(error if error.retry_after_seconds else Internal())
+            if channel_id in stream.channels:
+                stream.end(error if error.retry_after_seconds else Internal())
         line.machine = self._machine(channel_id)

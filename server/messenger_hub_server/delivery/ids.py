@@ -6,6 +6,7 @@ A WhatsApp id is never derived from a number that a restored database could give
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import overload
 
 from messenger_hub_server.model import LeaseId, OperationId, WaId
 
@@ -17,10 +18,31 @@ def wa_id(random_bytes: Callable[[int], bytes]) -> WaId:
     return WaId("3EB0" + random_bytes(9).hex().upper())
 
 
-def lease_ids(random_bytes: Callable[[int], bytes], count: int) -> Sequence[LeaseId]:
-    """16 hexadecimal digits each, from one draw: a claim asks for as many as there is credit, and uses few."""
-    drawn = random_bytes(8 * count).hex()
-    return [LeaseId(drawn[start : start + 16]) for start in range(0, len(drawn), 16)]
+class LeaseIds(Sequence[LeaseId]):
+    """16 hexadecimal digits each, counted up from a random start. They are made when they are looked at: a claim asks for as many
+    as there is credit, and uses few."""
+
+    def __init__(self, random_bytes: Callable[[int], bytes], count: int) -> None:
+        first = int.from_bytes(random_bytes(8), "big")
+        self._numbers = range(first, first + count)
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    @overload
+    def __getitem__(self, index: int) -> LeaseId: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[LeaseId]: ...
+
+    def __getitem__(self, index: int | slice) -> LeaseId | Sequence[LeaseId]:
+        if isinstance(index, slice):
+            return [_lease_id(number) for number in self._numbers[index]]
+        return _lease_id(self._numbers[index])
+
+
+def _lease_id(number: int) -> LeaseId:
+    return LeaseId(f"{number % 2**64:016x}")
 
 
 class Block:

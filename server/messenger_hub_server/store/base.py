@@ -352,7 +352,7 @@ class Store(Protocol):
         ...
 
     async def next_wake_at_ms(self, now_ms: int) -> int | None:
-        """When the next pending operation comes due, may be tried again or expires, after `now_ms`."""
+        """When the next pending operation that was held comes due, or any may be tried again or expires, after `now_ms`."""
         ...
 
     async def groups(self, channel_id: ChannelId) -> tuple[Sequence[Group], int | None]:

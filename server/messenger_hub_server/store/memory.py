@@ -437,11 +437,11 @@ class MemoryStore:
         return {state: states.count(state) for state in live}
 
     async def next_wake_at_ms(self, now_ms: int) -> int | None:
-        """When the next pending operation comes due, may be tried again or expires."""
+        """When the next pending operation that was held comes due, or any may be tried again or expires."""
         pending = [o for o in self._rows.operations.values() if o.state is OperationState.PENDING]
-        times = [
-            t for o in pending for t in (o.due_at_ms, o.not_before_ms, o.expires_at_ms) if t is not None and t > now_ms
-        ]
+        held = [o.due_at_ms for o in pending if o.due_at_ms > o.accepted_at_ms]
+        others = [t for o in pending for t in (o.not_before_ms, o.expires_at_ms) if t is not None]
+        times = [t for t in (*held, *others) if t > now_ms]
         return min(times, default=None)
 
     async def groups(self, channel_id: ChannelId) -> tuple[Sequence[Group], int | None]:

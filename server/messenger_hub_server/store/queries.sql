@@ -177,7 +177,8 @@ SELECT (SELECT count(*) FROM operation WHERE state = 'pending'), (SELECT count(*
   (SELECT count(*) FROM operation WHERE state = 'uncertain');
 
 -- name: next_wake
+-- Three partial indexes: what goes at once is in none of them.
 SELECT min(at) FROM (
-  SELECT min(due_at_ms) AS at FROM operation WHERE state = 'pending' AND due_at_ms > :now_ms
+  SELECT min(due_at_ms) AS at FROM operation WHERE state = 'pending' AND due_at_ms > accepted_at_ms AND due_at_ms > :now_ms
   UNION ALL SELECT min(not_before_ms) FROM operation WHERE state = 'pending' AND not_before_ms > :now_ms
   UNION ALL SELECT min(expires_at_ms) FROM operation WHERE state = 'pending' AND expires_at_ms > :now_ms);

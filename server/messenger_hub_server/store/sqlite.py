@@ -177,7 +177,7 @@ class SqliteStore:
         return dict(zip(live, found, strict=True))
 
     async def next_wake_at_ms(self, now_ms: int) -> int | None:
-        """When the next pending operation comes due, may be tried again or expires."""
+        """When the next pending operation that was held comes due, or any may be tried again or expires."""
         found = await self._read(lambda c: c.execute(SQL["next_wake"], {"now_ms": now_ms}).fetchone())
         return None if found[0] is None else int(found[0])
 

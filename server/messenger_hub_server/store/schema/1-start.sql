@@ -39,6 +39,7 @@ CREATE INDEX operation_leased ON operation (channel_id, lane) WHERE state = 'lea
 CREATE INDEX operation_lease ON operation (lease_id) WHERE state = 'leased';
 CREATE INDEX operation_uncertain ON operation (channel_id) WHERE state = 'uncertain';
 CREATE INDEX operation_expiring ON operation (expires_at_ms) WHERE state = 'pending' AND expires_at_ms IS NOT NULL;
+CREATE INDEX operation_held ON operation (due_at_ms) WHERE state = 'pending' AND due_at_ms > accepted_at_ms;
 CREATE INDEX operation_retried ON operation (not_before_ms) WHERE state = 'pending' AND not_before_ms IS NOT NULL;
 CREATE INDEX operation_session_api ON operation (session_api_id, id);
 CREATE INDEX operation_reference ON operation (session_api_id, reference) WHERE reference <> '';
