@@ -10,30 +10,36 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+import click
+
 from tests.bench import plan, report
 from tests.bench.children import ChildFailed
-from tests.bench.measuring import measure
+from tests.bench.measuring import Tamper, measure
 from tests.bench.verification import NotTrue
 
 RESULT = Path("test-results/bench.json")
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """0, or 1 when something was lost, invented or repeated: then there are no figures."""
+def main(arguments: Sequence[str] | None = None, *, quick: plan.Plan = plan.QUICK, tamper: Tamper | None = None) -> int:
+    """0, or 1 when something was lost, invented or repeated: then there are no figures. `quick`, `tamper`: for tests."""
     given = _parser().parse_args(arguments)
-    wanted = plan.QUICK if given.quick else plan.DEFAULT
+    wanted = quick if given.quick else plan.DEFAULT
     with tempfile.TemporaryDirectory(prefix="messenger-hub-bench-", dir=given.folder) as name:
         try:
-            result = asyncio.run(measure(wanted, Path(name), lambda line: print(line, file=sys.stderr, flush=True)))
+            result = asyncio.run(measure(wanted, Path(name), _tell, tamper))
         except (NotTrue, ChildFailed) as error:
-            print(f"The run is worth nothing: {error}", file=sys.stderr)
+            _tell(f"The run is worth nothing: {error}")
             return 1
         found = report.figures(wanted, result, Path(name))
-    print(report.table(found))
+    click.echo(report.table(found))
     given.json.parent.mkdir(parents=True, exist_ok=True)
     given.json.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n")
-    print(f"\n{result.seconds:.0f} s; everything in {given.json}", file=sys.stderr)
+    _tell(f"{result.seconds:.0f} s; everything in {given.json}")
     return 0
+
+
+def _tell(line: str) -> None:
+    click.echo(line, err=True)
 
 
 def _parser() -> argparse.ArgumentParser:
