@@ -16,7 +16,6 @@ from pathlib import Path
 from messenger_hub_cli.failures import Failed, Refused
 
 END_SECONDS = 45.0  # an agent may have a message in flight
-TAIL = 12  # lines
 
 
 class Child:

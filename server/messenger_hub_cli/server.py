@@ -4,36 +4,47 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import click
+from messenger_hub_server import config
 
 from messenger_hub_cli.failures import Refused
 from messenger_hub_cli.output import print_json
 from messenger_hub_cli.signals import stopping, with_parent_option
 from messenger_hub_cli.verb import data_dir_option, verb, wants_json
 
-HOST_PORT = "HOST:PORT"
+F = TypeVar("F", bound=Callable[..., object])
 
 
-@verb("server", example="messenger-hub server --http 127.0.0.1:8080 --grpc 127.0.0.1:8643")
+def settings_options(function: F) -> F:
+    """A flag for every setting that the server has; --data-dir is every verb's own."""
+    for setting in reversed(config.described()):
+        if setting.name == "data_dir":
+            continue
+        shown = f"{setting.told}  [default: {setting.default.strip("`")}]" if setting.default else setting.told
+        # Not given is None, so that the environment and config.toml have their say.
+        option = click.option(setting.flag, setting.name, is_flag=setting.is_switch, default=None, help=shown)
+        function = option(function)
+    return function
+
+
+@verb("server", example="messenger-hub server --http 127.0.0.1:8642 --grpc 127.0.0.1:8643")
 @data_dir_option
-@click.option("--http", metavar=HOST_PORT, help="Where the HTTP API listens.")
-@click.option("--grpc", metavar=HOST_PORT, help="Where the gRPC API listens, for programs and agents.")
-@click.option(
-    "--tls-cert", type=click.Path(path_type=Path), help="Certificate chain (PEM) for both; read again when it changes."
-)
-@click.option("--tls-key", type=click.Path(path_type=Path), help="Private key (PEM) of the certificate.")
-@click.option("--insecure", is_flag=True, default=None, help="Allow addresses other than loopback without TLS.")
+@settings_options
 @with_parent_option
 def server(data_dir: Path, with_parent: bool, **flags: object) -> None:
-    """Run the hub's server alone. Ctrl-C stops it; nothing that was accepted is lost."""
-    from messenger_hub_server import app, config  # noqa: PLC0415 help needs no server
+    """Run the hub's server alone. Ctrl-C stops it; nothing that was accepted is lost.
+
+    Settings come from flags, from the environment (MESSENGER_HUB_HTTP and so on) or from config.toml in the data folder.
+    """
+    from messenger_hub_server import app  # noqa: PLC0415 help needs no server
     from messenger_hub_server.startup import StartupProblem  # noqa: PLC0415
 
-    given = {name: value for name, value in flags.items() if value is not None}
     try:
-        settings = config.load({"data_dir": data_dir, **given}, os.environ)
+        settings = config.load({"data_dir": data_dir, **flags}, os.environ)
         app.configure_logging(settings)
         asyncio.run(stopping(lambda stop: app.run(settings, _ready, stop), with_parent=with_parent))
     except StartupProblem as problem:

@@ -31,18 +31,16 @@ LOGS = "logs"
 
 @verb("up", example="messenger-hub up")
 @data_dir_option
-@click.option(
-    "--http", default="127.0.0.1:8080", show_default=True, metavar="HOST:PORT", help="Where the HTTP API listens."
-)
-@click.option(
-    "--grpc", default="127.0.0.1:8643", show_default=True, metavar="HOST:PORT", help="Where the gRPC API listens."
-)
+@click.option("--http", metavar="HOST:PORT", help="Where the HTTP API listens.  [default: localhost:8642]")
+@click.option("--grpc", metavar="HOST:PORT", help="Where the gRPC API listens.  [default: localhost:8643]")
 @click.option("--headless", is_flag=True, help="Show neither icon nor window; the QR code is shown here.")
 @click.option("--whatsapp-url", metavar="URL", help="Another address than WhatsApp Web's, for trying.")
 @click.option(
     "--browser", type=click.Path(path_type=Path), help="Chrome, Chromium or Edge, where it is not found by itself."
 )
-def up(data_dir: Path, http: str, grpc: str, headless: bool, whatsapp_url: str | None, browser: Path | None) -> None:
+def up(
+    data_dir: Path, http: str | None, grpc: str | None, headless: bool, whatsapp_url: str | None, browser: Path | None
+) -> None:
     """Run the hub and the desktop app on this machine.
 
     The first time it makes a channel and enrols this desktop; then it shows where to link WhatsApp, in a window or, with
@@ -82,12 +80,15 @@ async def _run(hub: _Up) -> None:
 class _Up:
     """One run."""
 
-    def __init__(self, data_dir: Path, http: str, grpc: str, agent_options: list[str], logs: Path) -> None:
+    def __init__(
+        self, data_dir: Path, http: str | None, grpc: str | None, agent_options: list[str], logs: Path
+    ) -> None:
         self._data_dir = data_dir
         self._http = http
         self._grpc = grpc
         self._agent_options = agent_options
         self._logs = logs
+        self._hub_address = ""
 
     async def run(self) -> None:
         """Until cancelled. Raises CliError when it cannot start."""
@@ -101,16 +102,21 @@ class _Up:
                 await self._keep_running(children)
 
     async def _start_server(self, children: Children) -> None:
-        child = await children.start(
-            "server", "server", "--data-dir", str(self._data_dir), "--http", self._http, "--grpc", self._grpc, "--json"
-        )
+        places = [("--http", self._http), ("--grpc", self._grpc)]
+        listen = [part for flag, place in places if place is not None for part in (flag, place)]
+        child = await children.start("server", "server", "--data-dir", str(self._data_dir), *listen, "--json")
         ready = json.loads(await child.line(START_SECONDS))
-        self._http, self._grpc = ready["http"][0].partition("://")[2], ready["grpc"][0]
-        click.echo(f"The API is at {ready['http'][0]} (try it at {ready['http'][0]}/docs), gRPC at {self._grpc}.")
+        # Started again, it listens where it did.
+        self._http = self._http and ready["http"][0].partition("://")[2]
+        self._grpc = self._grpc and ready["grpc"][0]
+        self._hub_address = ready["grpc"][0]
+        click.echo(
+            f"The API is at {ready['http'][0]} (try it at {ready['http'][0]}/docs), gRPC at {self._hub_address}."
+        )
 
     async def _start_agent(self, children: Children, token: str) -> None:
         child = await children.start(
-            *("agent", "agent", "--data-dir", str(self._data_dir), "--server", self._grpc, *self._agent_options),
+            *("agent", "agent", "--data-dir", str(self._data_dir), "--server", self._hub_address, *self._agent_options),
             secrets={TOKEN_VARIABLE: token} if token else {},
         )
         await child.line(START_SECONDS)

@@ -64,13 +64,6 @@ class PrivateFolder:
             raise
         _sync_folder(target.parent)
 
-    def touch_private(self, name: str) -> Path:
-        """Makes an empty file of mode 0600 where there is none, and gives its path."""
-        path = self.file(name)
-        os.close(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o600))
-        path.chmod(0o600)
-        return path
-
     def lock(self, owner: str) -> None:
         """Takes the folder for this process until `unlock` or its end. Raises FolderLocked when another process has it.
 

@@ -209,11 +209,6 @@ class Channel:
         self._work = True
         return self._claim(now_ms)
 
-    @property
-    def attended(self) -> bool:
-        """Whether the owner's stream has an epoch."""
-        return self._live is not None
-
     def lost(self, stream: StreamId, now_ms: int) -> Sequence[Action]:
         """A stream has ended. Under its unstarted leases nothing can start any more, so they wait again at once."""
         gone = self._streams.pop(stream, None)

@@ -52,10 +52,6 @@ JOURNAL_SILENT = Problem(
     code="journal_silent",
     message="The desktop app's journal does not know that it had started it: look into the chat on the phone, then resolve it.",
 )
-FORCED_MOVE = Problem(
-    code="moved_by_force",
-    message="The channel was moved while the old desktop app had started it: look into the chat, then resolve it.",
-)
 
 
 def started(entry: pb.JournalEntry, epoch: int) -> Start:
@@ -182,19 +178,6 @@ def sweep(
             silent = True
             writes.append(_uncertain(operation, mark, JOURNAL_SILENT, now_ms))
     return writes, silent
-
-
-def forced_move(leased: Sequence[Operation], now_ms: int) -> Sequence[Write]:
-    """The old agent is away for good: what it had started becomes uncertain, the rest waits again."""
-    writes: list[Write] = []
-    for operation in leased:
-        if (mark := operation.lease) is None:
-            continue
-        if mark.started:
-            writes.append(_uncertain(operation, mark, FORCED_MOVE, now_ms))
-        else:
-            writes += given_back([(operation.wa_id, mark.lease_id)], "Back in the queue: the channel was moved", now_ms)
-    return writes
 
 
 def _uncertain(operation: Operation, mark: LeaseMark, problem: Problem, now_ms: int) -> Change:

@@ -41,7 +41,7 @@ def environment(world: World) -> Mapping[str, str]:
 
 def typed(world: World, line: str) -> str:
     """A documented line, with the addresses of this hub and twin."""
-    there = line.replace("http://127.0.0.1:8080", world.http).replace("http://127.0.0.1:8099", world.twin)
+    there = line.replace("http://127.0.0.1:8642", world.http).replace("http://127.0.0.1:8099", world.twin)
     done = subprocess.run(
         ["sh", "-c", there], capture_output=True, text=True, env=environment(world), timeout=60, check=False
     )
