@@ -13,7 +13,6 @@ from typing import TypeVar
 from messenger_hub_agent.whatsapp.page import Page, PageError, PageEvent, PageState, SendResult
 from messenger_hub_twin.people import lid_of
 
-from tests.e2e.driver.processes import running
 from tests.integration.twin.twin import Json, Twin
 
 SECONDS = 30
@@ -155,9 +154,3 @@ async def open_desk(driver: Driver, twin: Twin, folder: Path, account: str) -> A
     finally:
         await page.close()
         driver.discard(folder)
-
-
-async def closes(desk: Desk, processes: Sequence[object]) -> None:
-    """Closes the page; fails when one of the processes is left."""
-    await desk.page.close()
-    assert not running(processes)  # type: ignore[arg-type]

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import psutil
 
+from tests.eventually import eventually
+
 
 def members(leader: int) -> Sequence[psutil.Process]:
     """Everything that runs in the browser's process group or descends from it; what is dead and not buried yet does not count."""
@@ -25,6 +27,11 @@ def members(leader: int) -> Sequence[psutil.Process]:
 def running(processes: Sequence[psutil.Process]) -> Sequence[psutil.Process]:
     """Those that still run."""
     return [process for process in processes if process.is_running() and _status(process) != psutil.STATUS_ZOMBIE]
+
+
+def ended(processes: Sequence[psutil.Process], seconds: float = 1.0) -> None:
+    """Fails when one still runs after so long; one that was killed takes a few milliseconds to die."""
+    eventually(lambda: not running(processes), seconds, what="the end of the browser's processes")
 
 
 def _status(process: psutil.Process) -> str:

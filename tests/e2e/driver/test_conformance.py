@@ -16,7 +16,6 @@ import pytest
 import pytest_asyncio
 from messenger_hub_agent.whatsapp.page import (
     AckChanged,
-    EventsLost,
     Existence,
     Group,
     PageEvent,
@@ -372,21 +371,3 @@ async def test_who_gives_up_waiting_for_an_event_loses_none(desk: Desk, stranger
                 await desk.page.chat_exists(stranger)
     acks = [(event.wa_ids[0], event.ack) for event in told if isinstance(event, AckChanged)]
     assert sorted(acks) == sorted(itertools.product(ids, (1, 2, 3)))
-
-
-async def test_events_that_nobody_takes_are_given_up_at_some_point_and_that_is_told(desk: Desk) -> None:
-    await desk.twin.call("receipts", delivered_seconds=0.0, read_seconds=0.0)
-    chat = f"{next(_strangers)}@c.us"
-
-    async def some() -> None:
-        for _ in range(100):
-            await desk.send(chat)
-
-    async with asyncio.TaskGroup() as group:
-        for _ in range(6):
-            group.create_task(some())
-    await desk.until_event(EventsLost)
-    assert isinstance(desk.events[0], EventsLost)
-    await desk.quiet()
-    wa_id, _ = await desk.send(chat)
-    assert (await desk.until_event(AckChanged)).wa_ids == [wa_id]
