@@ -20,7 +20,7 @@ from messenger_hub.v1 import channel_service_pb2
 from messenger_hub_agent.whatsapp.profile import discard_profile
 
 from messenger_hub_cli.agent import TOKEN_VARIABLE
-from messenger_hub_cli.failures import CliError, Failed
+from messenger_hub_cli.failures import CliError, Failed, first
 from messenger_hub_cli.processes import Child, Children
 from messenger_hub_cli.running_hub import RunningHub, running_hub
 from messenger_hub_cli.verb import verb
@@ -65,7 +65,7 @@ async def _run(folder: Path, *, once: bool) -> None:
             show.cancel()
             stopped.cancel()
     except* CliError as problems:
-        raise problems.exceptions[0] from None
+        raise first(problems) from None
 
 
 class _Demo:

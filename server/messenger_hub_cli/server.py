@@ -24,7 +24,8 @@ def settings_options(function: F) -> F:
     for setting in reversed(config.described()):
         if setting.name == "data_dir":
             continue
-        shown = f"{setting.told}  [default: {setting.default.strip("`")}]" if setting.default else setting.told
+        default = setting.default.strip("`")
+        shown = f"{setting.told}  [default: {default}]" if default else setting.told
         # Not given is None, so that the environment and config.toml have their say.
         option = click.option(setting.flag, setting.name, is_flag=setting.is_switch, default=None, help=shown)
         function = option(function)

@@ -15,7 +15,7 @@ from messenger_hub.runtime.folder import FolderError, PrivateFolder
 from messenger_hub.v1 import channel_service_pb2
 
 from messenger_hub_cli.agent import TOKEN_VARIABLE
-from messenger_hub_cli.failures import CliError, Refused
+from messenger_hub_cli.failures import CliError, Refused, first
 from messenger_hub_cli.linking import link_channel
 from messenger_hub_cli.processes import Child, Children
 from messenger_hub_cli.running_hub import RunningHub, running_hub
@@ -74,7 +74,7 @@ async def _run(hub: _Up) -> None:
             running.cancel()
             stopped.cancel()
     except* CliError as problems:
-        raise problems.exceptions[0] from None
+        raise first(problems) from None
 
 
 class _Up:

@@ -180,7 +180,7 @@ class Agent:
                     await self._connection.finish()
                 connecting.cancel()
         except* AgentProblem as problems:
-            raise problems.exceptions[0] from None
+            raise _first(problems) from None
 
     async def _keep_connected(self) -> None:
         backoff = Backoff(random.random)
@@ -352,3 +352,8 @@ class Agent:
 def _sentence(text: str) -> str:
     """As a menu or a notice shows it."""
     return text[:1].upper() + text[1:].removesuffix(".") + "." if text else ""
+
+
+def _first(problems: BaseExceptionGroup[AgentProblem]) -> AgentProblem:
+    found = problems.exceptions[0]
+    return _first(found) if isinstance(found, BaseExceptionGroup) else found
