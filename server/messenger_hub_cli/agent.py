@@ -11,7 +11,7 @@ from messenger_hub.admin.v1 import agent_admin_service_pb2 as pb
 
 from messenger_hub_cli.failures import Refused
 from messenger_hub_cli.messages import plain
-from messenger_hub_cli.output import Listing, Record, confirm
+from messenger_hub_cli.output import Listing, Record, confirm, print_json
 from messenger_hub_cli.running_hub import RunningHub
 from messenger_hub_cli.signals import watch_parent, with_parent_option
 from messenger_hub_cli.verb import data_dir_option, operator_verb, yes_option
@@ -56,19 +56,22 @@ COLUMNS = {
 )
 @click.option("--insecure", is_flag=True, help="Allow a hub on another machine without TLS.")
 @with_parent_option
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.option("--debug", is_flag=True, help="Show where an error came from.")
 @click.pass_context
-def agent(context: click.Context, /, data_dir: Path, with_parent: bool, debug: bool, **given: object) -> None:
+def agent(
+    context: click.Context, /, data_dir: Path, with_parent: bool, as_json: bool, debug: bool, **given: object
+) -> None:
     """Run the desktop app, which carries operations out in WhatsApp Web; or enrol, list and revoke such desktops.
 
     NAME is an agent's name or its id.
     """
     del debug  # the error boundary reads it from the command line
     if context.invoked_subcommand is None:
-        run_agent(data_dir, given, with_parent=with_parent)
+        run_agent(data_dir, given, with_parent=with_parent, as_json=as_json)
 
 
-def run_agent(data_dir: Path, given: Mapping[str, object], *, with_parent: bool) -> None:
+def run_agent(data_dir: Path, given: Mapping[str, object], *, with_parent: bool, as_json: bool) -> None:
     """Until a signal, or until the person quits."""
     try:
         from messenger_hub_agent import desktop  # noqa: PLC0415 the server's machine needs no browser library
@@ -83,7 +86,11 @@ def run_agent(data_dir: Path, given: Mapping[str, object], *, with_parent: bool)
     if with_parent:
         watch_parent(lambda: signal.raise_signal(signal.SIGTERM))
     try:
-        desktop.run(settings, say=lambda sentence: click.echo(sentence, err=True), on_ready=lambda: click.echo(READY))
+        desktop.run(
+            settings,
+            say=lambda sentence: click.echo(sentence, err=True),
+            on_ready=lambda name: print_json({"agent": name}) if as_json else click.echo(READY),
+        )
     except AgentProblem as problem:
         raise Refused(problem.sentence, code="agent") from problem
 

@@ -9,6 +9,7 @@ import signal
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +18,16 @@ import click
 from messenger_hub.admin.v1 import agent_admin_service_pb2, channel_admin_service_pb2, session_api_admin_service_pb2
 from messenger_hub.agent.v1 import agent_service_pb2
 from messenger_hub.v1 import channel_service_pb2
+from messenger_hub_agent.whatsapp.errors import BrowserError
+from messenger_hub_agent.whatsapp.finding import find_browser
 from messenger_hub_agent.whatsapp.profile import discard_profile
 
 from messenger_hub_cli.agent import TOKEN_VARIABLE
-from messenger_hub_cli.failures import CliError, Failed, first
+from messenger_hub_cli.failures import CliError, Failed, Refused, first
+from messenger_hub_cli.output import Json, Record
 from messenger_hub_cli.processes import Child, Children
 from messenger_hub_cli.running_hub import RunningHub, running_hub
-from messenger_hub_cli.verb import verb
+from messenger_hub_cli.verb import verb, wants_json
 
 START_SECONDS = 30.0
 BROWSER_SECONDS = 60.0
@@ -38,41 +42,54 @@ MESSAGE = "Hello from Messenger Hub"
 
 @verb("demo", example="messenger-hub demo --once")
 @click.option("--once", is_flag=True, help="End after the message was read; the exit code tells whether all went well.")
-def demo(once: bool) -> None:
+@click.option(
+    "--browser", type=click.Path(path_type=Path), help="Chrome, Chromium or Edge, where it is not found by itself."
+)
+def demo(once: bool, browser: Path | None) -> Record | None:
     """See the whole way at work: a program calls the HTTP API, and the message leaves a real browser.
 
     Everything runs on this machine, in a folder that is removed afterwards. WhatsApp itself is played by a twin, a stand-in whose
     page you can open. Ctrl-C ends it.
     """
+    try:
+        program = find_browser(browser)
+    except BrowserError as error:
+        raise Refused(str(error), code=error.code) from error
     with tempfile.TemporaryDirectory(prefix="messenger-hub-demo-") as name:
         try:
-            asyncio.run(_run(Path(name), once=once))
+            return asyncio.run(_run(Path(name), program, once=once))
         finally:
             # Root's browser profiles lie elsewhere.
             for channel in Path(name).glob("agent/channels/*"):
                 discard_profile(channel)
 
 
-async def _run(folder: Path, *, once: bool) -> None:
+async def _run(folder: Path, browser: Path, *, once: bool) -> Record | None:
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     try:
         async with Children(folder) as children, asyncio.TaskGroup() as group:
-            show = group.create_task(_Demo(folder, children).run(once=once))
+            shown = _Demo(folder, browser, children)
+            show = group.create_task(shown.run(once=once))
             stopped = group.create_task(stop.wait())
             await asyncio.wait({show, stopped}, return_when=asyncio.FIRST_COMPLETED)
             show.cancel()
             stopped.cancel()
     except* CliError as problems:
         raise first(problems) from None
+    return shown.record() if once else None
 
 
 class _Demo:
     """One run."""
 
-    def __init__(self, folder: Path, children: Children) -> None:
+    def __init__(self, folder: Path, browser: Path, children: Children) -> None:
         self._folder = folder
+        self._browser = browser
+        self._steps: list[Mapping[str, Json]] = []
+        self._say = partial(click.echo, err=wants_json())
+        self._arrived: Mapping[str, Json] = {}
         self._children = children
         self._began = self._since = time.monotonic()
         self._http = self._grpc = self._twin = ""
@@ -95,15 +112,21 @@ class _Demo:
             whatsapp_id = await self._follow(client, key, message_id)
             self._check_arrival(whatsapp_id)
             if once:
-                click.echo(f"All of it took {time.monotonic() - self._began:.1f} s.")
                 return
             self._tell_what_to_try(key)
             await self._children.first_to_end()
             raise Failed("A part of the demo ended by itself.")
 
+    def record(self) -> Record:
+        """What came of it."""
+        seconds = time.monotonic() - self._began
+        data = {**self._arrived, "seconds": round(seconds, 3), "steps": self._steps}
+        return Record(data=data, sentence=f"All of it took {seconds:.1f} s.")
+
     def _step(self, text: str) -> None:
         now = time.monotonic()
-        click.echo(f"{now - self._since:6.1f} s  {text}")
+        self._steps.append({"step": text, "seconds": round(now - self._since, 3)})
+        self._say(f"{now - self._since:6.1f} s  {text}")
         self._since = now
 
     async def _start_server(self) -> None:
@@ -135,7 +158,7 @@ class _Demo:
         child: Child = await self._children.start(
             "agent",
             *("agent", "--headless", "--data-dir", str(self._folder), "--server", self._grpc),
-            *("--whatsapp-url", self._twin),
+            *("--whatsapp-url", self._twin, "--browser", str(self._browser)),
             secrets={TOKEN_VARIABLE: enrolment.token},
         )
         await child.line(START_SECONDS)
@@ -144,6 +167,14 @@ class _Demo:
 
     async def _link(self, hub: RunningHub, client: aiohttp.ClientSession) -> None:
         """The twin's phone scans the code as soon as the browser shows one."""
+        try:
+            await self._linked(hub, client)
+        except TimeoutError as error:
+            request = channel_admin_service_pb2.GetChannelRequest(channel="demo")
+            reason = (await hub.channels.GetChannel(request)).channel.status.reason
+            raise Failed(f"The browser did not get as far as linking: {reason}") from error
+
+    async def _linked(self, hub: RunningHub, client: aiohttp.ClientSession) -> None:
         async with asyncio.timeout(BROWSER_SECONDS):
             while True:
                 async with client.post(f"{self._twin}_twin/scan", json={}) as answer:
@@ -162,9 +193,9 @@ class _Demo:
     async def _send(self, key: str) -> int:
         """The very line of the API guide."""
         body = json.dumps({"mobile": NUMBER, "message": MESSAGE})
-        click.echo(f"\n{curl_line(self._http, key, body)}\n")
+        self._say(f"\n{curl_line(self._http, key, body)}\n")
         answer = await _curl(self._http, key, body)
-        click.echo(f"{json.dumps(answer, ensure_ascii=False)}\n")
+        self._say(f"{json.dumps(answer, ensure_ascii=False)}\n")
         if not answer.get("success"):
             raise Failed(f"The hub refused the message: {answer.get('message')}")
         self._step("The message is accepted and durable")
@@ -194,13 +225,14 @@ class _Demo:
         mine = [one for one in arrivals if one["id"] == whatsapp_id]
         if [one["body"] for one in mine] != [MESSAGE]:
             raise Failed(f"The phone network has the message {len(mine)} times; once is right.")
+        self._arrived = {"whatsapp_message_id": whatsapp_id, "status": LAST}
         self._step("The phone network's log has it, once")
 
     def _tell_what_to_try(self, key: str) -> None:
         body = json.dumps({"mobile": NUMBER, "message": "And another one"})
         for line in _places(self._twin, self._http):
-            click.echo(line)
-        click.echo(f"\nSend one yourself:\n\n{curl_line(self._http, key, body)}\n\nCtrl-C ends the demo.")
+            self._say(line)
+        self._say(f"\nSend one yourself:\n\n{curl_line(self._http, key, body)}\n\nCtrl-C ends the demo.")
 
 
 def _places(twin: str, http: str) -> Sequence[str]:

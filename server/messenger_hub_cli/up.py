@@ -19,7 +19,7 @@ from messenger_hub_cli.failures import CliError, Refused, first
 from messenger_hub_cli.linking import link_channel
 from messenger_hub_cli.processes import Child, Children
 from messenger_hub_cli.running_hub import RunningHub, running_hub
-from messenger_hub_cli.verb import data_dir_option, verb
+from messenger_hub_cli.verb import data_dir_option, verb, wants_json
 
 START_SECONDS = 60.0
 LOOK_SECONDS = 5.0
@@ -56,6 +56,11 @@ def up(
     asyncio.run(_run(_Up(data_dir, http, grpc, extra, logs.path)))
 
 
+def tell(sentence: str) -> None:
+    """To the person; with --json standard output is the document's alone."""
+    click.echo(sentence, err=wants_json())
+
+
 def _has_screen() -> bool:
     return sys.platform in ("win32", "darwin") or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
 
@@ -70,7 +75,7 @@ async def _run(hub: _Up) -> None:
             stopped = group.create_task(stop.wait())
             await asyncio.wait({running, stopped}, return_when=asyncio.FIRST_COMPLETED)
             if stop.is_set():
-                click.echo("Stopping: what is being sent is finished first.")
+                tell("Stopping: what is being sent is finished first.")
             running.cancel()
             stopped.cancel()
     except* CliError as problems:
@@ -89,6 +94,7 @@ class _Up:
         self._agent_options = agent_options
         self._logs = logs
         self._hub_address = ""
+        self._told = False
 
     async def run(self) -> None:
         """Until cancelled. Raises CliError when it cannot start."""
@@ -110,9 +116,7 @@ class _Up:
         self._http = self._http and ready["http"][0].partition("://")[2]
         self._grpc = self._grpc and ready["grpc"][0]
         self._hub_address = ready["grpc"][0]
-        click.echo(
-            f"The API is at {ready['http'][0]} (try it at {ready['http'][0]}/docs), gRPC at {self._hub_address}."
-        )
+        tell(f"The API is at {ready['http'][0]} (try it at {ready['http'][0]}/docs), gRPC at {self._hub_address}.")
 
     async def _start_agent(self, children: Children, token: str) -> None:
         child = await children.start(
@@ -127,7 +131,7 @@ class _Up:
         name = channels[0].name if channels else FIRST_CHANNEL
         if not channels:
             await hub.channels.CreateChannel(channel_admin_service_pb2.CreateChannelRequest(name=name))
-            click.echo(f"Made the channel {name}.")
+            tell(f"Made the channel {name}.")
         if (self._data_dir / "agent" / "credential.json").exists():
             return name, ""
         agents = (await hub.agents.ListAgents(agent_admin_service_pb2.ListAgentsRequest())).agents
@@ -146,15 +150,15 @@ class _Up:
                     await self._until_unlinked(hub, name)
             except CliError as problem:
                 # The hub starts again, or nobody has scanned the code for ten minutes.
-                click.echo(problem.sentence, err=True)
+                tell(problem.sentence)
                 await asyncio.sleep(LOOK_SECONDS)
 
     async def _tell_linked(self, hub: RunningHub, channel: channel_admin_service_pb2.Channel) -> None:
-        click.echo(f"The channel {channel.name} is linked as +{channel.status.number}.")
+        tell(f"The channel {channel.name} is linked as +{channel.status.number}.")
         request = session_api_admin_service_pb2.ListSessionApisRequest()
         if not (await hub.session_apis.ListSessionApis(request)).session_apis:
-            click.echo(f"Make a key for your program: messenger-hub session-api create NAME --channel {channel.name}")
-        click.echo("Ctrl-C ends it; what waits stays in the queue.")
+            tell(f"Make a key for your program: messenger-hub session-api create NAME --channel {channel.name}")
+        tell("Ctrl-C ends it; what waits stays in the queue.")
 
     async def _until_unlinked(self, hub: RunningHub, name: str) -> None:
         while True:
@@ -162,7 +166,7 @@ class _Up:
             request = channel_admin_service_pb2.GetChannelRequest(channel=name)
             status = (await hub.channels.GetChannel(request)).channel.status
             if status.channel == channel_service_pb2.CHANNEL_STATE_UNLINKED:
-                click.echo(f"The channel {name} is not linked any more. {status.reason}")
+                tell(f"The channel {name} is not linked any more. {status.reason}")
                 return
 
     async def _keep_running(self, children: Children) -> None:
@@ -172,9 +176,7 @@ class _Up:
             ended: Child = await children.first_to_end()
             wait = AGAIN_SECONDS[min(attempts, len(AGAIN_SECONDS) - 1)]
             attempts += 1
-            click.echo(
-                f"The {ended.name} ended by itself ({ended.last_words()}); starting it again in {wait:.0f} s.", err=True
-            )
+            tell(f"The {ended.name} ended by itself ({ended.last_words()}); starting it again in {wait:.0f} s.")
             await asyncio.sleep(wait)
             if ended.name == "server":
                 await self._start_server(children)

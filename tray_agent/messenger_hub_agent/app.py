@@ -103,7 +103,7 @@ async def enrolled(settings: AgentSettings, folder: AgentFolder) -> Credential:
 
 
 class Agent:
-    """Runs until `stop`. `changed` gets the tray's view at every change; `on_ready` is called at the first connection."""
+    """Runs until `stop`. `changed` gets the tray's view at every change; `on_ready` gets its name at the first connection."""
 
     def __init__(
         self,
@@ -112,7 +112,7 @@ class Agent:
         credential: Credential,
         clock: Clock,
         changed: Callable[[TrayView], None],
-        on_ready: Callable[[], None],
+        on_ready: Callable[[str], None],
         say: Callable[[str], None],
         *,
         visible: bool,
@@ -247,7 +247,7 @@ class Agent:
             self._said = ""
         if not self._was_connected:
             self._was_connected = True
-            self._on_ready()
+            self._on_ready(self._credential.name)
         self._api_address = assignments.api_address
         self._assignments = {one.channel_id: one for one in assignments.assignments}
         for channel_id, assignment in self._assignments.items():

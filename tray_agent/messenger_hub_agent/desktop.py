@@ -28,8 +28,8 @@ LOG_FIELDS = frozenset({"channel", "code", "kind", "reason"})
 Say = Callable[[str], None]
 
 
-def run(settings: AgentSettings, say: Say, on_ready: Callable[[], None]) -> None:
-    """Until a signal, or Quit in the tray. `on_ready` once the hub has let it in. Raises AgentProblem."""
+def run(settings: AgentSettings, say: Say, on_ready: Callable[[str], None]) -> None:
+    """Until a signal, or Quit in the tray. `on_ready` gets the agent's name once the hub has let it in. Raises AgentProblem."""
     configure(LOG_FIELDS)
     try:
         folder = AgentFolder.open(settings.data_dir)
@@ -51,7 +51,7 @@ def has_screen() -> bool:
 class _Desktop:
     """One run."""
 
-    def __init__(self, settings: AgentSettings, folder: AgentFolder, say: Say, on_ready: Callable[[], None]) -> None:
+    def __init__(self, settings: AgentSettings, folder: AgentFolder, say: Say, on_ready: Callable[[str], None]) -> None:
         self._settings = settings
         self._folder = folder
         self._say = say

@@ -94,6 +94,24 @@ def test_the_demo_sends_one_message_the_whole_way_and_ends(tmp_path: Path) -> No
         assert [path.name for path in tmp_path.iterdir()] == ["printed"]
 
 
+def test_a_demo_without_a_browser_says_so_and_fails(tmp_path: Path) -> None:
+    with running(tmp_path, "demo", "--once", "--browser", "/nowhere/chromium") as demo:
+        assert demo.process.wait(SECONDS) == 6
+        assert (
+            demo.printed
+            == "There is no browser at /nowhere/chromium: give --browser the path of Chrome, Chromium or Edge.\n"
+        )
+
+
+def test_a_demo_whose_browser_dies_at_its_start_says_why(tmp_path: Path) -> None:
+    with running(tmp_path, "doctor", "--twin", "--browser", "/bin/false") as doctor:
+        assert doctor.process.wait(SECONDS) == 6
+        assert (
+            "/usr/bin/false ended while starting (exit code 1)" in doctor.printed
+            or "/bin/false ended while starting (exit code 1)" in doctor.printed
+        )
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_a_demo_that_ends_leaves_no_process(tmp_path: Path, number: signal.Signals) -> None:
     with running(tmp_path, "demo") as demo:
