@@ -67,10 +67,21 @@ async def _examine(folder: Path, program: Path, url: str, *, with_twin: bool) ->
     async with asyncio.TaskGroup() as group:
         settings = twin.TwinSettings(host="127.0.0.1", port=0, log=folder / "arrivals.jsonl")
         group.create_task(twin.run(settings, address.set_result, stop))
-        try:
-            return await _look(folder, program, await address)
-        finally:
-            stop.set()
+        looking = group.create_task(_outcome(folder, program, await address))
+        await asyncio.wait({looking})
+        stop.set()
+    found = looking.result()
+    if isinstance(found, Exception):
+        raise found
+    return found
+
+
+async def _outcome(folder: Path, program: Path, url: str) -> tuple[PageState, Bindings] | Exception:
+    """What was seen, or why nothing was: a failure must not end the twin in the middle of its work."""
+    try:
+        return await _look(folder, program, url)
+    except (BrowserError, PageError, TimeoutError) as error:
+        return error
 
 
 async def _look(folder: Path, program: Path, url: str) -> tuple[PageState, Bindings]:

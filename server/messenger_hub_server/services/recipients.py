@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import dataclass
+from functools import lru_cache
 
 import phonenumbers
 
@@ -33,6 +34,7 @@ class Recipient:
     target: str
 
 
+@lru_cache(maxsize=256)  # one request asks twice: its format is checked, then it is read
 def mobile(text: str, country: str = "") -> Recipient | None:
     """A phone number: shown as its digits. `country` is the session API's default country, "" for none."""
     digits = _digits(text, country)

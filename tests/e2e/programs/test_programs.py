@@ -106,10 +106,7 @@ def test_a_demo_without_a_browser_says_so_and_fails(tmp_path: Path) -> None:
 def test_a_demo_whose_browser_dies_at_its_start_says_why(tmp_path: Path) -> None:
     with running(tmp_path, "doctor", "--twin", "--browser", "/bin/false") as doctor:
         assert doctor.process.wait(SECONDS) == 6
-        assert (
-            "/usr/bin/false ended while starting (exit code 1)" in doctor.printed
-            or "/bin/false ended while starting (exit code 1)" in doctor.printed
-        )
+        assert "/false ended while starting (exit code 1)" in doctor.printed
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
