@@ -120,9 +120,7 @@ class _Connection(Connection):  # type: ignore[misc]
         for session in list(self._sessions.values()):
             if session.target_id == event["targetId"]:
                 session.crashed = crashed
-                session.closed = not crashed
-                session.fail(why)
-                session.emit("gone")
+                session.lose(why, closed=not crashed)
 
     def close(self) -> None:
         """Closes the pipe, which Chromium takes as "save everything and exit"."""
@@ -155,8 +153,14 @@ class _Session(CDPSession):  # type: ignore[misc]
             _settle(future, told)
 
     def _on_closed(self) -> None:
-        self.closed = True
-        self.fail("the session ended")
+        # What a closed tab tells first; its session is forgotten then, before the tab itself is told gone.
+        self.lose("the page was closed", closed=True)
+
+    def lose(self, why: str, *, closed: bool) -> None:
+        """The page is dead or gone: fails its calls and tells so, once."""
+        self.closed = closed
+        self.fail(why)
+        self.emit("gone")
 
     def fail(self, why: str) -> None:
         """pyppeteer's own way raises at a call that is done, and leaves the rest hanging."""
@@ -372,14 +376,15 @@ class PyppeteerPage:
         if "exceptionDetails" in answer:
             details = answer["exceptionDetails"]
             described = details.get("exception", {}).get("description") or details.get("text", "")
-            code = "not_injected" if "__messengerHub" in described else "script_error"
-            raise PageError(code, str(described).partition("\n")[0])
+            raise PageError("script_error", str(described).partition("\n")[0])
         return answer["result"].get("value")
 
     async def _ask(self, kind: type[T], name: str, *arguments: object, seconds: float = CALL_SECONDS) -> T:
         """One of the bridge's calls; objects of the page cannot leave it, so each answers with plain JSON."""
         written = ",".join(json.dumps(each) for each in arguments)
-        envelope = await self._evaluate(f"self.__messengerHub.{name}({written})", seconds)
+        envelope = await self._evaluate(f"{_ABSENT} ? null : self.__messengerHub.{name}({written})", seconds)
+        if envelope is None:
+            raise PageError("not_injected", "our scripts are not in the page")
         if not isinstance(envelope, dict):
             raise PageError("unknown_answer", "the page did not answer in our form")
         if not envelope.get("ok"):
