@@ -18,4 +18,5 @@ async def main(folder: Path, address: str) -> None:
     await asyncio.Event().wait()
 
 
-asyncio.run(main(Path(sys.argv[1]), sys.argv[2]))
+if __name__ == "__main__":
+    asyncio.run(main(Path(sys.argv[1]), sys.argv[2]))

@@ -17,7 +17,7 @@ import pytest_asyncio
 from messenger_hub_agent.whatsapp.page import AckChanged, NeedsUpdate
 
 from tests.e2e.driver.desk import Desk
-from tests.e2e.driver.test_guards import new_page, session
+from tests.e2e.driver.inside import new_page, session
 from tests.integration.twin.twin import Twin
 
 pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="module")]
@@ -90,7 +90,6 @@ async def _day(desk: Desk) -> None:
     await desk.page.exists("5511987654321@c.us")
     await desk.page.groups()
     await desk.page.find_messages(60)
-    await desk.page.bindings()
     await desk.twin.call("drop")
     await desk.until(lambda state: not state.normal)
     await desk.until(lambda state: state.synced)

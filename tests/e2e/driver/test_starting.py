@@ -26,7 +26,7 @@ from messenger_hub_agent.whatsapp.page import PageError
 from messenger_hub_agent.whatsapp.profile import NOBODY_CHANGES, USER_IDS, discard_profile, take_profile
 from messenger_hub_agent.whatsapp.pyppeteer_page import PyppeteerPage
 
-from tests.e2e.driver.test_guards import new_page
+from tests.e2e.driver.inside import new_page
 from tests.integration.twin.twin import Twin
 
 NOWHERE = "http://127.0.0.1:9/"
@@ -191,6 +191,7 @@ def test_a_profile_that_cannot_be_made_is_told_with_the_reason(tmp_path: Path) -
         take_profile(tmp_path / "in the way")
 
 
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.e2e
 async def test_two_agents_do_not_work_with_one_profile_and_the_first_is_not_disturbed(
     twin: Twin, tmp_path: Path
@@ -204,6 +205,7 @@ async def test_two_agents_do_not_work_with_one_profile_and_the_first_is_not_dist
         assert await first._evaluate("6 * 7", 5) == 42
 
 
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.e2e
 async def test_what_a_dead_browser_on_another_host_left_in_the_profile_does_not_stop_the_next(
     twin: Twin, tmp_path: Path
@@ -216,6 +218,7 @@ async def test_what_a_dead_browser_on_another_host_left_in_the_profile_does_not_
         assert await page._evaluate("6 * 7", 5) == 42
 
 
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.e2e
 async def test_an_address_that_does_not_answer_is_an_error_of_the_page_and_the_browser_stays(
     tmp_path: Path,
