@@ -65,7 +65,9 @@ class Assignments:
     def assignments(self, agent_id: AgentId) -> pb.Assignments:
         """All channels that the agent may serve; those that another agent owns as such."""
         agent = self._registry.agent(agent_id)
-        mine = [c for c in self._registry.channels() if agent and agent.active and c.id in agent.channel_ids]
+        named = agent.channel_ids if agent is not None and agent.active else ()
+        found = [channel for channel_id in named if (channel := self._registry.channel(channel_id)) is not None]
+        mine = sorted(found, key=lambda channel: channel.name)
         return pb.Assignments(
             assignments=[self._assignment(channel, agent_id) for channel in mine], api_address=self._api_address()
         )

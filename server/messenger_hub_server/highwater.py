@@ -6,6 +6,8 @@ channel, the highest epoch, its journal and the epoch at which that journal took
 
 from __future__ import annotations
 
+import threading
+
 import msgspec
 from messenger_hub.runtime.folder import PrivateFolder
 
@@ -31,10 +33,11 @@ class DatabaseRestored(Exception):
 
 
 class HighWater:
-    """Reads the file once; every change is durable when its method returns. Call from one thread at a time."""
+    """Reads the file once; every change is durable when its method returns, and forgotten when it raises. For any thread."""
 
     def __init__(self, folder: PrivateFolder) -> None:
         self._folder = folder
+        self._lock = threading.Lock()
         stored = folder.read(NAME)
         self._content = msgspec.json.decode(stored, type=_Content) if stored else _Content()
 
@@ -49,17 +52,26 @@ class HighWater:
         return channel.epoch if channel else 0
 
     def raise_limit(self, limit: int) -> None:
-        """Before ids up to `limit` are given out."""
-        if limit > self._content.operation_id_limit:
+        """Before ids up to `limit` are given out. Raises OSError."""
+        with self._lock:
+            before = self._content.operation_id_limit
+            if limit <= before:
+                return
             self._content.operation_id_limit = limit
-            self._write()
+            try:
+                self._write()
+            except OSError:
+                # Else the next call would find it raised, and ids would be given out that the file does not know.
+                self._content.operation_id_limit = before
+                raise
 
     def take(self, epochs: list[TakeEpoch]) -> None:
-        """Before these epochs are committed."""
-        for taken in epochs:
-            self._take(taken.channel_id, taken.epoch, taken.journal_id)
-        if epochs:
-            self._write()
+        """Before these epochs are committed. Raises OSError; a higher epoch than needed is then remembered, and does no harm."""
+        with self._lock:
+            for taken in epochs:
+                self._take(taken.channel_id, taken.epoch, taken.journal_id)
+            if epochs:
+                self._write()
 
     def _take(self, channel_id: ChannelId, epoch: int, journal_id: JournalId) -> None:
         before = self._content.channels.get(str(channel_id))

@@ -59,6 +59,7 @@ log = logger(__name__)
 
 MOST_WAITING = 10_000  # callers; more are told to come back
 SPARE = 1_024  # operation ids kept at hand for imports
+AHEAD = 500  # operation ids left when the next block is fetched
 
 FREEING = Change | ChangeQueue | Replace | base.ExpireDue  # after these something else may go
 RANKS = {kind: rank for rank, kind in enumerate((Accept, base.Start, Change, base.AdvanceJournal, base.Claim))}
@@ -103,6 +104,7 @@ class Queue:
         self._clock = clock
         limit = highwater.operation_id_limit
         self._numbers = ids.Block(limit, limit)
+        self._raising: asyncio.Future[None] | None = None
         self._randomness = Randomness()
         self._waiting: list[_Waiting] = []
         self._filled = asyncio.Event()
@@ -113,8 +115,7 @@ class Queue:
 
     async def accept(self, drafts: Sequence[Draft]) -> Sequence[Receipt | HubError]:
         """One commit, an answer each, in order. Raises StoreUnavailable, OutcomeUnknown or Stopping."""
-        if self._numbers.short_of(len(drafts) + SPARE) is not None:
-            await self._reserve(len(drafts) + SPARE)
+        await self._reserve(len(drafts) + SPARE)
         now_ms = self._clock.now_ms()
         new = [
             acceptance.operation(draft, self._numbers.take(), ids.wa_id(self._randomness), now_ms) for draft in drafts
@@ -140,14 +141,26 @@ class Queue:
         return [Accepted(operation_id=operation.id) for operation in new]
 
     async def _reserve(self, count: int) -> None:
-        limit = self._numbers.short_of(count)
-        if limit is None:
-            return
-        try:
-            await asyncio.get_running_loop().run_in_executor(None, self._highwater.raise_limit, limit)
-        except OSError as error:
-            raise StoreUnavailable from error
-        self._numbers.raise_to(limit)
+        """`count` numbers are at hand; AHEAD of that the next block is fetched, so that nobody waits for it under load."""
+        while (limit := self._numbers.short_of(count)) is not None:
+            try:
+                await asyncio.shield(self._raise_to(limit))
+            except OSError as error:
+                raise StoreUnavailable from error
+        if (limit := self._numbers.short_of(count + AHEAD)) is not None:
+            self._raise_to(limit)
+
+    def _raise_to(self, limit: int) -> asyncio.Future[None]:
+        """The file's one change under way; a caller that needs more asks again."""
+        if self._raising is None:
+            self._raising = asyncio.get_running_loop().run_in_executor(None, self._highwater.raise_limit, limit)
+            self._raising.add_done_callback(lambda done: self._raised(limit, done))
+        return self._raising
+
+    def _raised(self, limit: int, done: asyncio.Future[None]) -> None:
+        self._raising = None
+        if not done.cancelled() and done.exception() is None:
+            self._numbers.raise_to(limit)
 
     def spare_ids(self, count: int) -> Sequence[OperationId]:
         """Numbers for operations that a journal brings back; SPARE are always at hand after an `accept` or a `prepare`."""
