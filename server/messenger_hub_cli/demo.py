@@ -103,8 +103,9 @@ class _Demo:
             raise Failed("The demo did not get on in time; run it again, or look at messenger-hub doctor.") from error
 
     async def _show(self, *, once: bool) -> None:
-        await self._start_server()
+        # The last to start is the first to end: desktop, server, twin.
         await self._start_twin()
+        await self._start_server()
         async with running_hub(self._folder / "hub") as hub, aiohttp.ClientSession() as client:
             key = await self._prepare(hub)
             await self._link(hub, client)
@@ -194,8 +195,9 @@ class _Demo:
         """The very line of the API guide."""
         body = json.dumps({"mobile": NUMBER, "message": MESSAGE})
         self._say(f"\n{curl_line(self._http, key, body)}\n")
-        answer = await _curl(self._http, key, body)
-        self._say(f"{json.dumps(answer, ensure_ascii=False)}\n")
+        printed = await _curl(self._http, key, body)
+        self._say(f"{printed}\n")
+        answer: Mapping[str, Any] = json.loads(printed)
         if not answer.get("success"):
             raise Failed(f"The hub refused the message: {answer.get('message')}")
         self._step("The message is accepted and durable")
@@ -253,19 +255,17 @@ def curl_line(http: str, key: str, body: str) -> str:
     )
 
 
-async def _curl(http: str, key: str, body: str) -> Mapping[str, Any]:
-    """Sends it with curl; where there is none, by ourselves."""
+async def _curl(http: str, key: str, body: str) -> str:
+    """What curl prints; where there is none, we send it ourselves."""
     address = f"{http}/api/whatsapp-session/send"
     headers = {"X-API-Key": key, "Content-Type": "application/json"}
     curl = shutil.which("curl")
     if curl is None:
         async with aiohttp.ClientSession() as client, client.post(address, data=body, headers=headers) as response:
-            answer: Mapping[str, Any] = await response.json()
-            return answer
+            return await response.text()
     shown = [part for name, value in headers.items() for part in ("-H", f"{name}: {value}")]
     process = await asyncio.create_subprocess_exec(
         *(curl, "-sS", "-X", "POST", address, *shown, "-d", body), stdout=asyncio.subprocess.PIPE
     )
     out, _ = await process.communicate()
-    parsed: Mapping[str, Any] = json.loads(out)
-    return parsed
+    return out.decode()

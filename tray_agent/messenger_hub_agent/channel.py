@@ -13,6 +13,7 @@ from typing import TypeVar, assert_never
 from messenger_hub.agent.v1 import agent_service_pb2 as pb
 from messenger_hub.runtime.clock import Clock
 from messenger_hub.runtime.log import logger
+from messenger_hub.v1 import channel_service_pb2 as v1
 
 from messenger_hub_agent.delivery import channel as machine
 from messenger_hub_agent.delivery.work import Unclear
@@ -61,6 +62,7 @@ class Channel:
         self._happened: asyncio.Queue[Callable[[], Sequence[machine.Action]]] = asyncio.Queue(10_000)
         self._idle = asyncio.Event()
         self._windows = asyncio.Event()
+        self._window_wanted = True  # it opens with the browser
 
     @property
     def paused_here(self) -> bool:
@@ -105,7 +107,15 @@ class Channel:
 
     def show_window(self) -> None:
         """A person wants to see the browser, to link or to look."""
+        self._window_wanted = True
         self._windows.set()
+
+    def _suit_window(self, sight: Sight) -> None:
+        """It is there while a person has to link, and out of the way while it works."""
+        wanted = not sight.can_work if sight.state != v1.CHANNEL_STATE_STARTING else self._window_wanted
+        if wanted != self._window_wanted:
+            self._window_wanted = wanted
+            self._windows.set()
 
     def receive(self, frame: pb.ConnectResponse) -> None:
         """A frame of this channel."""
@@ -163,6 +173,7 @@ class Channel:
     def _page_told(self) -> None:
         """The page's state changed."""
         self._executor.wake.set()
+        self._suit_window(self._watch.sight)
         self._judge()
         self._report()
         self._changed()
@@ -261,12 +272,12 @@ class Channel:
             self._tell(lambda: self._machine.page_returned(self._now_ms()))
 
     async def _show_windows(self) -> None:
-        """Brings the window to the front when somebody wants to see it."""
+        """Brings the window to the front, or puts it away."""
         while True:
             await self._windows.wait()
             self._windows.clear()
             try:
-                await self._page.show(True)
+                await self._page.show(self._window_wanted)
             except PageError as error:
                 log.info("window not shown", channel=self.id, code=error.code)
 

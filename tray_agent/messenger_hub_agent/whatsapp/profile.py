@@ -6,6 +6,7 @@ data folder that is closed to others, so the profile then lies under PROFILES an
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pwd
 import random
@@ -93,14 +94,14 @@ def _shared_folder(channel_folder: Path, profiles: Path) -> Path:
 
 def _prepare(folder: Path, profiles: Path) -> int:
     """Makes the folder private to whom the browser will run as, and clears what a dead browser left."""
-    made = not folder.exists()
     folder.mkdir(mode=_PRIVATE, exist_ok=True)
     folder.chmod(_PRIVATE)
     # Our lock has decided that nobody works here. Left by a container with another host name, this one stops the browser.
     (folder / "SingletonLock").unlink(missing_ok=True)
     if os.geteuid() != 0:
         return NOBODY_CHANGES
-    if made:
+    # Also where an earlier start got no further than making it.
+    if folder.stat().st_uid == 0:
         user_id = _free_user_id(profiles)
         os.chown(folder, user_id, user_id)
     return folder.stat().st_uid
@@ -110,5 +111,7 @@ def _free_user_id(profiles: Path) -> int:
     """One that no account, no running process and no other profile has."""
     taken = {entry.pw_uid for entry in pwd.getpwall()}
     taken |= {path.stat().st_uid for path in profiles.iterdir()}
-    taken |= {path.stat().st_uid for path in Path("/proc").iterdir() if path.name.isdigit()}
+    for path in Path("/proc").iterdir():
+        with contextlib.suppress(OSError):  # it has ended meanwhile
+            taken.add(path.stat().st_uid)
     return random.choice([number for number in USER_IDS if number not in taken])  # noqa: S311 # not a secret
