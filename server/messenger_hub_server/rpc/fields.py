@@ -46,9 +46,12 @@ Check = Callable[[Message, Context], str | None]
 def violations(request: Message, context: Context, prior: Mapping[str, Sequence[str]] | None = None) -> Violations:
     """Field → sentences, in the order of the contract. Fields with a prior violation are not checked again."""
     found: Violations = {}
-    for field, checks in _compiled(request.DESCRIPTOR):
+    present = {field.name for field, _ in request.ListFields()}
+    for field, checks, even_when_unset in _compiled(request.DESCRIPTOR):
         if prior and field in prior:
             found[field] = list(prior[field])
+            continue
+        if not even_when_unset and field not in present:
             continue
         for check in checks:
             if sentence := check(request, context):
@@ -82,8 +85,15 @@ def spoken(field: str) -> str:
 
 
 @cache
-def _compiled(descriptor: Descriptor) -> Sequence[tuple[str, Sequence[Check]]]:
-    return [(field.name, list(_checks(field))) for field in descriptor.fields]
+def _compiled(descriptor: Descriptor) -> Sequence[tuple[str, Sequence[Check], bool]]:
+    return [(field.name, list(_checks(field)), _minds_absence(field)) for field in descriptor.fields]
+
+
+def _minds_absence(field: FieldDescriptor) -> bool:
+    """Whether a field can be wrong by not being there, or by being the zero that says so."""
+    param = field.GetOptions().Extensions[rest_pb2.param]
+    bounded = bool(param.minimum or param.maximum) and not field.has_presence
+    return bool(param.required or param.required_without) or (bounded and not param.minimum <= 0 <= param.maximum)
 
 
 def _checks(field: FieldDescriptor) -> Sequence[Check]:
