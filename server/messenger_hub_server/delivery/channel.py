@@ -466,7 +466,9 @@ class Channel:
                 for position, lease in then.starts
             ]
             actions.append(self._send(then.stream, goes=pb.Goes(goes=goes)))
-        actions.append(self._send(then.stream, acknowledged=pb.Acknowledged(sequence=then.sequence)))
+        if then.ended or not then.starts:
+            # Intents alone are not acknowledged: their end is, soon, and a frame costs as much as an operation's whole commit.
+            actions.append(self._send(then.stream, acknowledged=pb.Acknowledged(sequence=then.sequence)))
         return [*actions, *self._freed(then.stream, then.ended, now_ms)]
 
     def _freed(self, stream: StreamId, ended: Sequence[LeaseId], now_ms: int) -> Sequence[Action]:
