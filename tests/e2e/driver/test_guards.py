@@ -101,16 +101,19 @@ async def test_what_the_page_tells_and_nobody_understands_is_passed_over(page: P
     assert taken(page) == []
 
 
-async def test_a_late_answer_to_a_call_that_was_given_up_does_not_end_the_connection(page: PyppeteerPage) -> None:
+async def test_a_late_answer_to_a_call_that_was_given_up_does_not_end_the_connection(
+    page: PyppeteerPage, caplog: pytest.LogCaptureFixture
+) -> None:
     late = "new Promise((done) => { self.answerLate = () => done(7); })"
     assert isinstance(await failure(page._evaluate(late, 0.05)), PageTimeout)
     await page._evaluate("self.answerLate()", SECONDS)
     await works(page)
     assert not session(page)._callbacks
+    assert caplog.records == []
 
 
 async def test_a_late_answer_to_a_call_whose_caller_was_cancelled_does_not_end_the_connection(
-    page: PyppeteerPage,
+    page: PyppeteerPage, caplog: pytest.LogCaptureFixture
 ) -> None:
     late = "new Promise((done) => { self.answerLate = () => done(7); })"
     async with asyncio.TaskGroup() as group:
@@ -121,6 +124,7 @@ async def test_a_late_answer_to_a_call_whose_caller_was_cancelled_does_not_end_t
     future.cancel()
     await page._evaluate("self.answerLate()", SECONDS)
     await works(page)
+    assert caplog.records == []
 
 
 async def test_an_error_of_the_protocol_is_the_calls_own_and_nobody_elses(page: PyppeteerPage) -> None:
