@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Generator
+import threading
+from collections.abc import Generator, Iterator
 
+import psutil
 import pytest
 
 NO_SKIPS_VARIABLE = "MESSENGER_HUB_NO_SKIPS"
@@ -22,6 +24,27 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("--no-skips"):
         config.pluginmanager.register(_NoSkips(), "no-skips")
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Fails a test that leaves a thread, a process or a listening socket behind.
+
+    What wider fixtures hold was there before. Tests in a shared world start programs anew; that world looks at its own end.
+    """
+    before = _held()
+    yield
+    if request.node.get_closest_marker("e2e") is None:
+        left = _held() - before
+        assert not left, f"left behind: {sorted(left)}"
+
+
+def _held() -> set[str]:
+    threads = {f"thread {one.name}" for one in threading.enumerate() if not one.daemon}
+    this = psutil.Process()
+    children = {f"process {one.pid} {one.name()}" for one in this.children(recursive=True) if one.is_running()}
+    sockets = {f"listening on {one.laddr}" for one in this.net_connections() if one.status == psutil.CONN_LISTEN}
+    return threads | children | sockets
 
 
 class _NoSkips:

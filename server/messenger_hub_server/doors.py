@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +21,6 @@ from messenger_hub_server.parts import Parts
 from messenger_hub_server.reflected import Health, add_reflection
 from messenger_hub_server.rpc.grpc_door import GrpcDoor
 from messenger_hub_server.rpc.method import Audience
-from messenger_hub_server.startup import StartupProblem
 
 OPTIONS: Sequence[tuple[str, int]] = (
     # Two servers on one port would share its connections instead of one of them being told that the port is in use.
@@ -65,15 +65,15 @@ class Doors:
     async def open(self) -> Running:
         """Accepts from now on. Raises StartupProblem."""
         settings, tls = self._settings, self._certificates
-        public = _bind(self._public, "--grpc", settings.grpc, tls.for_grpc() if tls else None)
-        admin = _bind(self._admin, "--admin", settings.admin, None)
-        operators_sockets = listen("--admin", Address(host=settings.admin.host, port=0))
-        try:
-            http_sockets = listen("--http", settings.http)
-        except StartupProblem:
-            for one in operators_sockets:
-                one.close()
-            raise
+        # gRPC last: what it has bound is not free again before the process ends.
+        with ExitStack() as if_refused:
+            http_sockets = [if_refused.enter_context(one) for one in listen("--http", settings.http)]
+            operators = Address(host=settings.admin.host, port=0)
+            operators_sockets = [if_refused.enter_context(one) for one in listen("--admin", operators)]
+            hosts, admin_hosts = free_hosts("--grpc", settings.grpc), free_hosts("--admin", settings.admin)
+            public = _bind(self._public, "--grpc", hosts, tls.for_grpc() if tls else None)
+            admin = _bind(self._admin, "--admin", admin_hosts, None)
+            if_refused.pop_all()
         await self._serve_grpc()
         await self._http.start(http_sockets, tls.for_http() if tls else None)
         await self._operators.start(operators_sockets)
@@ -112,11 +112,11 @@ class Doors:
 
 
 def _bind(
-    server: grpc.aio.Server, flag: str, address: Address, credentials: grpc.ServerCredentials | None
+    server: grpc.aio.Server, flag: str, hosts: Sequence[Address], credentials: grpc.ServerCredentials | None
 ) -> Sequence[Address]:
     """gRPC binds by itself, without saying why it could not: what is free is found out before."""
     bound = []
-    for one in free_hosts(flag, address):
+    for one in hosts:
         try:
             if credentials is None:
                 server.add_insecure_port(str(one))

@@ -110,8 +110,7 @@ def _prepare(folder: Path, profiles: Path) -> int:
 def _free_user_id(profiles: Path) -> int:
     """One that no account, no running process and no other profile has."""
     taken = {entry.pw_uid for entry in pwd.getpwall()}
-    taken |= {path.stat().st_uid for path in profiles.iterdir()}
-    for path in Path("/proc").iterdir():
+    for path in (*profiles.iterdir(), *Path("/proc").iterdir()):
         with contextlib.suppress(OSError):  # it has ended meanwhile
             taken.add(path.stat().st_uid)
     return random.choice([number for number in USER_IDS if number not in taken])  # noqa: S311 # not a secret
