@@ -179,14 +179,16 @@ class Channel:
         self._changed()
         self._tell(lambda: self._machine.page_returned(self._now_ms()))
 
-    def _seen(self, event: AckChanged) -> None:
+    def _seen(self, events: Sequence[AckChanged]) -> None:
         self._executor.wake.set()
-        for whatsapp_id in event.wa_ids:
-            self._note(whatsapp_id, event.ack)
+        # In one go: after a link there may be as many as a week has messages.
+        self._tell(lambda: [action for event in events for action in self._receipts(event)])
 
-    def _note(self, whatsapp_id: str, ack: int) -> None:
-        if ack >= 1:
-            self._tell(lambda: self._machine.seen(whatsapp_id, ack, self._now_ms()))
+    def _receipts(self, event: AckChanged) -> Sequence[machine.Action]:
+        if event.ack < 1:
+            return []
+        now_ms = self._now_ms()
+        return [action for wa_id in event.wa_ids for action in self._machine.seen(wa_id, event.ack, now_ms)]
 
     def _report(self) -> None:
         if self._send is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import platform
 from collections.abc import Callable
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import grpc
 from messenger_hub.agent.v1 import agent_service_pb2 as pb
@@ -21,6 +21,9 @@ FINISH_SECONDS = 3.0
 CLOCK_SECONDS = 1.0
 JUMP_SECONDS = 2.0
 TAKEN_OVER_SECONDS = 30.0  # a copy of this folder runs somewhere: the two must not push each other out all the time
+
+
+E = TypeVar("E", bound=Exception)
 
 
 class HubRefused(Exception):
@@ -73,10 +76,14 @@ class Connection:
         )
         self._outgoing: asyncio.Queue[pb.ConnectRequest | None] = asyncio.Queue(OUTGOING)
         self._finished = asyncio.Event()
+        self._overrun = asyncio.Event()
 
     def send(self, frame: pb.ConnectRequest) -> None:
-        """Queues a frame."""
-        self._outgoing.put_nowait(frame)
+        """Queues a frame. When the hub takes none for long, the stream ends: its next hello brings everything."""
+        try:
+            self._outgoing.put_nowait(frame)
+        except asyncio.QueueFull:
+            self._overrun.set()
 
     async def finish(self) -> None:
         """Sends what is queued, then ends the stream; `run` says HubAway. Waits at most FINISH_SECONDS."""
@@ -93,12 +100,16 @@ class Connection:
         try:
             await call.write(pb.ConnectRequest(agent_hello=self._hello))
             async with asyncio.TaskGroup() as group:
-                helpers = [group.create_task(self._write(call)), group.create_task(self._watch_clocks())]
+                helpers = [
+                    group.create_task(one) for one in (self._write(call), self._watch_clocks(), self._watch_overrun())
+                ]
                 await self._read(call, received)
                 for helper in helpers:
                     helper.cancel()
+        except* HubAway as errors:
+            raise _innermost(errors, HubAway) from errors
         except* grpc.aio.AioRpcError as errors:
-            raise _told(_first(errors)) from errors
+            raise _told(_innermost(errors, grpc.aio.AioRpcError)) from errors
         except* asyncio.InvalidStateError as errors:
             raise HubAway("The stream ended.") from errors
         finally:
@@ -129,6 +140,10 @@ class Connection:
                 return
             await call.write(frame)
 
+    async def _watch_overrun(self) -> None:
+        await self._overrun.wait()
+        raise HubAway("The hub does not keep up.")
+
     async def _watch_clocks(self) -> None:
         """Epochs decide, not clocks; but `expires_at` and the pace are read from them, so a jump is a reason to say hello again."""
         apart = self._apart_seconds()
@@ -141,12 +156,13 @@ class Connection:
         return self._clock.now_ms() / 1000 - self._clock.monotonic()
 
 
-def _first(errors: BaseExceptionGroup[grpc.aio.AioRpcError]) -> grpc.aio.AioRpcError:
+def _innermost(errors: BaseExceptionGroup[E], kind: type[E]) -> E:
+    """The first of them; when the stream goes, everything that used it fails together."""
     first: BaseException = errors
     while isinstance(first, BaseExceptionGroup):
         first = first.exceptions[0]
-    if not isinstance(first, grpc.aio.AioRpcError):
-        raise TypeError("not an RPC error") from first
+    if not isinstance(first, kind):
+        raise TypeError("not of the kind that was caught") from first
     return first
 
 

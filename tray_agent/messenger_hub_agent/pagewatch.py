@@ -107,7 +107,7 @@ def sight_of(state: PageState, *, now: float, cause: str) -> Sight:
 
 
 class PageWatch:
-    """Watches one page. `told` is called after every change of `sight`, `seen` for every receipt."""
+    """Watches one page. `told` is called after every change of `sight`, `seen` for receipts."""
 
     def __init__(
         self,
@@ -115,7 +115,7 @@ class PageWatch:
         clock: Clock,
         backoff: Backoff,
         told: Callable[[], None],
-        seen: Callable[[AckChanged], None],
+        seen: Callable[[Sequence[AckChanged]], None],
     ) -> None:
         self._page = page
         self._clock = clock
@@ -167,7 +167,7 @@ class PageWatch:
         """What an event means; True when the page is to be looked at."""
         match event:
             case AckChanged():
-                self._seen(event)
+                self._seen([event])
                 return False
             case QrChanged(text=text) if self.sight.state == v1.CHANNEL_STATE_UNLINKED:
                 self._set(replace(self.sight, qr_text=text))
@@ -245,5 +245,5 @@ class PageWatch:
     async def _catch_up(self) -> None:
         groups = await self._page.groups()
         self._groups = [pb.Group(group_id=g.id, name=g.name, participants=g.participants) for g in groups]
-        for message in await self._page.find_messages(RECEIPTS_SECONDS):
-            self._seen(AckChanged(chat=message.chat, ack=message.ack, wa_ids=[message.wa_id]))
+        messages = await self._page.find_messages(RECEIPTS_SECONDS)
+        self._seen([AckChanged(chat=one.chat, ack=one.ack, wa_ids=[one.wa_id]) for one in messages])

@@ -66,7 +66,7 @@ class Watched:
         self.seen: list[AckChanged] = []
         self.sights: list[Sight] = []
         self._told = asyncio.Event()
-        self.watch = PageWatch(page, FakeClock(), Backoff(lambda: 0.0), self._note, self.seen.append)
+        self.watch = PageWatch(page, FakeClock(), Backoff(lambda: 0.0), self._note, self.seen.extend)
 
     def _note(self) -> None:
         self.sights.append(self.watch.sight)

@@ -1,0 +1,171 @@
+"""One stream to a hub, over real gRPC: how it begins, and every way in which it ends."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import grpc
+import pytest
+from messenger_hub.agent.v1 import agent_service_pb2 as pb
+from messenger_hub.agent.v1 import agent_service_pb2_grpc as rpc
+from messenger_hub_agent import connection as subject
+from messenger_hub_agent.connection import Connection, HubAway, HubRefused, enrol
+
+from tests.fakes.clock import FakeClock
+
+SECONDS = 10
+REPORT = pb.ConnectRequest(channel_id=1, channel_report=pb.ChannelReport(reason="x"))
+
+
+class Hub(rpc.AgentServiceServicer):
+    """Does with a stream what the test says."""
+
+    def __init__(self) -> None:
+        self.ends: tuple[grpc.StatusCode, str] | None = None
+        self.heard: asyncio.Queue[pb.ConnectRequest] = asyncio.Queue(1000)
+        self.metadata: dict[str, str] = {}
+        self.closed = asyncio.Event()
+
+    async def Connect(  # noqa: N802
+        self, requests: AsyncIterator[pb.ConnectRequest], context: grpc.aio.ServicerContext
+    ) -> AsyncIterator[pb.ConnectResponse]:
+        self.metadata = dict(context.invocation_metadata() or ())
+        if self.ends:
+            await context.abort(*self.ends)
+        yield pb.ConnectResponse(assignments=pb.Assignments(api_address="http://hub"))
+        async for request in requests:
+            self.heard.put_nowait(request)
+        self.closed.set()
+
+    async def Enrol(self, request: pb.EnrolRequest, context: grpc.aio.ServicerContext) -> pb.EnrolResponse:  # noqa: N802
+        if request.token != "good":
+            await context.abort(grpc.StatusCode.UNAUTHENTICATED, "The token was used already.")
+        return pb.EnrolResponse(agent_id=7, name="desktop", credential="mha_secret")
+
+    async def heard_of(self, kind: str) -> pb.ConnectRequest:
+        async with asyncio.timeout(SECONDS):
+            while (request := await self.heard.get()).WhichOneof("frame") != kind:
+                pass
+        return request
+
+
+@asynccontextmanager
+async def serving(hub: Hub) -> AsyncIterator[grpc.aio.Channel]:
+    server = grpc.aio.server()
+    rpc.add_AgentServiceServicer_to_server(hub, server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    try:
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+            yield channel
+    finally:
+        await server.stop(None)
+
+
+@asynccontextmanager
+async def connected(hub: Hub, clock: FakeClock | None = None) -> AsyncIterator[tuple[Connection, asyncio.Task[None]]]:
+    """A connection whose stream is open, and the task that runs it."""
+    opened = asyncio.Event()
+    async with serving(hub) as channel:
+        connection = Connection(channel, "mha_secret", "1.0", "4.6.0", clock or FakeClock())
+        async with asyncio.timeout(SECONDS), asyncio.TaskGroup() as group:
+            running = group.create_task(_kept(connection, lambda _: opened.set()))
+            await opened.wait()
+            yield connection, running
+
+
+async def _kept(connection: Connection, received: Callable[[pb.ConnectResponse], None]) -> None:
+    with pytest.raises(HubAway):
+        await connection.run(received)
+
+
+async def test_the_first_frame_says_who_connects_and_the_credential_goes_beside_it() -> None:
+    hub = Hub()
+    async with connected(hub) as (connection, _):
+        hello = (await hub.heard_of("agent_hello")).agent_hello
+        assert (hello.version, hello.wa_js_version) == ("1.0", "4.6.0")
+        assert hub.metadata["authorization"] == "Bearer mha_secret"
+        await connection.finish()
+
+
+async def test_finishing_sends_what_is_queued_first() -> None:
+    hub = Hub()
+    async with connected(hub) as (connection, running):
+        for _ in range(50):
+            connection.send(REPORT)
+        await connection.finish()
+        await running
+        assert hub.heard.qsize() == 51
+        assert hub.closed.is_set()
+
+
+@pytest.mark.parametrize("code", [grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED])
+async def test_a_hub_that_does_not_want_this_agent_refuses_it(code: grpc.StatusCode) -> None:
+    hub = Hub()
+    hub.ends = (code, "This desktop was revoked.")
+    async with serving(hub) as channel:
+        with pytest.raises(HubRefused, match="revoked"):
+            await Connection(channel, "x", "1", "1", FakeClock()).run(lambda _: None)
+
+
+async def test_an_agent_that_was_pushed_out_by_its_copy_waits_before_it_comes_back() -> None:
+    hub = Hub()
+    hub.ends = (grpc.StatusCode.ABORTED, "Another stream of this desktop took over.")
+    async with serving(hub) as channel:
+        with pytest.raises(HubAway) as away:
+            await Connection(channel, "x", "1", "1", FakeClock()).run(lambda _: None)
+    assert away.value.wait_seconds >= 30
+
+
+async def test_a_hub_that_is_not_there_is_away() -> None:
+    async with grpc.aio.insecure_channel("127.0.0.1:1") as channel:
+        with pytest.raises(HubAway, match="check the address"):
+            await Connection(channel, "x", "1", "1", FakeClock()).run(lambda _: None)
+
+
+async def test_a_silent_agent_tells_that_it_lives(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(subject, "SILENCE_SECONDS", 0.01)
+    hub = Hub()
+    async with connected(hub) as (connection, _):
+        await hub.heard_of("heartbeat")
+        await connection.finish()
+
+
+async def test_a_hub_that_is_silent_for_too_long_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(subject, "DEAF_SECONDS", 0.05)
+    async with connected(Hub()) as (_, running):
+        await running
+
+
+async def test_a_clock_that_jumps_ends_the_stream(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(subject, "CLOCK_SECONDS", 0.01)
+    clock = _Jumping()
+    async with connected(Hub(), clock) as (_, running):
+        clock.ahead_ms = 3_000
+        await running
+
+
+class _Jumping(FakeClock):
+    ahead_ms = 0
+
+    def now_ms(self) -> int:
+        return super().now_ms() + self.ahead_ms
+
+
+async def test_a_hub_that_does_not_keep_up_loses_the_stream_and_no_frame_grows_without_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(subject, "OUTGOING", 10)
+    async with connected(Hub()) as (connection, running):
+        for _ in range(20):
+            connection.send(REPORT)
+        await running
+
+
+async def test_a_token_is_traded_once() -> None:
+    async with serving(Hub()) as channel:
+        assert (await enrol(channel, "good")).credential == "mha_secret"
+        with pytest.raises(HubRefused, match="used already"):
+            await enrol(channel, "bad")
