@@ -41,6 +41,9 @@ FACTS = {
     pb.Outcome.KIND_SUCCEEDED: (OperationState.SUCCEEDED, "Done, and read back from WhatsApp"),
 }
 
+# Where each fact is not a correction.
+LEADING = {to: sources(to) - NOT_SENT for to, _ in FACTS.values()}
+
 # Facts that a lease ends with: their first write leads there straight from leased.
 DIRECT = frozenset({pb.Outcome.KIND_SENT, pb.Outcome.KIND_SUCCEEDED})
 
@@ -63,9 +66,14 @@ def outcome(entry: pb.JournalEntry, now_ms: int, *, held: bool = False) -> Seque
     """The writes for an entry that carries an outcome. `held`: its lease stands, so the operation cannot be decided otherwise
     and one write is enough."""
     if fact := FACTS.get(entry.outcome.kind):
-        writes = _fact(WaId(entry.whatsapp_id), *fact, now_ms)
-        return writes[:1] if held and entry.outcome.kind in DIRECT else writes
+        wa_id = WaId(entry.whatsapp_id)
+        direct = held and entry.outcome.kind in DIRECT
+        return [_learnt(wa_id, *fact, now_ms)] if direct else _fact(wa_id, *fact, now_ms)
     return [_decision(entry, now_ms)]
+
+
+def _learnt(wa_id: WaId, to: OperationState, reason: str, now_ms: int) -> Change:
+    return Change(wa_id=wa_id, from_states=LEADING[to], to=to, at_ms=now_ms, reason=reason)
 
 
 def _fact(wa_id: WaId, to: OperationState, reason: str, now_ms: int) -> Sequence[Write]:
@@ -73,8 +81,8 @@ def _fact(wa_id: WaId, to: OperationState, reason: str, now_ms: int) -> Sequence
         return Change(wa_id=wa_id, from_states=from_states, to=state, at_ms=now_ms, reason=why)
 
     corrected = f"Corrected: {reason[0].lower()}{reason[1:]}"
-    writes = [change(sources(to) - NOT_SENT, to, reason), change(NOT_SENT, to, corrected)]
-    if OperationState.PENDING not in sources(to):
+    writes = [_learnt(wa_id, to, reason, now_ms), change(NOT_SENT, to, corrected)]
+    if OperationState.PENDING not in LEADING[to]:
         # After a restore a pending operation may turn out to be delivered: the table leads there by way of sent.
         writes.insert(0, change(PENDING, OperationState.SENT, FACTS[pb.Outcome.KIND_SENT][1]))
     return writes

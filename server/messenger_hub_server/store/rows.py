@@ -38,6 +38,10 @@ KINDS: dict[str, type[Record]] = {
     "enrolment": Enrolment,
 }
 
+# Looking up is faster than calling the enumeration.
+_KIND_OF = {kind.value: kind for kind in OperationKind}
+_PRIORITY_OF = {priority.value: priority for priority in Priority}
+
 Value = str | int | bytes | None
 Row = tuple[Value, ...]
 
@@ -102,11 +106,11 @@ def leased(columns: Sequence[Any], claim: Claim, lease_id: LeaseId) -> Operation
         wa_id=wa_id,
         channel_id=channel_id,
         session_api_id=session_api_id,
-        kind=OperationKind(kind),
+        kind=_KIND_OF[kind],
         recipient=recipient,
         target=target,
         body=body,
-        priority=Priority(priority),
+        priority=_PRIORITY_OF[priority],
         state=OperationState.LEASED,
         reason=claim.reason,
         reference=reference,

@@ -49,7 +49,7 @@ class _Seen:
         """Every condition of the change holds."""
         started = self.state == OperationState.LEASED and self.started
         return (
-            OperationState(self.state) in change.from_states
+            self.state in change.from_states
             and (change.lease_id is None or self.lease_id == change.lease_id)
             and change.session_api_id in (None, self.session_api_id)
             and (change.started is None or started == change.started)
