@@ -172,7 +172,7 @@ class Exchange:
             return
         contact = Contact(
             account=account,
-            number=number_in(self.network.resolve_chat(account, frame.text("id"))),
+            number=self.network.directory.number_of(frame.text("id")),  # on WhatsApp or not
             first_name=frame.text("first"),
             last_name=frame.text("last", ""),
         )
@@ -189,7 +189,7 @@ class Exchange:
         account = page.account
         if account is None:
             return
-        number = number_in(self.network.resolve_chat(account, frame.text("id")))
+        number = self.network.directory.number_of(frame.text("id"))
         page.reply(frame.count("n"), {"ok": True})
         if self.faults.contacts_stored:
             self._later(self.faults.contacts_seconds, lambda: self._remove(account, number))
