@@ -85,7 +85,8 @@ class World:
         """Starts one, and waits until it says that it works."""
         errors = (self.folder / f"{name}.log").open("a")
         process = subprocess.Popen(
-            [sys.executable, "-m", "messenger_hub_cli", *self._forms()[name]],
+            [sys.executable, "-m", "messenger_hub_cli", *self._forms()[name], "--with-parent"],
+            stdin=subprocess.PIPE,  # held, so that nothing outlives a test run that is killed
             stdout=subprocess.PIPE,
             stderr=errors,
             text=True,
@@ -111,8 +112,9 @@ class World:
         process = self._processes.pop(name)
         process.send_signal(number)
         code = process.wait(SECONDS)
-        assert process.stdout is not None
-        process.stdout.close()
+        for pipe in (process.stdin, process.stdout):
+            assert pipe is not None
+            pipe.close()
         return code
 
     def kill(self, name: Name) -> None:
