@@ -16,6 +16,7 @@ from messenger_hub_agent.whatsapp.page import (
     LoggedOut,
     NeedsUpdate,
     PageCrashed,
+    PageError,
     PageGone,
     PageTimeout,
     QrChanged,
@@ -23,7 +24,7 @@ from messenger_hub_agent.whatsapp.page import (
     StreamMode,
 )
 
-from tests.e2e.driver.desk import Desk, Driver, failure, new_id, open_desk
+from tests.e2e.driver.desk import LOADING, Desk, Driver, failure, new_id, open_desk
 from tests.e2e.driver.processes import ended, members
 from tests.integration.twin.twin import Twin
 
@@ -91,6 +92,22 @@ async def crash(desk: Desk) -> None:
 
 
 # ---- linking ----------------------------------------------------------------------------------------------------------------
+
+
+async def test_a_page_that_is_still_loading_tells_its_state_and_refuses_every_other_call_with_a_code(
+    unlinked: Desk,
+) -> None:
+    await unlinked.page.close()
+    await unlinked.page.open()
+    codes = set()
+    while not (await unlinked.page.state()).ready:
+        try:
+            await unlinked.page.groups()
+        except PageError as error:
+            codes.add(error.code)
+    assert codes
+    assert codes <= set(LOADING)
+    assert await unlinked.page.groups() == []
 
 
 async def test_a_page_without_a_link_shows_a_code_and_says_so(unlinked: Desk) -> None:

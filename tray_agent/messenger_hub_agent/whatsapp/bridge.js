@@ -271,6 +271,8 @@
   for (const [name, call] of Object.entries(calls)) {
     bridge[name] = async (...args) => {
       try {
+        // Half loaded, wa-js throws of its own insides.
+        if (call !== state && !(wpp() && wpp().isFullReady)) throw new Refusal('not_ready', 'WhatsApp Web is still loading');
         const value = await call(...args);
         return { ok: true, value: value === undefined ? null : value };
       } catch (error) {

@@ -181,7 +181,11 @@ PageEvent = AckChanged | QrChanged | StateChanged | LoggedOut | PageCrashed | Br
 
 
 class PageError(Exception):
-    """A call failed. `code` is wa-js's word (chat_not_found, not_in_chat, invalid_wid, …) or one of ours (script_error, not_injected)."""
+    """A call failed.
+
+    `code` is wa-js's word (chat_not_found, not_in_chat, invalid_wid, …) or one of ours: script_error; not_injected or not_ready while
+    the page loads.
+    """
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(f"{code}: {message}" if message else code)
