@@ -1,4 +1,4 @@
-"""One run of a plan: all processes up before the first slice, R in every round, every slice verified."""
+"""One run of a plan: all processes up before the first slice, R before each slice, every slice verified."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from tests.bench.plan import Plan, Scenario
 
 SETTLE_SECONDS = 30.0
 LEAST_ROUNDS = 2
+REFERENCE_SHARE = 0.5  # of a slice
 LATENCY_SHARE = 0.5  # of the highest rate: queues stay short, so that what is seen is the way itself
 LATENCY_CONNECTIONS = 256
 
@@ -126,9 +127,9 @@ async def running_bench(folder: Path, many: int) -> AsyncIterator[Bench]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """A run's samples, one a round: `reference` by connections, `scenarios` and `latency` by name."""
+    """A run's samples by scenario, one a round: of R, of the whole way; and one of each open loop."""
 
-    reference: Mapping[int, Sequence[Sample]]
+    reference: Mapping[str, Sequence[Sample]]
     scenarios: Mapping[str, Sequence[Sample]]
     latency: Mapping[str, Sample]
     seconds: float
@@ -137,7 +138,7 @@ class Result:
 async def measure(plan: Plan, folder: Path, tell: Callable[[str], None], tamper: Tamper | None = None) -> Result:
     """Raises NotTrue when a slice was not true. `tamper` gets the database before each slice is verified: for tests."""
     since = time.monotonic()
-    reference: dict[int, list[Sample]] = {connections: [] for connections in plan.connections}
+    reference: dict[str, list[Sample]] = {scenario.name: [] for scenario in plan.scenarios}
     scenarios: dict[str, list[Sample]] = {scenario.name: [] for scenario in plan.scenarios}
     async with running_bench(folder, plan.many) as bench:
         tell(f"ready after {time.monotonic() - since:.1f} s: {1 + plan.many} channels")
@@ -145,12 +146,12 @@ async def measure(plan: Plan, folder: Path, tell: Callable[[str], None], tamper:
         for number in range(plan.rounds):
             if number >= LEAST_ROUNDS and time.monotonic() - since > plan.most_seconds:
                 break
-            order = [*plan.connections, *plan.scenarios]
-            for wanted in order if number % 2 == 0 else reversed(order):
-                if isinstance(wanted, Scenario):
-                    scenarios[wanted.name].append(await bench.whole_way(wanted, plan.slice_seconds, tamper=tamper))
-                else:
-                    reference[wanted].append(await bench.reference(wanted, plan.slice_seconds))
+            for scenario in plan.scenarios if number % 2 == 0 else reversed(plan.scenarios):
+                # Its own R, right before it: a machine that others use as well changes within seconds.
+                reference[scenario.name].append(
+                    await bench.reference(scenario.connections, plan.slice_seconds * REFERENCE_SHARE)
+                )
+                scenarios[scenario.name].append(await bench.whole_way(scenario, plan.slice_seconds, tamper=tamper))
             tell(f"round {number + 1} after {time.monotonic() - since:.1f} s")
         latency = await _latency(bench, plan, scenarios)
         verification.check_durable(await bench.estate.durability())
@@ -160,7 +161,7 @@ async def measure(plan: Plan, folder: Path, tell: Callable[[str], None], tamper:
 
 
 async def _warm_up(bench: Bench, plan: Plan, tamper: Tamper | None) -> None:
-    await bench.reference(plan.connections[-1], plan.slice_seconds / 4)
+    await bench.reference(plan.scenarios[-1].connections, plan.slice_seconds / 4)
     for scenario in plan.scenarios:
         await bench.whole_way(scenario, plan.slice_seconds / 4, tamper=tamper)
 

@@ -34,11 +34,6 @@ class Plan:
     latency_seconds: float
     most_seconds: float
 
-    @property
-    def connections(self) -> tuple[int, ...]:
-        """The numbers of connections for which R is measured."""
-        return tuple(sorted({scenario.connections for scenario in self.scenarios}))
-
 
 def _scenarios(*connections: int) -> tuple[Scenario, ...]:
     one = [Scenario(connections=c) for c in connections]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from statistics import median
@@ -22,10 +22,13 @@ def figures(plan: Plan, result: Result, folder: Path) -> dict[str, Any]:
     return {
         "machine": _machine(folder),
         "seconds": result.seconds,
-        "reference": {f"c{c}": _summary(samples) for c, samples in result.reference.items()},
+        "reference": {f"c{c}": _summary(samples) for c, samples in _by_connections(plan, result).items()},
         "scenarios": {
             scenario.name: _summary(result.scenarios[scenario.name])
-            | {"ratio": _ratios(result.scenarios[scenario.name], result.reference[scenario.connections])}
+            | {
+                "ratio": _ratios(result.scenarios[scenario.name], result.reference[scenario.name], _rate),
+                "cpu_ratio": _ratios(result.scenarios[scenario.name], result.reference[scenario.name], _server_cpu),
+            }
             for scenario in plan.scenarios
         },
         "open_loop": {
@@ -38,18 +41,19 @@ def figures(plan: Plan, result: Result, folder: Path) -> dict[str, Any]:
 def table(found: Mapping[str, Any]) -> str:
     """The figures in Markdown."""
     head = [
-        "| scenario | settled/s | ÷ R | least–most | accepted/s | accept p50 / p99 ms | server / agent CPU µs |",
-        "| --- | --- | --- | --- | --- | --- | --- |",
+        "| scenario | settled/s | ÷ R | least–most | accepted/s | accept p50 / p99 ms | CPU µs: server, agent | server CPU ÷ R's |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     lines = [
-        f"| R, {name} | {one['settled']:.0f} | 1 | | {one['accepted']:.0f} | {_two(one['accept_ms'])} | {one['cpu']['server']:.0f} |"
+        f"| R, {name} | {one['settled']:.0f} | 1 | | {one['accepted']:.0f} | {_two(one['accept_ms'])} | {one['cpu']['server']:.0f} | 1 |"
         for name, one in found["reference"].items()
     ]
     for name, one in found["scenarios"].items():
         ratio, cpu = one["ratio"], one["cpu"]
         lines.append(
             f"| {name} | {one['settled']:.0f} | **{ratio['median']:.2f}** | {ratio['least']:.2f}–{ratio['most']:.2f} "
-            f"| {one['accepted']:.0f} | {_two(one['accept_ms'])} | {cpu['server']:.0f} / {cpu['agent']:.0f} |"
+            f"| {one['accepted']:.0f} | {_two(one['accept_ms'])} | {cpu['server']:.0f}, {cpu['agent']:.0f} "
+            f"| {one['cpu_ratio']['median']:.1f} |"
         )
     lines += ["", "| open loop | accepted p50 / p90 / p99 ms | settled p50 / p90 / p99 ms |", "| --- | --- | --- |"]
     for name, one in found["open_loop"].items():
@@ -69,8 +73,23 @@ def _summary(samples: Sequence[Sample]) -> dict[str, Any]:
     }
 
 
-def _ratios(samples: Sequence[Sample], reference: Sequence[Sample]) -> dict[str, float]:
-    ratios = [one.settled / r.settled for one, r in zip(samples, reference, strict=True)]
+def _by_connections(plan: Plan, result: Result) -> Mapping[int, Sequence[Sample]]:
+    found: dict[int, list[Sample]] = {}
+    for scenario in plan.scenarios:
+        found.setdefault(scenario.connections, []).extend(result.reference[scenario.name])
+    return found
+
+
+def _rate(sample: Sample) -> float:
+    return sample.settled
+
+
+def _server_cpu(sample: Sample) -> float:
+    return sample.cpu["server"]
+
+
+def _ratios(samples: Sequence[Sample], reference: Sequence[Sample], of: Callable[[Sample], float]) -> dict[str, float]:
+    ratios = [of(one) / of(r) for one, r in zip(samples, reference, strict=True)]
     return {"median": median(ratios), "least": min(ratios), "most": max(ratios)}
 
 
