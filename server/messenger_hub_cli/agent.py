@@ -75,8 +75,8 @@ def run_agent(data_dir: Path, given: Mapping[str, object], *, with_parent: bool,
     """Until a signal, or until the person quits."""
     try:
         from messenger_hub_agent import desktop  # noqa: PLC0415 the server's machine needs no browser library
-        from messenger_hub_agent.app import AgentProblem  # noqa: PLC0415
         from messenger_hub_agent.config import AgentSettings  # noqa: PLC0415
+        from messenger_hub_agent.enrolment import AgentProblem  # noqa: PLC0415
     except ImportError as error:
         raise Refused(
             f"The desktop app's packages are not installed ({error.name}): pip install 'messenger-hub[agent,tray]'."

@@ -10,27 +10,24 @@ import asyncio
 import random
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import UTC, datetime
 from importlib.metadata import version
 
 import grpc
 from messenger_hub.agent.v1 import agent_service_pb2 as pb
 from messenger_hub.runtime.clock import Clock
 from messenger_hub.runtime.database import DatabaseError
-from messenger_hub.runtime.dial import DialRefused, Target, dial
+from messenger_hub.runtime.dial import DialRefused, dial
 from messenger_hub.runtime.folder import FolderError
 from messenger_hub.runtime.log import logger
-from messenger_hub.v1 import channel_service_pb2 as v1
 
 from messenger_hub_agent.channel import Channel
 from messenger_hub_agent.config import AgentSettings
-from messenger_hub_agent.connection import Connection, HubAway, HubRefused, enrol
-from messenger_hub_agent.folder import AgentFolder, Credential, hash_of
+from messenger_hub_agent.connection import Connection, HubAway, HubRefused
+from messenger_hub_agent.enrolment import AgentProblem, target
+from messenger_hub_agent.folder import AgentFolder, Credential
 from messenger_hub_agent.journal import Journal
 from messenger_hub_agent.reconnecting import Backoff
 from messenger_hub_agent.tray.menu import (
-    ChannelState,
-    ChannelView,
     Command,
     Link,
     Pause,
@@ -38,6 +35,7 @@ from messenger_hub_agent.tray.menu import (
     Resume,
     TrayView,
 )
+from messenger_hub_agent.view import channel_views
 from messenger_hub_agent.whatsapp import wa_js
 from messenger_hub_agent.whatsapp.browser import BrowserOptions
 from messenger_hub_agent.whatsapp.pyppeteer_page import PyppeteerPage
@@ -45,61 +43,6 @@ from messenger_hub_agent.whatsapp.pyppeteer_page import PyppeteerPage
 log = logger(__name__)
 
 NOTICE_SECONDS = 60.0  # so long without a hub, and the tray tells it
-
-STATES = {
-    v1.CHANNEL_STATE_STARTING: ChannelState.STARTING,
-    v1.CHANNEL_STATE_UNLINKED: ChannelState.UNLINKED,
-    v1.CHANNEL_STATE_PASSKEY_NEEDED: ChannelState.PASSKEY_NEEDED,
-    v1.CHANNEL_STATE_LINKED: ChannelState.LINKED,
-    v1.CHANNEL_STATE_RESTRICTED: ChannelState.RESTRICTED,
-    v1.CHANNEL_STATE_NEEDS_UPDATE: ChannelState.NEEDS_UPDATE,
-}
-
-
-class AgentProblem(Exception):
-    """The agent cannot go on; `sentence` says what a person can do."""
-
-    def __init__(self, sentence: str) -> None:
-        super().__init__(sentence)
-        self.sentence = sentence
-
-
-def target(settings: AgentSettings) -> Target:
-    """Where the hub is, and what it is recognised by."""
-    return Target(
-        address=settings.server,
-        tls=settings.tls,
-        ca=settings.ca,
-        fingerprint=settings.fingerprint,
-        plaintext=settings.insecure,
-    )
-
-
-async def enrolled(settings: AgentSettings, folder: AgentFolder) -> Credential:
-    """The credential: the one that is there, or a new one for the token. Raises AgentProblem."""
-    kept = folder.credential
-    if kept is not None and kept.is_for(settings.enrol_token):
-        return kept
-    if not settings.enrol_token:
-        raise AgentProblem(
-            "This desktop is not enrolled yet: on the hub run messenger-hub agent enrol NAME --channel NAME, "
-            "and start the agent with --enrol and the token that it shows."
-        )
-    try:
-        async with await dial(target(settings)) as channel:
-            answer = await enrol(channel, settings.enrol_token)
-    except (DialRefused, HubRefused) as refused:
-        raise AgentProblem(refused.sentence) from refused
-    except HubAway as away:
-        raise AgentProblem(f"The hub at {settings.server} does not answer: {away.sentence.rstrip('.')}.") from away
-    credential = Credential(
-        agent_id=answer.agent_id,
-        name=answer.name,
-        credential=answer.credential,
-        token_hash=hash_of(settings.enrol_token),
-    )
-    folder.keep(credential)
-    return credential
 
 
 class Agent:
@@ -320,38 +263,12 @@ class Agent:
         away = 0 if self._connected else round(self._clock.monotonic() - self._away_since)
         self._changed(
             TrayView(
-                channels=tuple(self._view(one) for one in self._assignments.values()),
+                channels=channel_views([*self._assignments.values()], self._channels),
                 api_address=self._api_address,
                 connected=self._connected,
                 disconnected_seconds=away,
             )
         )
-
-    def _view(self, assignment: pb.Assignments.Assignment) -> ChannelView:
-        channel = self._channels.get(assignment.channel_id)
-        state, reason, until = ChannelState.STARTING, "", None
-        if channel is not None:
-            sight = channel.sight
-            state, reason = STATES[sight.state], _sentence(sight.reason)
-            if sight.restricted_until is not None:
-                until = datetime.fromtimestamp(sight.restricted_until, UTC).astimezone()
-            if channel.paused_here:
-                state, reason = ChannelState.PAUSED, "Paused on this desktop"
-        if assignment.paused:
-            state, reason = ChannelState.PAUSED, assignment.pause_reason
-        return ChannelView(
-            id=str(assignment.channel_id),
-            name=assignment.name,
-            state=state,
-            reason=reason,
-            restricted_until=until,
-            queue_depth=assignment.queue_depth,
-        )
-
-
-def _sentence(text: str) -> str:
-    """As a menu or a notice shows it."""
-    return text[:1].upper() + text[1:].removesuffix(".") + "." if text else ""
 
 
 def _first(problems: BaseExceptionGroup[AgentProblem]) -> AgentProblem:

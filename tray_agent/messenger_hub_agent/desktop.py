@@ -16,8 +16,9 @@ from messenger_hub.runtime.clock import SystemClock
 from messenger_hub.runtime.folder import FolderError
 from messenger_hub.runtime.log import configure
 
-from messenger_hub_agent.app import Agent, AgentProblem, enrolled
+from messenger_hub_agent.app import Agent
 from messenger_hub_agent.config import AgentSettings
+from messenger_hub_agent.enrolment import AgentProblem, enrolled
 from messenger_hub_agent.folder import AgentFolder
 from messenger_hub_agent.tray.availability import TrayUnavailable, tray_problem
 from messenger_hub_agent.tray.icon import TrayIcon
