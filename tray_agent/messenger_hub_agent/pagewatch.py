@@ -27,6 +27,7 @@ from messenger_hub_agent.whatsapp.page import (
     PageCrashed,
     PageError,
     PageEvent,
+    PageGone,
     PageState,
     PageTimeout,
     QrChanged,
@@ -221,7 +222,7 @@ class PageWatch:
             self._set(sight)
 
     async def _unanswered_look(self, error: PageError) -> None:
-        self._unanswered += isinstance(error, PageTimeout)
+        self._unanswered += isinstance(error, PageTimeout | PageGone)
         if self._unanswered >= HUNG_LOOKS:
             log.warning("page hangs and is opened again")
             await self._reopen()

@@ -1,0 +1,90 @@
+"""What an operator decides on the command line happens on the desktop."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+
+import pytest
+
+from tests.e2e.whole_way.world import SECONDS, World
+from tests.eventually import eventually
+
+pytestmark = pytest.mark.e2e
+
+
+def test_a_channel_is_unlinked_and_linked_again_with_a_code_to_type(world: World) -> None:
+    account = world.status()["number"]
+    world.ask("channel", "unlink", "shop", "--yes")
+    eventually(lambda: world.status()["channel"] == "unlinked")
+    waiting = world.send("waits for the link")
+    link = ("channel", "link", "shop", "--phone", account, "--data-dir", str(world.folder / "hub"))
+    with subprocess.Popen(
+        [sys.executable, "-u", "-m", "messenger_hub_cli", *link],
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    ) as linking:  # fmt: skip
+        assert linking.stdout is not None
+        code = next(found[1] for line in linking.stdout if (found := re.fullmatch(r" +([A-Z0-9]{8})\n", line)))
+        world.phones("pair", code=code, account=account)
+        assert f"linked as {account}" in linking.stdout.read()
+        assert linking.wait(SECONDS) == 0
+    world.reaches(waiting, "sent", "delivered", "read")
+
+
+def test_a_paused_channel_sends_nothing_and_its_queue_can_be_cleared(world: World) -> None:
+    world.ask("channel", "pause", "shop", "--reason", "Back on Monday")
+    status = world.status()
+    assert (status["channel"], status["can_send"]) == ("paused", False)
+    assert "Back on Monday" in status["reason"]
+    numbers = [world.send(f"cleared {i}") for i in range(3)]
+    assert world.ask("channel", "clear-queue", "shop", "--yes")["cancelled"] == 3
+    world.ask("channel", "resume", "shop")
+    world.reaches(world.send("after the pause"), "read")
+    assert world.received(*(f"cleared {i}" for i in range(3))) == []
+    assert {world.operation(number)["status"] for number in numbers} == {"cancelled"}
+
+
+def test_an_uncertain_message_is_sent_again_when_a_person_says_so_and_once(world: World) -> None:
+    world.phones("fail", count=1)
+    number = world.send("perhaps")
+    world.reaches(number, "uncertain")
+    decided = world.ask("operation", "resolve", str(number), "--as", "send-again", "--reason", "not on the phone")
+    successor = max(world.operation_ids())
+    assert successor != number
+    world.reaches(successor, "read")
+    assert world.operation(number)["error"]["code"] == "resent"
+    assert len(world.arrivals("perhaps")) == 1
+    assert decided
+
+
+def test_a_passkey_that_linking_waits_for_is_told(world: World) -> None:
+    account = world.status()["number"]
+    world.phones("logout")
+    eventually(lambda: world.status()["channel"] == "unlinked")
+    world.phones("passkey", on=True)
+    world.scan(account=account)
+    eventually(lambda: world.status()["channel"] == "passkey_needed", 15)
+    assert "passkey" in world.status()["reason"]
+    world.phones("passkey", on=False)
+    world.is_linked()
+
+
+def test_a_revoked_desktop_ends_with_a_sentence(world: World) -> None:
+    world.start_second_agent()
+    world.ask("agent", "revoke", "second", "--yes")
+    eventually(lambda: not world.runs("second"))
+    assert world.end("second") == 6
+    said = (world.folder / "second.log").read_text().splitlines()
+    assert [line for line in said if not line.startswith("{")][-1].endswith(".")
+    world.is_linked()
+
+
+def test_a_key_that_is_deactivated_is_refused_and_what_it_queued_goes_on(world: World) -> None:
+    world.ask("channel", "pause", "shop")
+    number = world.send("queued before")
+    world.ask("session-api", "deactivate", "crm", "--yes")
+    assert world.call("GET", "/status") == (401, {"success": False, "message": "Invalid or inactive API key"})
+    world.ask("session-api", "activate", "crm")
+    world.ask("channel", "resume", "shop")
+    world.reaches(number, "read")
