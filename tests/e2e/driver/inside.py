@@ -8,7 +8,8 @@ from pathlib import Path
 
 from messenger_hub_agent.whatsapp.browser import BrowserOptions
 from messenger_hub_agent.whatsapp.profile import discard_profile
-from messenger_hub_agent.whatsapp.pyppeteer_page import PyppeteerPage, _Session
+from messenger_hub_agent.whatsapp.pyppeteer_connection import PageSession
+from messenger_hub_agent.whatsapp.pyppeteer_page import PyppeteerPage
 
 
 @asynccontextmanager
@@ -23,7 +24,7 @@ async def new_page(folder: Path, address: str, *extra: str) -> AsyncIterator[Pyp
         discard_profile(folder)
 
 
-def session(page: PyppeteerPage) -> _Session:
+def session(page: PyppeteerPage) -> PageSession:
     assert page._running is not None
     assert page._running.session is not None
     return page._running.session

@@ -128,7 +128,7 @@ async def test_a_late_answer_to_a_call_whose_caller_was_cancelled_does_not_end_t
 
 
 async def test_an_error_of_the_protocol_is_the_calls_own_and_nobody_elses(page: PyppeteerPage) -> None:
-    error = await failure(page._page_command(session(page), "Page.noSuchCommand", {}, SECONDS))
+    error = await failure(session(page).command("Page.noSuchCommand", seconds=SECONDS))
     assert "Page.noSuchCommand" in str(error)
     await works(page)
 
@@ -165,7 +165,7 @@ async def _fail_at_once(page: PyppeteerPage, harm: Awaitable[object], *more: Awa
 async def test_a_crash_of_the_page_fails_pending_calls_at_once_and_refuses_new_ones_until_it_is_opened(
     page: PyppeteerPage,
 ) -> None:
-    await _fail_at_once(page, failure(page._page_command(session(page), "Page.crash", {}, SECONDS)))
+    await _fail_at_once(page, failure(session(page).command("Page.crash", seconds=SECONDS)))
     await event(page, PageCrashed)
     began = time.monotonic()
     assert isinstance(await failure(page._evaluate("1", SECONDS)), PageGone)
@@ -180,8 +180,10 @@ async def test_a_crash_of_the_page_fails_pending_calls_at_once_and_refuses_new_o
 async def test_a_page_that_is_closed_by_a_person_fails_its_calls_and_opening_makes_another(page: PyppeteerPage) -> None:
     assert page._running is not None
     running, closed = page._running, session(page)
-    await running.command("Target.createTarget", {"url": "about:blank"})  # without any page the browser would end
-    await _fail_at_once(page, running.command("Target.closeTarget", {"targetId": closed.target_id}))
+    await running.connection.command(
+        "Target.createTarget", {"url": "about:blank"}
+    )  # without any page the browser would end
+    await _fail_at_once(page, running.connection.command("Target.closeTarget", {"targetId": closed.target_id}))
     await event(page, PageCrashed)
     await page.open()
     assert session(page).target_id != closed.target_id
@@ -190,7 +192,7 @@ async def test_a_page_that_is_closed_by_a_person_fails_its_calls_and_opening_mak
 
 async def test_the_end_of_the_browser_fails_all_calls_at_once(page: PyppeteerPage) -> None:
     assert page._running is not None
-    stuck = page._running.command("Target.attachToTarget", {"targetId": "none", "flatten": False})
+    stuck = page._running.connection.command("Target.attachToTarget", {"targetId": "none", "flatten": False})
 
     async def kill() -> None:
         os.kill(leader(page), signal.SIGKILL)
@@ -200,7 +202,7 @@ async def test_the_end_of_the_browser_fails_all_calls_at_once(page: PyppeteerPag
     await _fail_at_once(page, kill())
     await event(page, BrowserGone)
     assert isinstance(await failure(page.groups()), PageGone)
-    assert isinstance(await failure(page._running.command("Browser.getVersion")), PageGone)
+    assert isinstance(await failure(page._running.connection.command("Browser.getVersion")), PageGone)
     assert taken(page) == []
     await page.open()
     await works(page)
@@ -230,7 +232,7 @@ async def test_our_scripts_are_in_the_top_frame_of_whatsapps_origin_and_nowhere_
         " frame.onload = () => done(typeof frame.contentWindow.__messengerHub); document.body.append(frame); })"
     )
     assert await page._evaluate(framed, SECONDS) == "undefined"
-    await page._page_command(session(page), "Page.navigate", {"url": "data:text/html,elsewhere"}, SECONDS)
+    await session(page).command("Page.navigate", {"url": "data:text/html,elsewhere"}, seconds=SECONDS)
     assert await page._evaluate("typeof self.WPP + typeof self.__messengerHub", SECONDS) == "undefinedundefined"
     assert (await page.state()).injected is False
 

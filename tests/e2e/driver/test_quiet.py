@@ -67,7 +67,7 @@ async def heard(twin: Twin, tmp_path_factory: pytest.TempPathFactory, net_log: P
         own.on("Network.requestWillBeSent", lambda call: told.requests.append(call["request"]["url"]))
         own.on("Network.webSocketCreated", lambda call: told.requests.append(call["url"]))
         for domain in ("Log", "Network"):
-            await page._page_command(own, f"{domain}.enable", {}, 5)
+            await own.command(f"{domain}.enable", seconds=5)
         await twin.call("needs-update")  # so that it is loaded once with everybody listening
         await desk.until_event(NeedsUpdate)
         await desk.works()

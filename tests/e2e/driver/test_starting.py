@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from messenger_hub_agent.whatsapp import browser as browser_module
-from messenger_hub_agent.whatsapp import pyppeteer_page
+from messenger_hub_agent.whatsapp import running_browser
 from messenger_hub_agent.whatsapp.browser import NO_SANDBOX, BrowserOptions
 from messenger_hub_agent.whatsapp.errors import (
     BrowserDied,
@@ -101,7 +101,7 @@ async def test_a_program_that_says_nothing_is_told_so(channel: Path, programs: P
 async def test_a_program_that_never_answers_is_ended(
     channel: Path, programs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pyppeteer_page, "START_SECONDS", 0.3)
+    monkeypatch.setattr(running_browser, "START_SECONDS", 0.3)
     monkeypatch.setattr(browser_module, "END_SECONDS", 0.1)
     path = program(
         programs, "trap '' TERM; echo \"waiting\"; while read -r line <&3; do :; done; exec tail -f /dev/null"
