@@ -42,7 +42,7 @@ from messenger_hub_agent.whatsapp.pyppeteer_page import PyppeteerPage
 
 log = logger(__name__)
 
-NOTICE_SECONDS = 60.0  # so long without a hub, and the tray tells it
+END_SECONDS = 20.0
 
 
 class Agent:
@@ -72,6 +72,7 @@ class Agent:
         self._visible = visible
         self._stop = asyncio.Event()
         self._channels: dict[int, Channel] = {}
+        self._serving: dict[int, asyncio.Task[None]] = {}
         self._assignments: dict[int, pb.Assignments.Assignment] = {}
         self._api_address = ""
         self._connection: Connection | None = None
@@ -121,9 +122,17 @@ class Agent:
                         stopping.create_task(channel.stop())
                 if self._connection is not None:
                     await self._connection.finish()
+                await self._all_ended()
                 connecting.cancel()
         except* AgentProblem as problems:
             raise _first(problems) from None
+
+    async def _all_ended(self) -> None:
+        """The browsers have saved and gone; what takes longer is cut off."""
+        if self._serving:
+            await asyncio.wait(self._serving.values(), timeout=END_SECONDS)
+        for task in self._serving.values():
+            task.cancel()
 
     async def _keep_connected(self) -> None:
         backoff = Backoff(random.random)
@@ -195,8 +204,10 @@ class Agent:
         self._assignments = {one.channel_id: one for one in assignments.assignments}
         for channel_id, assignment in self._assignments.items():
             channel = self._channels.get(channel_id)
-            if channel is None:
+            if channel_id not in self._serving:
                 self._start(channel_id)
+            elif channel is None:
+                continue  # its journal is being opened; it attaches itself
             elif first:
                 self._attach(channel)
             else:
@@ -211,7 +222,7 @@ class Agent:
 
     def _start(self, channel_id: int) -> None:
         if self._group is not None and not self._stop.is_set():
-            self._group.create_task(self._serve(channel_id))
+            self._serving[channel_id] = self._group.create_task(self._serve(channel_id))
 
     def _end(self, channel: Channel) -> None:
         """The hub has taken the channel away."""
@@ -220,17 +231,18 @@ class Agent:
             self._group.create_task(channel.stop())
 
     async def _serve(self, channel_id: int) -> None:
-        """Serves one channel, with a fresh journal handle after each fault of the journal."""
+        """Serves one channel while it is ours, with a fresh journal handle after each fault of the journal."""
         backoff = Backoff(random.random)
-        while not self._stop.is_set() and channel_id in self._assignments:
-            began = self._clock.monotonic()
-            try:
-                await self._serve_once(channel_id)
-            except* (DatabaseError, FolderError):
-                log.exception("journal not usable", channel=channel_id)
-            else:
-                return
-            await asyncio.sleep(backoff.next_seconds(self._clock.monotonic() - began))
+        try:
+            while not self._stop.is_set() and channel_id in self._assignments:
+                began = self._clock.monotonic()
+                try:
+                    await self._serve_once(channel_id)
+                except* (DatabaseError, FolderError):
+                    log.exception("journal not usable", channel=channel_id)
+                    await asyncio.sleep(backoff.next_seconds(self._clock.monotonic() - began))
+        finally:
+            del self._serving[channel_id]
 
     async def _serve_once(self, channel_id: int) -> None:
         folder = self._folder.channel(channel_id)

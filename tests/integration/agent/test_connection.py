@@ -9,66 +9,26 @@ from contextlib import asynccontextmanager
 import grpc
 import pytest
 from messenger_hub.agent.v1 import agent_service_pb2 as pb
-from messenger_hub.agent.v1 import agent_service_pb2_grpc as rpc
 from messenger_hub_agent import connection as subject
 from messenger_hub_agent.connection import Connection, HubAway, HubRefused, enrol
 
 from tests.fakes.clock import FakeClock
+from tests.integration.agent.hub import SECONDS, Hub, serving
 
-SECONDS = 10
 REPORT = pb.ConnectRequest(channel_id=1, channel_report=pb.ChannelReport(reason="x"))
 
 
-class Hub(rpc.AgentServiceServicer):
-    """Does with a stream what the test says."""
-
-    def __init__(self) -> None:
-        self.ends: tuple[grpc.StatusCode, str] | None = None
-        self.heard: asyncio.Queue[pb.ConnectRequest] = asyncio.Queue(1000)
-        self.metadata: dict[str, str] = {}
-        self.closed = asyncio.Event()
-
-    async def Connect(  # noqa: N802
-        self, requests: AsyncIterator[pb.ConnectRequest], context: grpc.aio.ServicerContext
-    ) -> AsyncIterator[pb.ConnectResponse]:
-        self.metadata = dict(context.invocation_metadata() or ())
-        if self.ends:
-            await context.abort(*self.ends)
-        yield pb.ConnectResponse(assignments=pb.Assignments(api_address="http://hub"))
-        async for request in requests:
-            self.heard.put_nowait(request)
-        self.closed.set()
-
-    async def Enrol(self, request: pb.EnrolRequest, context: grpc.aio.ServicerContext) -> pb.EnrolResponse:  # noqa: N802
-        if request.token != "good":
-            await context.abort(grpc.StatusCode.UNAUTHENTICATED, "The token was used already.")
-        return pb.EnrolResponse(agent_id=7, name="desktop", credential="mha_secret")
-
-    async def heard_of(self, kind: str) -> pb.ConnectRequest:
-        async with asyncio.timeout(SECONDS):
-            while (request := await self.heard.get()).WhichOneof("frame") != kind:
-                pass
-        return request
-
-
 @asynccontextmanager
-async def serving(hub: Hub) -> AsyncIterator[grpc.aio.Channel]:
-    server = grpc.aio.server()
-    rpc.add_AgentServiceServicer_to_server(hub, server)
-    port = server.add_insecure_port("127.0.0.1:0")
-    await server.start()
-    try:
-        async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
-            yield channel
-    finally:
-        await server.stop(None)
+async def dialled(hub: Hub) -> AsyncIterator[grpc.aio.Channel]:
+    async with serving(hub) as address, grpc.aio.insecure_channel(address) as channel:
+        yield channel
 
 
 @asynccontextmanager
 async def connected(hub: Hub, clock: FakeClock | None = None) -> AsyncIterator[tuple[Connection, asyncio.Task[None]]]:
     """A connection whose stream is open, and the task that runs it."""
     opened = asyncio.Event()
-    async with serving(hub) as channel:
+    async with dialled(hub) as channel:
         connection = Connection(channel, "mha_secret", "1.0", "4.6.0", clock or FakeClock())
         async with asyncio.timeout(SECONDS), asyncio.TaskGroup() as group:
             running = group.create_task(_kept(connection, lambda _: opened.set()))
@@ -105,7 +65,7 @@ async def test_finishing_sends_what_is_queued_first() -> None:
 async def test_a_hub_that_does_not_want_this_agent_refuses_it(code: grpc.StatusCode) -> None:
     hub = Hub()
     hub.ends = (code, "This desktop was revoked.")
-    async with serving(hub) as channel:
+    async with dialled(hub) as channel:
         with pytest.raises(HubRefused, match="revoked"):
             await Connection(channel, "x", "1", "1", FakeClock()).run(lambda _: None)
 
@@ -113,7 +73,7 @@ async def test_a_hub_that_does_not_want_this_agent_refuses_it(code: grpc.StatusC
 async def test_an_agent_that_was_pushed_out_by_its_copy_waits_before_it_comes_back() -> None:
     hub = Hub()
     hub.ends = (grpc.StatusCode.ABORTED, "Another stream of this desktop took over.")
-    async with serving(hub) as channel:
+    async with dialled(hub) as channel:
         with pytest.raises(HubAway) as away:
             await Connection(channel, "x", "1", "1", FakeClock()).run(lambda _: None)
     assert away.value.wait_seconds >= 30
@@ -165,7 +125,7 @@ async def test_a_hub_that_does_not_keep_up_loses_the_stream_and_no_frame_grows_w
 
 
 async def test_a_token_is_traded_once() -> None:
-    async with serving(Hub()) as channel:
+    async with dialled(Hub()) as channel:
         assert (await enrol(channel, "good")).credential == "mha_secret"
         with pytest.raises(HubRefused, match="used already"):
             await enrol(channel, "bad")

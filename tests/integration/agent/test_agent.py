@@ -1,0 +1,132 @@
+"""The agent between a hub that a test plays and pages that answer as it says: what starts and stops when."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import grpc
+import pytest
+from messenger_hub.agent.v1 import agent_service_pb2 as pb
+from messenger_hub.runtime.clock import SystemClock
+from messenger_hub_agent import app
+from messenger_hub_agent.app import Agent
+from messenger_hub_agent.config import AgentSettings
+from messenger_hub_agent.enrolment import AgentProblem, enrolled
+from messenger_hub_agent.folder import AgentFolder
+from messenger_hub_agent.tray.menu import ChannelState, Pause, Resume, TrayView
+
+from tests.fakes.page import FakePage
+from tests.integration.agent.hub import SECONDS, Hub, serving
+
+
+def assignments(*channels: int, **more: object) -> pb.ConnectResponse:
+    listed = [
+        pb.Assignments.Assignment(channel_id=one, name=f"c{one}", owned=True, **more)  # type: ignore[arg-type]
+        for one in channels
+    ]
+    return pb.ConnectResponse(assignments=pb.Assignments(assignments=listed, api_address="http://hub"))
+
+
+class Desk:
+    """A running agent, the pages that it has opened, and the newest view of its tray."""
+
+    def __init__(self) -> None:
+        self.pages: list[FakePage] = []
+        self.agent: Agent | None = None
+        self.view: TrayView | None = None
+        self._changed = asyncio.Event()
+
+    def page(self, *_: object) -> FakePage:
+        self.pages.append(FakePage())
+        return self.pages[-1]
+
+    def show(self, view: TrayView) -> None:
+        self.view = view
+        self._changed.set()
+
+    async def until(self, *states: ChannelState) -> None:
+        async with asyncio.timeout(SECONDS):
+            while self.view is None or tuple(one.state for one in self.view.channels) != states:
+                self._changed.clear()
+                await self._changed.wait()
+
+
+@asynccontextmanager
+async def running(hub: Hub, folder_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Desk]:
+    desk = Desk()
+    monkeypatch.setattr(app, "PyppeteerPage", desk.page)
+    async with serving(hub) as address:
+        settings = AgentSettings(data_dir=folder_path, server=address, enrol_token="good", headless=True)
+        folder = AgentFolder.open(folder_path)
+        try:
+            credential = await enrolled(settings, folder)
+            desk.agent = Agent(
+                settings, folder, credential, SystemClock(), desk.show, lambda _: None, lambda _: None, visible=False
+            )
+            async with asyncio.timeout(SECONDS), asyncio.TaskGroup() as group:
+                group.create_task(desk.agent.run())
+                yield desk
+                desk.agent.stop()
+        finally:
+            folder.close()
+    assert all(page.asked[-1] == "close" for page in desk.pages), "every page is closed"
+
+
+def kinds(hub: Hub) -> Sequence[str]:
+    return [kind for kind in hub.heard_all() if kind in ("channel_hello", "agent_hello")]
+
+
+async def test_assignments_that_come_twice_at_once_start_a_channel_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub = Hub([assignments(1), assignments(1, linking=True), assignments(1)])
+    async with running(hub, tmp_path / "agent", monkeypatch) as desk:
+        await desk.until(ChannelState.LINKED)
+        assert len(desk.pages) == 1
+    assert kinds(hub) == ["agent_hello", "channel_hello"]
+
+
+async def test_a_channel_that_is_taken_away_ends_and_one_that_comes_back_starts_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub = Hub([assignments(1, 2)])
+    async with running(hub, tmp_path / "agent", monkeypatch) as desk:
+        await desk.until(ChannelState.LINKED, ChannelState.LINKED)
+        assert desk.agent is not None
+        desk.agent._assigned(assignments(2).assignments)
+        async with asyncio.timeout(SECONDS):
+            await asyncio.wait({desk.agent._serving[1]})
+        assert desk.pages[0].asked[-1] == "close"
+        desk.agent._assigned(assignments(1, 2).assignments)
+        await desk.until(ChannelState.LINKED, ChannelState.LINKED)
+        assert len(desk.pages) == 3
+
+
+async def test_a_pause_of_the_tray_is_kept_over_a_restart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    hub = Hub([assignments(1)])
+    async with running(hub, tmp_path / "agent", monkeypatch) as desk:
+        await desk.until(ChannelState.LINKED)
+        assert desk.agent is not None
+        desk.agent.command(Pause(channel_id="1"))
+        await desk.until(ChannelState.PAUSED)
+    async with running(hub, tmp_path / "agent", monkeypatch) as desk:
+        await desk.until(ChannelState.PAUSED)
+        assert desk.agent is not None
+        desk.agent.command(Resume(channel_id="1"))
+        await desk.until(ChannelState.LINKED)
+
+
+async def test_a_revoked_agent_ends_with_the_hubs_sentence_and_closes_its_pages(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub = Hub([assignments(1)])
+    hub.ends = (grpc.StatusCode.UNAUTHENTICATED, "This desktop was revoked.")
+    with pytest.raises(ExceptionGroup) as ended:
+        async with running(hub, tmp_path / "agent", monkeypatch):
+            await asyncio.Event().wait()
+    problem = ended.value.exceptions[0]
+    assert isinstance(problem, AgentProblem)
+    assert problem.sentence == "This desktop was revoked."
