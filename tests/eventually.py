@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeVar
+
+import psutil
 
 T = TypeVar("T")
 
@@ -21,3 +23,16 @@ def eventually(look: Callable[[], T | None], seconds: float = 30.0, *, what: str
         if time.monotonic() > deadline:
             raise AssertionError(f"it did not happen within {seconds:.0f} s: {what or look}")
         time.sleep(LOOK_SECONDS)  # noqa: TID251 what this module is for
+
+
+def all_end(processes: Sequence[psutil.Process], seconds: float = 10.0) -> None:
+    """Waits for the end of processes that are not ours to wait for. One that nobody has reaped yet has ended too."""
+
+    def left() -> list[psutil.Process]:
+        alive = [one for one in processes if one.is_running()]
+        return [one for one in alive if one.is_running() and one.status() != psutil.STATUS_ZOMBIE]
+
+    try:
+        eventually(lambda: not left(), seconds)
+    except AssertionError as late:
+        raise AssertionError(f"still there: {left()}") from late

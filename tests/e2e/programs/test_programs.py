@@ -17,7 +17,7 @@ import psutil
 import pytest
 
 from tests.e2e.whole_way.world import http
-from tests.eventually import eventually
+from tests.eventually import all_end, eventually
 
 pytestmark = pytest.mark.e2e
 
@@ -69,8 +69,7 @@ class Terminal:
         return self.process.wait(SECONDS)
 
     def leaves_nothing(self) -> None:
-        _, left = psutil.wait_procs(self.family, timeout=10)
-        assert not left, [one.cmdline() for one in left]
+        all_end(self.family)
 
 
 @contextmanager

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-import psutil
 import pytest
 
 from tests.e2e.whole_way.world import World
-from tests.eventually import eventually
+from tests.eventually import all_end, eventually
 
 pytestmark = pytest.mark.e2e
 
@@ -67,7 +66,7 @@ def test_an_agent_that_is_killed_leaves_no_browser_and_nothing_is_sent_twice(wor
     browser = world.browser()
     assert browser is not None
     world.kill("agent")
-    assert not psutil.wait_procs([browser], timeout=5)[1]
+    all_end([browser], 5)
     world.start("agent")
     all_arrive_once(world, texts, numbers)
 
@@ -160,4 +159,4 @@ def test_an_agent_that_stops_leaves_no_browser(world: World) -> None:
     assert browser is not None
     group = [browser, *browser.children(recursive=True)]
     assert world.end("agent") == 0
-    assert not psutil.wait_procs(group, timeout=1)[1]
+    all_end(group, 1)
