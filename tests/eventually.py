@@ -28,9 +28,14 @@ def eventually(look: Callable[[], T | None], seconds: float = 30.0, *, what: str
 def all_end(processes: Sequence[psutil.Process], seconds: float = 10.0) -> None:
     """Waits for the end of processes that are not ours to wait for. One that nobody has reaped yet has ended too."""
 
+    def is_there(one: psutil.Process) -> bool:
+        try:
+            return bool(one.status() != psutil.STATUS_ZOMBIE)
+        except psutil.NoSuchProcess:
+            return False
+
     def left() -> list[psutil.Process]:
-        alive = [one for one in processes if one.is_running()]
-        return [one for one in alive if one.is_running() and one.status() != psutil.STATUS_ZOMBIE]
+        return [one for one in processes if is_there(one)]
 
     try:
         eventually(lambda: not left(), seconds)
