@@ -1,4 +1,4 @@
-"""`python -m tests.bench [--quick] [--json FILE] [--folder FOLDER]`: measures the whole way against bare aiohttp."""
+"""`python -m tests.bench [hub|driver] [--quick] [--json FILE] [--folder FOLDER]`: the whole way against bare aiohttp, or the driver."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import asyncio
 import json
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import click
 
-from tests.bench import plan, report
+from tests.bench import driver, plan, report
 from tests.bench.children import ChildFailed
 from tests.bench.measuring import Tamper, measure
 from tests.bench.verification import NotTrue
@@ -26,15 +26,22 @@ def main(arguments: Sequence[str] | None = None, *, quick: plan.Plan = plan.QUIC
     wanted = quick if given.quick else plan.DEFAULT
     with tempfile.TemporaryDirectory(prefix="messenger-hub-bench-", dir=given.folder) as name:
         try:
+            if given.what == "driver":
+                return _finish(driver.table(found := asyncio.run(driver.measure(Path(name)))), found, given.json)
             result = asyncio.run(measure(wanted, Path(name), _tell, tamper))
         except (NotTrue, ChildFailed) as error:
             _tell(f"The run is worth nothing: {error}")
             return 1
         found = report.figures(wanted, result, Path(name))
-    click.echo(report.table(found))
-    given.json.parent.mkdir(parents=True, exist_ok=True)
-    given.json.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n")
-    _tell(f"{result.seconds:.0f} s; everything in {given.json}")
+    _tell(f"{result.seconds:.0f} s")
+    return _finish(report.table(found), found, given.json)
+
+
+def _finish(table: str, found: Mapping[str, object], file: Path) -> int:
+    click.echo(table)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n")
+    _tell(f"everything in {file}")
     return 0
 
 
@@ -44,6 +51,9 @@ def _tell(line: str) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="tests.bench", description=__doc__)
+    parser.add_argument(
+        "what", nargs="?", choices=("hub", "driver"), default="hub", help="what to measure (%(default)s)"
+    )
     parser.add_argument("--quick", action="store_true", help="less than half a minute; figures are rough")
     parser.add_argument("--json", type=Path, default=RESULT, help="where the figures go (%(default)s)")
     parser.add_argument("--folder", type=Path, help="a folder on the disk to measure (the system's temporary folder)")
