@@ -230,7 +230,7 @@ class NameTaken(Conflict):
     grpc_code = code_pb2.ALREADY_EXISTS
 
     def __init__(self, kind: str, name: str) -> None:
-        super().__init__(f"There is a {kind} named {name} already: choose another name.")
+        super().__init__(f"Another {kind} is named {name}: choose another name.")
 
 
 class NoAgentConnected(Conflict):

@@ -25,6 +25,17 @@ def all_arrive_once(world: World, texts: list[str], numbers: list[int]) -> None:
     assert world.received(*texts) == texts
 
 
+def all_arrive_once_or_one_is_doubted(world: World, texts: list[str], numbers: list[int]) -> None:
+    """The one that a killed browser held, and had told to nobody, may be for a person to decide; it is never sent again."""
+    ends = [world.reaches(number, *DONE, "uncertain", seconds=60) for number in numbers]
+    doubted = [text for text, end in zip(texts, ends, strict=True) if end["status"] == "uncertain"]
+    assert len(doubted) <= 1
+    assert all(end["error"]["code"] == "not_found_afterwards" for end in ends if end["status"] == "uncertain")
+    arrived = world.received(*texts)
+    assert [text for text in arrived if text not in doubted] == [text for text in texts if text not in doubted]
+    assert len(arrived) == len(set(arrived))
+
+
 def test_what_was_queued_while_the_desktop_was_off_is_sent_when_it_is_back(world: World) -> None:
     world.end("agent")
     texts, numbers = burst(world, "while you were away", 3)
@@ -68,7 +79,7 @@ def test_an_agent_that_is_killed_leaves_no_browser_and_nothing_is_sent_twice(wor
     world.kill("agent")
     all_end([browser], 5)
     world.start("agent")
-    all_arrive_once(world, texts, numbers)
+    all_arrive_once_or_one_is_doubted(world, texts, numbers)
 
 
 def test_a_browser_that_is_killed_is_started_again_and_the_link_is_kept(world: World) -> None:
@@ -77,7 +88,7 @@ def test_a_browser_that_is_killed_is_started_again_and_the_link_is_kept(world: W
     browser = world.browser()
     assert browser is not None
     browser.kill()
-    all_arrive_once(world, texts, numbers)
+    all_arrive_once_or_one_is_doubted(world, texts, numbers)
 
 
 def test_a_page_that_crashes_in_mid_send_is_looked_up_and_not_sent_again(world: World) -> None:
@@ -147,11 +158,11 @@ def test_a_page_that_is_too_old_is_loaded_anew(world: World) -> None:
 
 
 def test_a_second_desktop_of_the_channel_sends_nothing(world: World) -> None:
-    world.start_second_agent()
+    second = world.start_second_agent()
     texts, numbers = burst(world, "two desktops", 5)
     all_arrive_once(world, texts, numbers)
     agents = world.ask("agent", "list")["agents"]
-    assert sorted(one["name"] for one in agents if one["connected"]) == ["desktop", "second"]
+    assert sorted(one["name"] for one in agents if one["connected"]) == ["desktop", second]
 
 
 def test_an_agent_that_stops_leaves_no_browser(world: World) -> None:

@@ -71,8 +71,8 @@ def test_a_passkey_that_linking_waits_for_is_told(world: World) -> None:
 
 
 def test_a_revoked_desktop_ends_with_a_sentence(world: World) -> None:
-    world.start_second_agent()
-    world.ask("agent", "revoke", "second", "--yes")
+    name = world.start_second_agent()
+    world.ask("agent", "revoke", name, "--yes")
     eventually(lambda: not world.runs("second"))
     assert world.end("second") == 6
     said = (world.folder / "second.log").read_text().splitlines()

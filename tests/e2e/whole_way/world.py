@@ -153,11 +153,13 @@ class World:
         self.scan()
         self.is_linked()
 
-    def start_second_agent(self) -> None:
-        """Another desktop, enrolled for the same channel."""
-        self._token = self.ask("agent", "enrol", "second", "--channel", "shop")["token"]
+    def start_second_agent(self) -> str:
+        """Another desktop, enrolled for the same channel; its name."""
+        name = f"second-{len(self.ask('agent', 'list')['agents'])}"
+        self._token = self.ask("agent", "enrol", name, "--channel", "shop")["token"]
         self.start("second")
         self._token = ""
+        return name
 
     def call(self, method: str, path: str, body: object = None) -> tuple[int, Any]:
         return http(method, f"{self.http}{BASE}{path}", body, **{"X-API-Key": self.key})

@@ -255,7 +255,9 @@ class TestDebian:
         )
         run = debian.run("test", "-k", "a name")
         venv = debian.project / ".venv/bin/messenger-hub"
-        assert run.stdout == f"{debian.project} --ignore=tests/bench -k a name {venv}\n", run.stderr
+        assert run.stdout == f"{debian.project} --ignore=tests/bench -n 2 --dist loadfile -k a name {venv}\n", (
+            run.stderr
+        )
         assert all(package in installed.read_text() for package in ("xvfb", "dbus", "chromium", "gir1.2-gtk-3.0"))
         assert installed.read_text().count("update") == 1
         assert debian.builds == 1

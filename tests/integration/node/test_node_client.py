@@ -32,7 +32,7 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("package.json", "package-lock.json", "client.mjs"):
         shutil.copy(HERE / name, folder)
     command = [program("npm"), "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
-    subprocess.run(command, cwd=folder, check=True, timeout=100, capture_output=True)
+    subprocess.run(command, cwd=folder, check=True, timeout=280, capture_output=True)
     return folder / "client.mjs"
 
 
@@ -50,6 +50,7 @@ async def run(client: Path, **environment: str) -> Any:
     return json.loads(told)
 
 
+@pytest.mark.timeout(320)  # the registry may be slow
 async def test_a_node_program_sends_reads_back_and_understands_a_refusal(client: Path, tmp_path: Path) -> None:
     async with running_hub(tmp_path / "data") as hub:
         await hub.channel()
