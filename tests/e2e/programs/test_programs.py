@@ -16,7 +16,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.e2e.whole_way.world import http
+from tests.e2e.whole_way.world import discard_profiles, http
 from tests.eventually import all_end, eventually
 
 pytestmark = pytest.mark.e2e
@@ -118,6 +118,7 @@ def test_a_demo_that_ends_leaves_no_process(tmp_path: Path, number: signal.Signa
         assert answer["message"] == "Message queued successfully"
         assert demo.send(number) == (0 if number is signal.SIGINT else -number)
         demo.leaves_nothing()
+    discard_profiles(tmp_path)  # a demo that was killed could not
 
 
 def is_alive(address: str) -> bool:
@@ -172,6 +173,7 @@ def test_up_links_serves_and_starts_again_what_dies(tmp_path: Path, twin: str) -
         up.prints("linked")
         assert up.send(signal.SIGINT) == 0
         up.leaves_nothing()
+    discard_profiles(data_dir)
     bodies = [json.loads(line)["body"] for line in (tmp_path / "arrivals.jsonl").read_text().splitlines()]
     assert bodies == ["after the agent died", "after the server died"]
 

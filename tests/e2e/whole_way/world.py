@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import psutil
+from messenger_hub_agent.whatsapp.profile import discard_profile
 
 from tests.eventually import eventually
 
@@ -35,6 +36,12 @@ def free_port() -> int:
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.bind(("127.0.0.1", port))
             return port
+
+
+def discard_profiles(folder: Path) -> None:
+    """Root's browser profiles lie outside the folders of a test."""
+    for channel in folder.glob("**/agent/channels/*"):
+        discard_profile(channel)
 
 
 def http(method: str, address: str, body: object = None, **headers: str) -> tuple[int, Any]:
@@ -124,6 +131,7 @@ class World:
         for name in ("second", "agent", "server", "twin"):
             if name in self._processes:
                 self.end(name, signal.SIGTERM)
+        discard_profiles(self.folder)
 
     def browser(self, name: Name = "agent") -> psutil.Process | None:
         """The main process of an agent's browser."""
