@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
-import signal
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
@@ -23,10 +22,11 @@ from messenger_hub_agent.whatsapp.finding import find_browser
 from messenger_hub_agent.whatsapp.profile import discard_profile
 
 from messenger_hub_cli.agent import TOKEN_VARIABLE
-from messenger_hub_cli.failures import CliError, Failed, Refused, first
+from messenger_hub_cli.failures import Failed, Refused
 from messenger_hub_cli.output import Json, Record
 from messenger_hub_cli.processes import Child, Children
 from messenger_hub_cli.running_hub import RunningHub, running_hub
+from messenger_hub_cli.signals import until_stopped
 from messenger_hub_cli.verb import verb, wants_json
 
 START_SECONDS = 30.0
@@ -65,19 +65,9 @@ def demo(once: bool, browser: Path | None) -> Record | None:
 
 
 async def _run(folder: Path, browser: Path, *, once: bool) -> Record | None:
-    stop, loop = asyncio.Event(), asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
-    try:
-        async with Children(folder) as children, asyncio.TaskGroup() as group:
-            shown = _Demo(folder, browser, children)
-            show = group.create_task(shown.run(once=once))
-            stopped = group.create_task(stop.wait())
-            await asyncio.wait({show, stopped}, return_when=asyncio.FIRST_COMPLETED)
-            show.cancel()
-            stopped.cancel()
-    except* CliError as problems:
-        raise first(problems) from None
+    async with Children(folder) as children:
+        shown = _Demo(folder, browser, children)
+        await until_stopped(shown.run(once=once))
     return shown.record() if once else None
 
 

@@ -86,9 +86,3 @@ class Unauthorised(CliError):
 
     exit_code = 7
     default_code = "unauthorised"
-
-
-def first(errors: BaseExceptionGroup[CliError]) -> CliError:
-    """The failure to tell when several tasks failed together; the others came of it."""
-    found = errors.exceptions[0]
-    return first(found) if isinstance(found, BaseExceptionGroup) else found

@@ -7,9 +7,12 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 
 import click
+from messenger_hub.runtime.failures import innermost
+
+from messenger_hub_cli.failures import CliError
 
 with_parent_option = click.option(
     "--with-parent",
@@ -29,6 +32,23 @@ async def stopping(serve: Callable[[asyncio.Event], Awaitable[None]], *, with_pa
     if with_parent:
         watch_parent(lambda: loop.call_soon_threadsafe(stop.set))
     await serve(stop)
+
+
+async def until_stopped(work: Coroutine[None, None, None], on_signal: Callable[[], None] = lambda: None) -> None:
+    """Works until it is done or a signal comes, which cancels it. Raises the CliError that ended it."""
+    stop, loop = asyncio.Event(), asyncio.get_running_loop()
+    for number in SIGNALS:
+        loop.add_signal_handler(number, stop.set)
+    try:
+        async with asyncio.TaskGroup() as group:
+            working, stopped = group.create_task(work), group.create_task(stop.wait())
+            await asyncio.wait({working, stopped}, return_when=asyncio.FIRST_COMPLETED)
+            if stop.is_set():
+                on_signal()
+            working.cancel()
+            stopped.cancel()
+    except* CliError as problems:
+        raise innermost(problems, CliError) from None
 
 
 def watch_parent(gone: Callable[[], object]) -> None:

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-import signal
-import sys
 from pathlib import Path
 
 import click
 from messenger_hub.admin.v1 import agent_admin_service_pb2, channel_admin_service_pb2, session_api_admin_service_pb2
 from messenger_hub.runtime.folder import FolderError, PrivateFolder
 from messenger_hub.v1 import channel_service_pb2
+from messenger_hub_agent.tray.availability import has_screen
 
 from messenger_hub_cli.agent import TOKEN_VARIABLE
-from messenger_hub_cli.failures import CliError, Refused, first
+from messenger_hub_cli.failures import CliError, Refused
 from messenger_hub_cli.linking import link_channel
 from messenger_hub_cli.processes import Child, Children
 from messenger_hub_cli.running_hub import RunningHub, running_hub
+from messenger_hub_cli.signals import until_stopped
 from messenger_hub_cli.verb import data_dir_option, verb, wants_json
 
 START_SECONDS = 60.0
@@ -46,40 +45,20 @@ def up(
     The first time it makes a channel and enrols this desktop; then it shows where to link WhatsApp, in a window or, with
     --headless, as a QR code here. Ctrl-C ends both; what waits stays in the queue.
     """
-    extra = ["--headless"] if headless or not _has_screen() else []
+    extra = ["--headless"] if headless or not has_screen() else []
     extra += ["--whatsapp-url", whatsapp_url] if whatsapp_url else []
     extra += ["--browser", str(browser)] if browser else []
     try:
         logs = PrivateFolder(PrivateFolder(data_dir).path / LOGS)
     except FolderError as error:
         raise Refused(str(error)) from error
-    asyncio.run(_run(_Up(data_dir, http, grpc, extra, logs.path)))
+    hub = _Up(data_dir, http, grpc, extra, logs.path)
+    asyncio.run(until_stopped(hub.run(), lambda: tell("Stopping: what is being sent is finished first.")))
 
 
 def tell(sentence: str) -> None:
     """To the person; with --json standard output is the document's alone."""
     click.echo(sentence, err=wants_json())
-
-
-def _has_screen() -> bool:
-    return sys.platform in ("win32", "darwin") or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
-
-
-async def _run(hub: _Up) -> None:
-    stop, loop = asyncio.Event(), asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
-    try:
-        async with asyncio.TaskGroup() as group:
-            running = group.create_task(hub.run())
-            stopped = group.create_task(stop.wait())
-            await asyncio.wait({running, stopped}, return_when=asyncio.FIRST_COMPLETED)
-            if stop.is_set():
-                tell("Stopping: what is being sent is finished first.")
-            running.cancel()
-            stopped.cancel()
-    except* CliError as problems:
-        raise first(problems) from None
 
 
 class _Up:

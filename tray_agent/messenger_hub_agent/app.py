@@ -17,6 +17,7 @@ from messenger_hub.agent.v1 import agent_service_pb2 as pb
 from messenger_hub.runtime.clock import Clock
 from messenger_hub.runtime.database import DatabaseError
 from messenger_hub.runtime.dial import DialRefused, dial
+from messenger_hub.runtime.failures import innermost
 from messenger_hub.runtime.folder import FolderError
 from messenger_hub.runtime.log import logger
 
@@ -125,7 +126,7 @@ class Agent:
                 await self._all_ended()
                 connecting.cancel()
         except* AgentProblem as problems:
-            raise _first(problems) from None
+            raise innermost(problems, AgentProblem) from None
 
     async def _all_ended(self) -> None:
         """The browsers have saved and gone; what takes longer is cut off."""
@@ -281,8 +282,3 @@ class Agent:
                 disconnected_seconds=away,
             )
         )
-
-
-def _first(problems: BaseExceptionGroup[AgentProblem]) -> AgentProblem:
-    found = problems.exceptions[0]
-    return _first(found) if isinstance(found, BaseExceptionGroup) else found

@@ -77,16 +77,26 @@ class Channel:
     # ---- the stream ---------------------------------------------------------------------------------------------------------
 
     def attach(self, send: Sender, assignment: pb.Assignments.Assignment) -> None:
-        """A stream is open."""
-        self._send = send
-        self._tell(self._machine.connected)
+        """A stream is open. What happened before belongs to the one before: its frames must not get into this one."""
+        self._tell(lambda: self._opened(send))
         self.assigned(assignment)
-        self._report()
+        self._tell(self._reported)
 
     def detach(self) -> None:
         """The stream is gone."""
+        self._tell(self._closed)
+
+    def _opened(self, send: Sender) -> Sequence[machine.Action]:
+        self._send = send
+        return self._machine.connected()
+
+    def _closed(self) -> Sequence[machine.Action]:
         self._send = None
-        self._tell(lambda: self._machine.disconnected(self._now_ms()))
+        return self._machine.disconnected(self._now_ms())
+
+    def _reported(self) -> Sequence[machine.Action]:
+        self._report()
+        return []
 
     def assigned(self, assignment: pb.Assignments.Assignment) -> None:
         """What the server wants of the channel."""

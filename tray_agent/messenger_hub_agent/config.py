@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 WHATSAPP_WEB = "https://web.whatsapp.com/"
@@ -19,7 +19,7 @@ class AgentSettings:
     data_dir: Path
     server: str
     whatsapp_url: str = WHATSAPP_WEB
-    enrol_token: str = ""
+    enrol_token: str = field(default="", repr=False)
     headless: bool = False
     browser: Path | None = None
     tls: bool = False

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import platform
 from collections.abc import Callable
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 import grpc
 from messenger_hub.agent.v1 import agent_service_pb2 as pb
 from messenger_hub.agent.v1 import agent_service_pb2_grpc as rpc
 from messenger_hub.runtime.clock import Clock
 from messenger_hub.runtime.dial import bearer
+from messenger_hub.runtime.failures import innermost
 
 OUTGOING = 10_000  # frames
 SILENCE_SECONDS = 45.0  # then a heartbeat
@@ -21,9 +22,6 @@ FINISH_SECONDS = 3.0
 CLOCK_SECONDS = 1.0
 JUMP_SECONDS = 2.0
 TAKEN_OVER_SECONDS = 30.0  # a copy of this folder runs somewhere: the two must not push each other out all the time
-
-
-E = TypeVar("E", bound=Exception)
 
 
 class HubRefused(Exception):
@@ -107,9 +105,9 @@ class Connection:
                 for helper in helpers:
                     helper.cancel()
         except* HubAway as errors:
-            raise _innermost(errors, HubAway) from errors
+            raise innermost(errors, HubAway) from errors
         except* grpc.aio.AioRpcError as errors:
-            raise _told(_innermost(errors, grpc.aio.AioRpcError)) from errors
+            raise _told(innermost(errors, grpc.aio.AioRpcError)) from errors
         except* asyncio.InvalidStateError as errors:
             raise HubAway("The stream ended.") from errors
         finally:
@@ -154,16 +152,6 @@ class Connection:
 
     def _apart_seconds(self) -> float:
         return self._clock.now_ms() / 1000 - self._clock.monotonic()
-
-
-def _innermost(errors: BaseExceptionGroup[E], kind: type[E]) -> E:
-    """The first of them; when the stream goes, everything that used it fails together."""
-    first: BaseException = errors
-    while isinstance(first, BaseExceptionGroup):
-        first = first.exceptions[0]
-    if not isinstance(first, kind):
-        raise TypeError("not of the kind that was caught") from first
-    return first
 
 
 def _told(error: grpc.aio.AioRpcError) -> HubRefused | HubAway:

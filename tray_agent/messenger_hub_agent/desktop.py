@@ -6,9 +6,7 @@ Where there is no tray it says in one sentence why, and works without. SIGINT an
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
-import sys
 import threading
 from collections.abc import Callable
 
@@ -20,7 +18,7 @@ from messenger_hub_agent.app import Agent
 from messenger_hub_agent.config import AgentSettings
 from messenger_hub_agent.enrolment import AgentProblem, enrolled
 from messenger_hub_agent.folder import AgentFolder
-from messenger_hub_agent.tray.availability import TrayUnavailable, tray_problem
+from messenger_hub_agent.tray.availability import TrayUnavailable, has_screen, tray_problem
 from messenger_hub_agent.tray.icon import TrayIcon
 from messenger_hub_agent.tray.menu import Command, Quit, TrayView
 
@@ -42,11 +40,6 @@ def run(settings: AgentSettings, say: Say, on_ready: Callable[[str], None]) -> N
         raise AgentProblem(str(error)) from error
     finally:
         folder.close()
-
-
-def has_screen() -> bool:
-    """Whether a window can be shown."""
-    return sys.platform in ("win32", "darwin") or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
 
 
 class _Desktop:

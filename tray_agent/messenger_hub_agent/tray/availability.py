@@ -15,6 +15,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
+WITH_SCREEN: Final = ("win32", "darwin")
 BUS_CALL_MILLISECONDS: Final = 2_000
 WATCHER: Final = "org.kde.StatusNotifierWatcher"
 INDICATOR_TYPELIBS: Final = ("AyatanaAppIndicator3", "AppIndicator3")
@@ -22,6 +23,11 @@ INDICATOR_TYPELIBS: Final = ("AyatanaAppIndicator3", "AppIndicator3")
 
 class TrayUnavailable(Exception):
     """This desktop can show no tray icon. Its text is one sentence that says why and what would help."""
+
+
+def has_screen() -> bool:
+    """Whether a window can be shown here."""
+    return sys.platform in WITH_SCREEN or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
 
 
 def tray_problem() -> str | None:
@@ -39,12 +45,11 @@ def tray_backend() -> str:
     Raises:
         TrayUnavailable: none does.
     """
-    on_linux = sys.platform not in ("win32", "darwin")
-    if on_linux and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+    if not has_screen():
         raise TrayUnavailable("There is no screen here (neither DISPLAY nor WAYLAND_DISPLAY is set).")
     if find_spec("pystray") is None or find_spec("PIL") is None:
         raise TrayUnavailable("The tray icon's packages are not installed: pip install 'messenger-hub[tray]'.")
-    return _linux_backend() if on_linux else sys.platform
+    return sys.platform if sys.platform in WITH_SCREEN else _linux_backend()
 
 
 def _linux_backend() -> str:

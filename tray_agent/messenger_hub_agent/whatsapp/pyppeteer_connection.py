@@ -26,7 +26,20 @@ Future = asyncio.Future[Any]
 COMMAND_SECONDS = 10.0  # the browser's own answers
 
 
-class PipeConnection(Connection):  # type: ignore[misc]
+class _Commands:
+    """What browser and page have in common."""
+
+    send: Callable[[str, Json | None], Future]
+
+    async def command(self, method: str, params: Json | None = None, *, seconds: float = COMMAND_SECONDS) -> Json:
+        """The answer to one command. Raises PageGone or PageTimeout."""
+        try:
+            return await _bounded(self.send(method, params), seconds, method)
+        except NetworkError as error:
+            raise PageGone(str(error)) from error
+
+
+class PipeConnection(Connection, _Commands):  # type: ignore[misc]
     """pyppeteer's connection over a pipe. Nothing is listened on, no task receives, and its end fails every call."""
 
     def __init__(self, on_end: Callable[[], None]) -> None:
@@ -57,13 +70,6 @@ class PipeConnection(Connection):  # type: ignore[misc]
         self._callbacks[self._lastId] = future
         self._pipe.send(json.dumps({"id": self._lastId, "method": method, "params": params or {}}).encode())
         return future
-
-    async def command(self, method: str, params: Json | None = None, *, seconds: float = COMMAND_SECONDS) -> Json:
-        """One of the browser's own commands. Raises PageGone or PageTimeout."""
-        try:
-            return await _bounded(self.send(method, params), seconds, method)
-        except NetworkError as error:
-            raise PageGone(str(error)) from error
 
     def _arrived(self, message: bytes) -> None:
         told = json.loads(message)
@@ -101,7 +107,7 @@ class PipeConnection(Connection):  # type: ignore[misc]
             self._pipe.close()
 
 
-class PageSession(CDPSession):  # type: ignore[misc]
+class PageSession(CDPSession, _Commands):  # type: ignore[misc]
     """pyppeteer's session; a crashed or closed page fails its calls at once instead of leaving them hanging."""
 
     target_id = ""
@@ -115,13 +121,6 @@ class PageSession(CDPSession):  # type: ignore[misc]
         future: Future = super().send(method, params)
         future.add_done_callback(_retrieve)
         return future
-
-    async def command(self, method: str, params: Json | None = None, *, seconds: float = COMMAND_SECONDS) -> Json:
-        """One command to the page. Raises PageGone or PageTimeout."""
-        try:
-            return await _bounded(self.send(method, params), seconds, method)
-        except NetworkError as error:
-            raise PageGone(str(error)) from error
 
     def _on_message(self, message: str) -> None:
         told = json.loads(message)
