@@ -35,12 +35,15 @@ class Desk:
 
     def __init__(self) -> None:
         self.pages: list[FakePage] = []
+        self.first_of: dict[int, FakePage] = {}
         self.agent: Agent | None = None
         self.view: TrayView | None = None
         self._changed = asyncio.Event()
 
-    def page(self, *_: object) -> FakePage:
+    def page(self, folder: Path, *_: object) -> FakePage:
+        """A page of the channel whose folder that is; channels start in any order."""
         self.pages.append(FakePage())
+        self.first_of.setdefault(int(folder.name), self.pages[-1])
         return self.pages[-1]
 
     def show(self, view: TrayView) -> None:
@@ -99,7 +102,7 @@ async def test_a_channel_that_is_taken_away_ends_and_one_that_comes_back_starts_
         desk.agent._assigned(assignments(2).assignments)
         async with asyncio.timeout(SECONDS):
             await asyncio.wait({desk.agent._serving[1]})
-        assert desk.pages[0].asked[-1] == "close"
+        assert desk.first_of[1].asked[-1] == "close"
         desk.agent._assigned(assignments(1, 2).assignments)
         await desk.until(ChannelState.LINKED, ChannelState.LINKED)
         assert len(desk.pages) == 3
