@@ -22,6 +22,7 @@ VERBS = {
     "channel": ("messenger_hub_cli.channel:channel", "Channels: the linked WhatsApp accounts."),
     "session-api": ("messenger_hub_cli.session_api:session_api", "Session APIs: the keys that programs call with."),
     "operation": ("messenger_hub_cli.operation:operation", "Operations: what was accepted, and what became of it."),
+    "person": ("messenger_hub_cli.person:person", "Persons: a copy of what is stored of somebody, or its erasure."),
     "agent": ("messenger_hub_cli.agent:agent", "Run the desktop app, or enrol, list and revoke desktops."),
     "server": ("messenger_hub_cli.server:server", "Run the hub's server alone."),
     "twin": ("messenger_hub_cli.twin:twin", "Run the stand-in for WhatsApp Web alone, to try programs against."),

@@ -26,6 +26,7 @@ from messenger_hub_server.parts import Parts, assemble
 from messenger_hub_server.services.admin.hub import HubFacts
 from messenger_hub_server.startup import REFUSED, StartupProblem
 from messenger_hub_server.store.sqlite import SqliteStore
+from messenger_hub_server.upkeep.retention import Keep
 
 __all__ = ["Running", "StartupProblem", "configure_logging", "run"]
 
@@ -111,7 +112,7 @@ class _Hub:
             highwater=highwater,
             clock=self._clock,
             rate_per_minute=self._settings.rate_per_minute,
-            retention_days=self._settings.retention_days,
+            keep=Keep(text_days=self._settings.text_retention_days, record_days=self._settings.retention_days),
             facts=self._facts,
             api_address=self._api_address,
         )

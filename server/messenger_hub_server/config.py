@@ -128,7 +128,13 @@ class Settings:
         ),
     )
     retention_days: int = field(
-        default=90, metadata=_setting(90, _number(1, 3650), "Days after which settled operations are deleted.")
+        default=90, metadata=_setting(90, _number(8, 3650), "Days after which settled operations are deleted.")
+    )
+    text_retention_days: int = field(
+        default=90,
+        metadata=_setting(
+            90, _number(8, 3650), "Days after which numbers and texts of settled operations are erased; the rest stays."
+        ),
     )
     stop_seconds: int = field(
         default=15, metadata=_setting(15, _number(1, 300), "Longest time that stopping may take, in seconds.")

@@ -10,6 +10,7 @@ from messenger_hub.admin.v1 import (
     channel_admin_service_pb2,
     hub_admin_service_pb2,
     operation_admin_service_pb2,
+    person_admin_service_pb2,
     session_api_admin_service_pb2,
 )
 from messenger_hub.agent.v1 import agent_service_pb2
@@ -24,6 +25,7 @@ from messenger_hub_server.identity.callers import Callers
 from messenger_hub_server.identity.keys import Keys
 from messenger_hub_server.identity.limits import Limits
 from messenger_hub_server.metrics import Metrics
+from messenger_hub_server.persons import Persons
 from messenger_hub_server.presence import Presence
 from messenger_hub_server.queue import Queue
 from messenger_hub_server.registry import Registry
@@ -34,7 +36,8 @@ from messenger_hub_server.services.admin.agents import AgentAdminHandlers
 from messenger_hub_server.services.admin.channels import ChannelAdminHandlers
 from messenger_hub_server.services.admin.hub import HubAdminHandlers, HubFacts
 from messenger_hub_server.services.admin.moves import Moves
-from messenger_hub_server.services.admin.operations import OperationAdminHandlers
+from messenger_hub_server.services.admin.operations import AdminSights, OperationAdminHandlers
+from messenger_hub_server.services.admin.persons import PersonAdminHandlers
 from messenger_hub_server.services.admin.session_apis import SessionApiAdminHandlers
 from messenger_hub_server.services.agents import AgentHandlers
 from messenger_hub_server.services.channels import ChannelHandlers
@@ -47,7 +50,7 @@ from messenger_hub_server.services.sights import Sights
 from messenger_hub_server.store.base import Store
 from messenger_hub_server.streams import Numbers, Streams
 from messenger_hub_server.upkeep.due import Due
-from messenger_hub_server.upkeep.retention import Retention
+from messenger_hub_server.upkeep.retention import Keep, Retention
 from messenger_hub_server.upkeep.rounds import Rounds
 from messenger_hub_server.wakeups import Wakeups
 from messenger_hub_server.watch import News, Watch
@@ -62,6 +65,7 @@ CONTRACT = (
     session_api_admin_service_pb2,
     agent_admin_service_pb2,
     operation_admin_service_pb2,
+    person_admin_service_pb2,
     hub_admin_service_pb2,
 )
 
@@ -110,7 +114,7 @@ async def assemble(
     highwater: HighWater,
     clock: Clock,
     rate_per_minute: int,
-    retention_days: int,
+    keep: Keep,
     facts: Callable[[], HubFacts],
     api_address: Callable[[], str],
 ) -> Parts:
@@ -129,6 +133,7 @@ async def assemble(
         commits=queue, deliveries=store, reports=wishes, wishes=wishes, wakes=wakeups, numbers=numbers, clock=clock
     )
     sights = Sights(registry, presence, queue, clock)
+    admin_sights = AdminSights(registry, sights)
     moves = Moves(queue, registry, presence, news)
     intake = Intake(queue, clock)
     handlers: Mapping[str, object] = {
@@ -142,7 +147,10 @@ async def assemble(
         ),
         "messenger_hub.admin.v1.SessionApiAdminService": SessionApiAdminHandlers(queue, registry, clock),
         "messenger_hub.admin.v1.AgentAdminService": AgentAdminHandlers(registry, presence, streams),
-        "messenger_hub.admin.v1.OperationAdminService": OperationAdminHandlers(queue, registry, sights),
+        "messenger_hub.admin.v1.OperationAdminService": OperationAdminHandlers(queue, registry, admin_sights),
+        "messenger_hub.admin.v1.PersonAdminService": PersonAdminHandlers(
+            Persons(queue, streams.erase, clock), queue, admin_sights
+        ),
         "messenger_hub.admin.v1.HubAdminService": HubAdminHandlers(queue, registry, presence, sights, facts),
     }
     chain = Chain(
@@ -165,7 +173,7 @@ async def assemble(
         presence=presence,
         depths=depths,
         streams=streams,
-        rounds=Rounds([Due(queue, wakeups), Retention(queue, retention_days)], news, clock),
+        rounds=Rounds([Due(queue, wakeups), Retention(queue, keep)], news, clock),
         metrics=metrics,
         chain=chain,
     )

@@ -355,6 +355,8 @@ class Queue:
         return await self.find(operation_id, session_api_id)
 
     async def _send_again(self, operation: Operation, now_ms: int, words: str) -> Operation:
+        if not operation.target:
+            raise NotUncertain("Its number and text were erased: there is nothing left to send again.")
         await self._reserve(1 + SPARE)
         draft = Draft(
             channel_id=operation.channel_id,

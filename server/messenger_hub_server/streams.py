@@ -17,12 +17,14 @@ from messenger_hub.runtime.log import logger
 
 from messenger_hub_server.delivery import channel as machine
 from messenger_hub_server.errors import HubError, Internal, Replaced, Stopping, UnexpectedFrame
-from messenger_hub_server.model import Agent, AgentId, ChannelId, JournalId, LeaseId, OperationId
-from messenger_hub_server.store.base import Change, Delivery, Outcome, Write
+from messenger_hub_server.model import Agent, AgentId, ChannelId, JournalId, LeaseId, OperationId, WaId
+from messenger_hub_server.store.base import Change, Delivery, Outcome, StoreError, Write
 
 log = logger(__name__)
 
 OUTGOING = 1_000  # frames a stream may lag behind before it is ended
+ERASED = 1_000  # WhatsApp ids a frame
+JOURNAL_KEEPS_MS = 8 * 86_400_000  # a desktop's journal forgets after 7 days
 SILENCE_SECONDS = 45  # then a heartbeat; two missed ones end the stream
 
 Frames = AsyncIterator[pb.ConnectRequest]
@@ -42,6 +44,10 @@ class Deliveries(Protocol):
 
     async def delivery(self, channel_id: ChannelId, journal_id: JournalId) -> Delivery:
         """What a hello needs of a channel."""
+        ...
+
+    async def erased(self, channel_id: ChannelId, changed_since_ms: int) -> Sequence[WaId]:
+        """Of a channel's operations that changed since then, those that are erased."""
         ...
 
 
@@ -219,6 +225,12 @@ class Streams:
             if stream.agent.id == agent_id:
                 stream.end(error)
 
+    def erase(self, channel_id: ChannelId, wa_ids: Sequence[WaId]) -> None:
+        """A person's data was erased: the journals that may hold it follow."""
+        for stream in self._streams.values():
+            if channel_id in stream.channels:
+                _tell_erased(stream, channel_id, wa_ids)
+
     def _open(self, agent: Agent, hello: pb.AgentHello) -> _Stream:
         self.end_agent(agent.id, Replaced())
         self._next_id += 1
@@ -283,6 +295,17 @@ class Streams:
                 line = self._line(channel_id)
                 actions = line.machine.receive(stream.id, stream.agent.id, frame, self._clock.now_ms())
                 self._perform(line, actions)
+        if kind == "channel_hello":
+            await self._recall_erased(stream, channel_id)
+
+    async def _recall_erased(self, stream: _Stream, channel_id: ChannelId) -> None:
+        """What was erased while this journal was away."""
+        try:
+            erased = await self._deliveries.erased(channel_id, self._clock.now_ms() - JOURNAL_KEEPS_MS)
+        except StoreError:
+            log.warning("erased operations not read", channel=channel_id, exc_info=True)
+            return
+        _tell_erased(stream, channel_id, erased)
 
     # ---- channels -----------------------------------------------------------------------------------------------------------
 
@@ -375,3 +398,9 @@ class Streams:
             if channel_id in stream.channels:
                 stream.end(error if error.retry_after_seconds else Internal())
         line.machine = self._machine(channel_id)
+
+
+def _tell_erased(stream: _Stream, channel_id: ChannelId, wa_ids: Sequence[WaId]) -> None:
+    for start in range(0, len(wa_ids), ERASED):
+        erase = pb.Erase(whatsapp_ids=wa_ids[start : start + ERASED])
+        stream.send(pb.ConnectResponse(channel_id=channel_id, erase=erase))

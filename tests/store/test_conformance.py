@@ -291,3 +291,41 @@ async def test_the_database_itself_refuses_a_transition_that_the_table_lacks(tmp
     operation = await store.operation(OperationId(1))
     assert operation is not None and operation.state == S.PENDING
     await store.close()
+
+
+async def test_erased_operations_keep_what_stops_a_duplicate_and_nothing_of_the_person(store: base.Store) -> None:
+    await store.apply([base.Accept(operation=new(n, chat="7@c.us", key=n, reference="r")) for n in (1, 2, 3)])
+    problem = Problem(code="no", message="7 is away")
+    await store.apply([_to(S.FAILED, {S.PENDING}, problem=problem), _to(S.CANCELLED, {S.PENDING}, number=2)])
+    ids = [OperationId(n) for n in (1, 2, 3, 9)]
+    assert await store.apply([base.Erase(operation_ids=ids, at_ms=50)]) == [2]
+    assert await store.apply([base.Erase(operation_ids=ids, at_ms=60)]) == [0]
+    (left,) = await store.operations_of("7@c.us", OperationId(0), 10)
+    blank = await store.operation(OperationId(1))
+    assert blank is not None
+    assert (left.id, blank.recipient, blank.target, blank.body, blank.reference) == (3, "", "", "", "")
+    assert (blank.state, blank.wa_id, blank.problem) == (S.FAILED, new(1).wa_id, Problem(code="no", message=""))
+    assert [event.reason for event in await store.events(OperationId(1))] == ["", ""]
+    assert sorted(await store.erased(CHANNEL, 0)) == [new(1).wa_id, new(2).wa_id]
+    assert await store.erased(CHANNEL, 10_000) == []
+    known = (await store.apply([base.Accept(operation=new(4, chat="7@c.us", key=1))]))[0]
+    assert known == base.Known(operation_id=OperationId(1), recipient="", target="", parameters_hash=b"p0")
+
+
+async def test_ages_are_read_up_to_what_is_young_and_only_settled_rows_are_deleted(store: base.Store) -> None:
+    await store.apply([base.Accept(operation=new(n)) for n in (1, 2, 3)])
+    await store.apply([_to(S.CANCELLED, {S.PENDING})])
+    await store.apply([base.Erase(operation_ids=[OperationId(1)], at_ms=50)])
+    ages = await store.ages(OperationId(0), 3, 10)
+    assert [(age.id, age.state, age.erased) for age in ages] == [(1, S.CANCELLED, True), (2, S.PENDING, False)]
+    assert [age.id for age in await store.ages(OperationId(1), 9, 1)] == [2]
+    assert await store.apply([base.Purge(operation_ids=[OperationId(n) for n in (1, 2, 3)])]) == [1]
+    assert [o.id for o in await store.operations(base.Filter(limit=9))] == [3, 2]
+
+
+async def test_a_queue_can_be_changed_for_one_target_alone(store: base.Store) -> None:
+    await store.apply([base.Accept(operation=new(1, chat="7@c.us")), base.Accept(operation=new(2, chat="8@c.us"))])
+    cancel = base.ChangeQueue(
+        channel_id=CHANNEL, target="7@c.us", leased_too=True, to=S.CANCELLED, at_ms=9, reason="erased"
+    )
+    assert await store.apply([cancel]) == [[OperationId(1)]]

@@ -9,11 +9,12 @@ from messenger_hub.runtime.clock import SystemClock
 from messenger_hub.runtime.folder import PrivateFolder
 from messenger_hub_server.delivery.acceptance import Draft, Receipt
 from messenger_hub_server.highwater import HighWater
-from messenger_hub_server.model import ChannelId, OperationKind, OperationState, SessionApiId
+from messenger_hub_server.model import ChannelId, OperationId, OperationKind, OperationState, SessionApiId
 from messenger_hub_server.queue import Queue
+from messenger_hub_server.store.base import Age
 from messenger_hub_server.store.sqlite import SqliteStore
 from messenger_hub_server.upkeep.due import LONGEST_MS, Due
-from messenger_hub_server.upkeep.retention import DAY_MS, Retention
+from messenger_hub_server.upkeep.retention import AT_ONCE, DAY_MS, EVERY_MS, Fate, Keep, Retention
 from messenger_hub_server.wakeups import Wakeups
 from messenger_hub_server.watch import News
 
@@ -31,8 +32,8 @@ async def queue(tmp_path: Path) -> AsyncIterator[Queue]:
     await store.close()
 
 
-async def accepted(queue: Queue, **more: int) -> Receipt:
-    draft = Draft(
+def _draft(**more: int) -> Draft:
+    return Draft(
         channel_id=CHANNEL,
         session_api_id=SessionApiId(1),
         kind=OperationKind.SEND_MESSAGE,
@@ -41,7 +42,10 @@ async def accepted(queue: Queue, **more: int) -> Receipt:
         body="text",
         **more,
     )
-    (receipt,) = await queue.accept([draft])
+
+
+async def accepted(queue: Queue, **more: int) -> Receipt:
+    (receipt,) = await queue.accept([_draft(**more)])
     assert isinstance(receipt, Receipt)
     return receipt
 
@@ -70,6 +74,50 @@ async def test_settled_operations_are_deleted_after_their_retention_and_waiting_
     now_ms = SystemClock().now_ms()
     waiting, cancelled = await accepted(queue), await accepted(queue)
     await queue.cancel(cancelled.operation_id, None, "Cancelled")
-    await Retention(queue, 90).run_once(now_ms + 91 * DAY_MS)
+    await Retention(queue, Keep(text_days=90, record_days=90)).run_once(now_ms + 91 * DAY_MS)
     assert await queue.store.operation(cancelled.operation_id) is None
     assert await queue.store.operation(waiting.operation_id) is not None
+
+
+async def test_numbers_and_texts_go_first_and_the_record_later(queue: Queue) -> None:
+    now_ms = SystemClock().now_ms()
+    receipt = await accepted(queue)
+    await queue.cancel(receipt.operation_id, None, "Cancelled")
+    retention = Retention(queue, Keep(text_days=30, record_days=90))
+    await retention.run_once(now_ms + 29 * DAY_MS)
+    assert (await queue.find(receipt.operation_id, None)).body == "text"
+    await retention.run_once(now_ms + 31 * DAY_MS)
+    blank = await queue.find(receipt.operation_id, None)
+    assert (blank.recipient, blank.target, blank.body, blank.state) == ("", "", "", OperationState.CANCELLED)
+    await retention.run_once(now_ms + 91 * DAY_MS)
+    assert await queue.store.operation(receipt.operation_id) is None
+
+
+async def test_what_is_old_goes_in_small_steps_that_come_at_once(queue: Queue) -> None:
+    now_ms = SystemClock().now_ms()
+    draft = await accepted(queue)
+    await queue.accept([_draft() for _ in range(AT_ONCE + 5)])
+    await queue.cancel_all(CHANNEL, reason="Cancelled")
+    retention = Retention(queue, Keep(text_days=90, record_days=90))
+    assert await retention.run_once(now_ms + 91 * DAY_MS) == 1
+    assert await queue.store.operation(draft.operation_id) is None
+    assert len(await queue.store.ages(OperationId(0), now_ms + DAY_MS, 1_000)) == 6
+    assert await retention.run_once(now_ms + 91 * DAY_MS) == EVERY_MS
+    assert await queue.store.ages(OperationId(0), now_ms + DAY_MS, 1_000) == []
+
+
+@pytest.mark.parametrize(
+    ("state", "days", "erased", "fate"),
+    [
+        (OperationState.PENDING, 400, False, Fate.KEPT),
+        (OperationState.LEASED, 400, False, Fate.KEPT),
+        (OperationState.UNCERTAIN, 31, False, Fate.ERASED),
+        (OperationState.READ, 30, False, Fate.KEPT),
+        (OperationState.READ, 31, False, Fate.ERASED),
+        (OperationState.READ, 31, True, Fate.KEPT),
+        (OperationState.READ, 91, True, Fate.DELETED),
+    ],
+)
+def test_only_what_is_settled_grows_old(state: OperationState, days: int, erased: bool, fate: Fate) -> None:
+    age = Age(id=OperationId(1), state=state, changed_at_ms=0, erased=erased)
+    assert Keep(text_days=30, record_days=90).fate(age, days * DAY_MS) is fate

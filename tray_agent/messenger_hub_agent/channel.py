@@ -257,12 +257,21 @@ class Channel:
                 log.warning("journal renewed", channel=self.id, reason=reason)
                 journal_id, last = await self._journal.renew()
                 self._tell(lambda: self._machine.renewed(journal_id, last))
+            case machine.Blank(whatsapp_ids=whatsapp_ids):
+                await self._journal.blank(whatsapp_ids)
+            case machine.Check() | machine.Perform() | machine.Reconcile():
+                group.create_task(self._ask(action))
+            case _:
+                assert_never(action)
+
+    async def _ask(self, action: machine.Check | machine.Perform | machine.Reconcile) -> None:
+        match action:
             case machine.Check(lease=lease):
-                group.create_task(self._answer(self._executor.check, lease, self._machine.checked))
+                await self._answer(self._executor.check, lease, self._machine.checked)
             case machine.Perform(lease=lease):
-                group.create_task(self._answer(self._executor.perform, lease, self._machine.performed))
+                await self._answer(self._executor.perform, lease, self._machine.performed)
             case machine.Reconcile(lease=lease):
-                group.create_task(self._reconcile(lease))
+                await self._reconcile(lease)
             case _:
                 assert_never(action)
 

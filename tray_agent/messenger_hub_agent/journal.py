@@ -111,9 +111,41 @@ class Journal:
 
         return await self._database.write(work)
 
+    async def blank(self, whatsapp_ids: Sequence[str]) -> int:
+        """Blanks number, text, name and reference in the intents of these operations, those without an end aside; says in how many."""
+        wanted = frozenset(whatsapp_ids)
+
+        def work(connection: sqlite3.Connection) -> int:
+            opened = frozenset(_opened(connection, _view(connection)))
+            rows = connection.execute("SELECT sequence, body FROM entry ORDER BY sequence").fetchall()
+            blanked = [
+                (_blank(entry).SerializeToString(), sequence)
+                for sequence, body in rows
+                if sequence not in opened
+                and (entry := pb.JournalEntry.FromString(body)).whatsapp_id in wanted
+                and entry.WhichOneof("fact") == "intent"
+            ]
+            connection.executemany("UPDATE entry SET body = ? WHERE sequence = ?", blanked)
+            return len(blanked)
+
+        count = await self._database.write(work)
+        if count:
+            await self._database.truncate_log()
+        return count
+
     async def close(self) -> None:
         """Closes the file."""
         await self._database.close()
+
+
+def _blank(entry: pb.JournalEntry) -> pb.JournalEntry:
+    """Its action's kind stays: a message is still one."""
+    action = entry.intent.WhichOneof("action")
+    if action is not None:
+        getattr(entry.intent, action).Clear()
+        getattr(entry.intent, action).SetInParent()
+    entry.intent.provenance.reference = ""
+    return entry
 
 
 def _view(connection: sqlite3.Connection) -> JournalView:

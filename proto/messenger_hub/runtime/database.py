@@ -96,6 +96,10 @@ class Database:
         """Runs `work` on one consistent view of everything committed. Raises NothingCommitted when the file cannot be read."""
         return await asyncio.get_running_loop().run_in_executor(self._reading, self._read, work)
 
+    async def truncate_log(self) -> None:
+        """Moves the log into the file and empties it: pages as they were before leave the disk. Raises NothingCommitted."""
+        await asyncio.get_running_loop().run_in_executor(self._writing, self._truncate_log)
+
     async def close(self) -> None:
         """Waits for what runs, closes the file and ends both threads."""
         loop = asyncio.get_running_loop()
@@ -135,6 +139,15 @@ class Database:
                 raise _told(error) from error
             self._abandon()
             raise CommitUnknown(f"A commit to {self.path.name} failed: {error}") from error
+
+    def _truncate_log(self) -> None:
+        connection = self._connect()
+        try:
+            (busy, *_) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        except sqlite3.Error as error:
+            raise _told(error, self.path) from error
+        if busy:
+            raise NothingCommitted(f"{self.path.name} is in use by another program.")
 
     def _abandon(self) -> None:
         # The failed commit's frames may stand in the WAL. Open connections share an index that ignores them, a fresh start does
@@ -236,6 +249,7 @@ def _connection(path: Path) -> sqlite3.Connection:
         connection.execute(f"PRAGMA busy_timeout = {_BUSY_TIMEOUT_MS}")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute("PRAGMA secure_delete = ON")
     except BaseException:
         connection.close()
         raise

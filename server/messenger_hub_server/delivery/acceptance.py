@@ -73,4 +73,6 @@ def answer(draft: Draft, outcome: Accepted | Known) -> Receipt | HubError:
         case Known(operation_id=number, recipient=recipient, target=target, parameters_hash=parameters):
             if draft.idempotency is None or draft.idempotency.parameters_hash != parameters:
                 return IdempotencyKeyReused()
+            # Those of an erased operation are blank: the same parameters say them again.
+            recipient, target = recipient or draft.recipient, target or draft.target
             return Receipt(operation_id=number, recipient=recipient, target=target, replayed=True)

@@ -139,12 +139,13 @@ class AdvanceJournal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChangeQueue:
-    """One transition of everything on a channel (and, where given, of one session API or reference) that is pending, or leased
-    and not started when `leased_too`. Outcome: the ids that changed."""
+    """One transition of everything on a channel (and, where given, of one session API, reference or target) that is pending, or
+    leased and not started when `leased_too`. Outcome: the ids that changed."""
 
     channel_id: ChannelId
     session_api_id: SessionApiId | None = None
     reference: str | None = None
+    target: str | None = None
     leased_too: bool
     to: OperationState
     at_ms: int
@@ -195,17 +196,24 @@ class PutGroups:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Purge:
-    """Deletes settled operations (with events and idempotency records) that changed last before `before_ms`, at most `limit` of
-    them. Outcome: how many."""
+class Erase:
+    """Blanks what settled operations say of a person: recipient, target, body and reference, and all that was written as a reason.
+    What stops a duplicate stays: numbers, hashes, states and times. Outcome: how many were blanked; others are left alone."""
 
-    before_ms: int
-    limit: int
+    operation_ids: Sequence[OperationId]
+    at_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Purge:
+    """Deletes settled operations, with their events and idempotency records. Outcome: how many; others are left alone."""
+
+    operation_ids: Sequence[OperationId]
 
 
 Write = (
     Accept | Claim | Start | Change | Replace | Import | TakeEpoch | AdvanceJournal | ChangeQueue | ExpireDue | Put | Redeem | Remove
-    | PutGroups | Purge
+    | PutGroups | Erase | Purge
 )  # fmt: skip
 
 # ---- outcomes ---------------------------------------------------------------------------------------------------------------
@@ -275,6 +283,16 @@ class Filter:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Age:
+    """What decides how much longer an operation is kept. `erased`: its texts are blank already."""
+
+    id: OperationId
+    state: OperationState
+    changed_at_ms: int
+    erased: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class QueueDepth:
     """How many operations of a channel are pending, and when the oldest of them was accepted."""
 
@@ -329,6 +347,18 @@ class Store(Protocol):
         """A page of operations, newest first."""
         ...
 
+    async def operations_of(self, target: str, after: OperationId, limit: int) -> Sequence[Operation]:
+        """Operations of one chat or contact with a larger id, oldest first. Looks at every row: for rare use."""
+        ...
+
+    async def ages(self, after: OperationId, accepted_before_ms: int, limit: int) -> Sequence[Age]:
+        """The next `limit` operations by id, up to the first that was accepted at `accepted_before_ms` or later."""
+        ...
+
+    async def erased(self, channel_id: ChannelId, changed_since_ms: int) -> Sequence[WaId]:
+        """Of a channel's operations that changed since then, those that are erased."""
+        ...
+
     async def events_after(
         self, event_id: int, session_api_id: SessionApiId | None, limit: int
     ) -> Sequence[tuple[Event, Operation]]:
@@ -365,6 +395,10 @@ class Store(Protocol):
 
     async def high_marks(self) -> HighMarks:
         """What the high-water file is compared with."""
+        ...
+
+    async def scrub(self) -> None:
+        """Overwrites what deleted and erased rows have left in files. Raises StoreError when it has to be tried again."""
         ...
 
     async def check_writable(self) -> None:

@@ -8,9 +8,10 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from itertools import takewhile
 from typing import assert_never
 
-from messenger_hub_server.delivery.states import NOT_SENT, TRANSITIONS
+from messenger_hub_server.delivery.states import NOT_SENT, SETTLED, TRANSITIONS
 from messenger_hub_server.model import (
     Agent,
     AgentId,
@@ -27,6 +28,7 @@ from messenger_hub_server.model import (
     Operation,
     OperationId,
     OperationState,
+    Problem,
     SessionApi,
     SessionApiId,
     WaId,
@@ -55,6 +57,7 @@ class _Rows:
     agents: dict[AgentId, Agent] = field(default_factory=dict)
     enrolments: dict[bytes, Enrolment] = field(default_factory=dict)
     groups: dict[ChannelId, tuple[Sequence[Group], int]] = field(default_factory=dict)
+    erased: dict[OperationId, int] = field(default_factory=dict)
 
 
 class MemoryStore:
@@ -115,8 +118,10 @@ class MemoryStore:
             case base.PutGroups(channel_id=channel_id, groups=groups, as_of_ms=as_of_ms):
                 self._rows.groups[channel_id] = groups, as_of_ms
                 return True
-            case base.Purge(before_ms=before_ms, limit=limit):
-                return self._purge(before_ms, limit)
+            case base.Erase(operation_ids=operation_ids, at_ms=at_ms):
+                return self._erase(operation_ids, at_ms)
+            case base.Purge(operation_ids=operation_ids):
+                return self._purge(operation_ids)
             case _:
                 assert_never(write)
 
@@ -289,6 +294,7 @@ class MemoryStore:
                 and (operation.state is OperationState.PENDING or (write.leased_too and unstarted))
                 and write.session_api_id in (None, operation.session_api_id)
                 and write.reference in (None, operation.reference)
+                and write.target in (None, operation.target)
             ):
                 self._move(
                     replace(
@@ -347,10 +353,24 @@ class MemoryStore:
         rows.keys = {i: k for i, k in rows.keys.items() if k.session_api_id not in gone}
         return True
 
-    def _purge(self, before_ms: int, limit: int) -> int:
-        live = (OperationState.PENDING, OperationState.LEASED)
-        old = [o for o in self._rows.operations.values() if o.state not in live and o.changed_at_ms < before_ms]
-        gone = {operation.id for operation in sorted(old, key=lambda o: o.id)[:limit]}
+    def _settled(self, operation_ids: Sequence[OperationId]) -> Sequence[Operation]:
+        found = [self._rows.operations[number] for number in operation_ids if number in self._rows.operations]
+        return [operation for operation in found if operation.state in SETTLED]
+
+    def _erase(self, operation_ids: Sequence[OperationId], at_ms: int) -> int:
+        rows = self._rows
+        fresh = {o.id: o for o in self._settled(operation_ids) if o.id not in rows.erased}
+        for operation in fresh.values():
+            blank = Problem(code=operation.problem.code, message="") if operation.problem else None
+            rows.operations[operation.id] = replace(
+                operation, recipient="", target="", body="", reference="", reason="", problem=blank
+            )
+        rows.events = [replace(e, reason="") if e.operation_id in fresh else e for e in rows.events]
+        rows.erased |= dict.fromkeys(fresh, at_ms)
+        return len(fresh)
+
+    def _purge(self, operation_ids: Sequence[OperationId]) -> int:
+        gone = {operation.id for operation in self._settled(operation_ids)}
         rows = self._rows
         rows.operations = {i: o for i, o in rows.operations.items() if i not in gone}
         rows.by_wa_id = {w: i for w, i in rows.by_wa_id.items() if i not in gone}
@@ -399,6 +419,25 @@ class MemoryStore:
         """A page of operations, newest first."""
         found = [o for o in self._rows.operations.values() if _matches(o, wanted)]
         return sorted(found, key=lambda o: -o.id)[: wanted.limit]
+
+    async def operations_of(self, target: str, after: OperationId, limit: int) -> Sequence[Operation]:
+        """Operations of one chat or contact, oldest first."""
+        found = [o for o in self._rows.operations.values() if o.target == target and o.id > after]
+        return sorted(found, key=lambda o: o.id)[:limit]
+
+    async def ages(self, after: OperationId, accepted_before_ms: int, limit: int) -> Sequence[base.Age]:
+        """The next operations by id that were accepted before then."""
+        following = sorted((o for o in self._rows.operations.values() if o.id > after), key=lambda o: o.id)[:limit]
+        old = takewhile(lambda o: o.accepted_at_ms < accepted_before_ms, following)
+        return [
+            base.Age(id=o.id, state=o.state, changed_at_ms=o.changed_at_ms, erased=o.id in self._rows.erased)
+            for o in old
+        ]
+
+    async def erased(self, channel_id: ChannelId, changed_since_ms: int) -> Sequence[WaId]:
+        """Erased operations of a channel."""
+        named = [self._rows.operations[number] for number in self._rows.erased if number in self._rows.operations]
+        return [o.wa_id for o in named if o.channel_id == channel_id and o.changed_at_ms >= changed_since_ms]
 
     async def events_after(
         self, event_id: int, session_api_id: SessionApiId | None, limit: int
@@ -464,6 +503,9 @@ class MemoryStore:
         return base.HighMarks(
             operation_id=max(self._rows.operations, default=0), epochs={c: e for c, (e, _) in self._rows.epochs.items()}
         )
+
+    async def scrub(self) -> None:
+        """Memory has no file."""
 
     async def check_writable(self) -> None:
         """Memory always is."""

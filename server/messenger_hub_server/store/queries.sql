@@ -122,6 +122,7 @@ UPDATE operation SET state = :to, changed_at_ms = :at_ms, reason = :reason, prob
   problem_message = :problem_message, not_before_ms = NULL
 WHERE channel_id = :channel_id AND (state = 'pending' OR (:leased_too AND state = 'leased' AND started = 0))
   AND (:session_api_id IS NULL OR session_api_id = :session_api_id) AND (:reference IS NULL OR reference = :reference)
+  AND (:target IS NULL OR target = :target)
 RETURNING id;
 
 -- name: expire_due
@@ -129,9 +130,28 @@ UPDATE operation SET state = 'expired', changed_at_ms = :now_ms, reason = :reaso
 WHERE state = 'pending' AND expires_at_ms IS NOT NULL AND expires_at_ms <= :now_ms
 RETURNING id;
 
+-- name: erase
+UPDATE operation SET recipient = '', target = '', lane = '', body = '', reference = '', reason = '',
+  problem_message = iif(problem_code IS NULL, NULL, ''), erased_at_ms = :at_ms
+WHERE id IN (SELECT value FROM json_each(:ids)) AND state NOT IN ('pending', 'leased') AND erased_at_ms IS NULL;
+
+-- name: erase_events
+UPDATE event SET reason = '' WHERE operation_id IN (
+  SELECT o.id FROM json_each(:ids) j CROSS JOIN operation o ON o.id = j.value WHERE o.erased_at_ms = :at_ms);
+
 -- name: purge
-DELETE FROM operation WHERE id IN (
-  SELECT id FROM operation WHERE state NOT IN ('pending', 'leased') AND changed_at_ms < ? ORDER BY id LIMIT ?);
+DELETE FROM operation WHERE id IN (SELECT value FROM json_each(?)) AND state NOT IN ('pending', 'leased');
+
+-- name: operations_of
+SELECT o.*, i.key_hash, i.parameters_hash FROM operation o LEFT JOIN idempotency i ON i.operation_id = o.id
+WHERE o.id > :after AND o.target = :target ORDER BY o.id LIMIT :limit;
+
+-- name: ages
+SELECT id, state, changed_at_ms, erased_at_ms IS NOT NULL AS erased, accepted_at_ms FROM operation
+WHERE id > :after ORDER BY id LIMIT :limit;
+
+-- name: erased
+SELECT wa_id FROM operation WHERE channel_id = ? AND erased_at_ms IS NOT NULL AND changed_at_ms >= ?;
 
 -- name: put_record
 INSERT INTO record (kind, id, body) VALUES (?, ?, ?) ON CONFLICT (kind, id) DO UPDATE SET body = excluded.body;

@@ -27,7 +27,7 @@ from messenger_hub_server.model import (
     Problem,
 )
 from messenger_hub_server.model import SessionApi as SessionApiRecord
-from messenger_hub_server.store.base import Claim
+from messenger_hub_server.store.base import Age, Claim
 
 Record = Channel | SessionApiRecord | ApiKey | Agent | Enrolment
 KINDS: dict[str, type[Record]] = {
@@ -137,6 +137,16 @@ def _mark(row: sqlite3.Row) -> LeaseMark | None:
         lease_id=LeaseId(row["lease_id"]),
         journal_id=JournalId(row["journal_id"]),
         started=bool(row["started"]),
+    )
+
+
+def age(row: sqlite3.Row) -> Age:
+    """A row of `ages`."""
+    return Age(
+        id=OperationId(row["id"]),
+        state=OperationState(row["state"]),
+        changed_at_ms=row["changed_at_ms"],
+        erased=bool(row["erased"]),
     )
 
 

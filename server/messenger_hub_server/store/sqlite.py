@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from importlib.resources import files
+from itertools import takewhile
 from pathlib import Path
 from typing import TypeVar
 
@@ -140,6 +141,22 @@ class SqliteStore:
         }
         return await self._read(lambda c: [rows.operation(row) for row in c.execute(SQL["list"], values)])
 
+    async def operations_of(self, target: str, after: OperationId, limit: int) -> Sequence[Operation]:
+        """Operations of one chat or contact, oldest first."""
+        values = {"target": target, "after": after, "limit": limit}
+        return await self._read(lambda c: [rows.operation(row) for row in c.execute(SQL["operations_of"], values)])
+
+    async def ages(self, after: OperationId, accepted_before_ms: int, limit: int) -> Sequence[base.Age]:
+        """The next operations by id that were accepted before then."""
+        found = await self._read(lambda c: c.execute(SQL["ages"], {"after": after, "limit": limit}).fetchall())
+        old = takewhile(lambda row: row["accepted_at_ms"] < accepted_before_ms, found)
+        return [rows.age(row) for row in old]
+
+    async def erased(self, channel_id: ChannelId, changed_since_ms: int) -> Sequence[WaId]:
+        """Erased operations of a channel."""
+        values = (channel_id, changed_since_ms)
+        return await self._read(lambda c: [WaId(row["wa_id"]) for row in c.execute(SQL["erased"], values)])
+
     async def events_after(
         self, event_id: int, session_api_id: SessionApiId | None, limit: int
     ) -> Sequence[tuple[Event, Operation]]:
@@ -210,6 +227,13 @@ class SqliteStore:
             return base.HighMarks(operation_id=largest, epochs=epochs)
 
         return await self._read(work)
+
+    async def scrub(self) -> None:
+        """Empties the log beside the file; inside it deleted content is overwritten at once."""
+        try:
+            await self._database.truncate_log()
+        except DatabaseError as error:
+            raise base.StoreError(str(error)) from error
 
     async def check_writable(self) -> None:
         """A transaction that writes a page: with a full disk it fails as a real one would."""

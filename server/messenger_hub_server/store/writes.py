@@ -12,7 +12,7 @@ import msgspec
 from messenger_hub_server.delivery.states import NOT_SENT
 from messenger_hub_server.model import ChannelId, Enrolment, NewOperation, OperationId, OperationState, Problem
 from messenger_hub_server.store import base, rows
-from messenger_hub_server.store.sets import NotInJson, Sets
+from messenger_hub_server.store.sets import NotInJson, Sets, text_of
 
 T = TypeVar("T", bound=base.Write)
 
@@ -84,8 +84,13 @@ class Writer:
             case base.PutGroups(channel_id=channel_id, groups=groups, as_of_ms=as_of_ms):
                 body = msgspec.json.encode(list(groups)).decode()
                 return self._run("put_groups", (channel_id, body, as_of_ms)) == 1
-            case base.Purge(before_ms=before_ms, limit=limit):
-                return self._run("purge", (before_ms, limit))
+            case base.Erase(operation_ids=ids, at_ms=at_ms):
+                values: dict[str, rows.Value] = {"ids": text_of(ids), "at_ms": at_ms}
+                erased = self._run("erase", values)
+                self._run("erase_events", values)
+                return erased
+            case base.Purge(operation_ids=ids):
+                return self._run("purge", (text_of(ids),))
             case _:
                 assert_never(write)
 
@@ -178,6 +183,7 @@ class Writer:
             "channel_id": write.channel_id,
             "session_api_id": write.session_api_id,
             "reference": write.reference,
+            "target": write.target,
             "leased_too": int(write.leased_too),
             "to": write.to.value,
             "at_ms": write.at_ms,

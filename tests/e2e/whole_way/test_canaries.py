@@ -98,3 +98,20 @@ def test_everything_that_is_kept_is_readable_by_its_owner_only(planted: World) -
         open_to_others = [path for path in (planted.folder / folder).rglob("*") if path.stat().st_mode & 0o077]
         assert not open_to_others
     eventually(lambda: planted.status()["can_send"])
+
+
+def test_an_erased_person_is_left_in_no_file_but_whatsapps_own(planted: World) -> None:
+    def left() -> list[str]:
+        personal = {"number": NUMBER, "text": TEXT, "name": NAME, "reference": REFERENCE}
+        kept = [path for folder in ("hub", "desktop/agent") for path in (planted.folder / folder).rglob("*")]
+        ours = [path for path in kept if path.is_file() and "profile" not in path.parts]
+        return [path.name for path in ours if found(path.read_bytes(), personal)]
+
+    planted.all_done()
+    assert any(name.startswith("hub.db") for name in left())
+    assert any(name.startswith("journal.db") for name in left())
+    assert len(planted.ask("person", "export", NUMBER)["operations"]) >= 4
+    assert planted.ask("person", "erase", NUMBER, "--yes")["erased"] >= 4
+    eventually(lambda: left() == [], what=f"erased: {left()}")
+    assert planted.ask("person", "export", NUMBER) == {"operations": []}
+    planted.reaches(planted.send("life goes on"), "read")

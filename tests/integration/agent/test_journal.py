@@ -56,3 +56,20 @@ async def test_only_what_the_server_has_and_is_old_and_ended_is_forgotten(tmp_pa
     await journal.append([entry(5, lease="b", outcome=pb.Outcome.KIND_VOID, at_ms=2 * DAY_MS)])
     assert await journal.forget(5, DAY_MS) == 4
     await journal.close()
+
+
+async def test_erased_people_leave_the_file_and_what_is_open_keeps_what_it_needs(tmp_path: Path) -> None:
+    journal = await Journal.open(tmp_path / "journal.db")
+    written = [entry(1, lease="a"), entry(2, lease="b"), entry(3, lease="c")]
+    for one, words in zip(written, ("alpha secret", "beta secret", "gamma secret"), strict=True):
+        one.intent.send_text.text = words * 300
+        one.intent.provenance.reference = f"reference {words}"
+    await journal.append([*written, entry(4, lease="a", outcome=pb.Outcome.KIND_SENT)])
+    await journal.append([entry(5, lease="c", outcome=pb.Outcome.KIND_SENT)])
+    before = await journal.view()
+    assert await journal.blank(["3EB0a", "3EB0b"]) == 1
+    after = await journal.view()
+    assert (after.known, list(after.open), after.last_message_at_ms) == (before.known, ["b"], before.last_message_at_ms)
+    held = b"".join(path.read_bytes() for path in tmp_path.iterdir())
+    assert [word in held for word in (b"alpha secret", b"beta secret", b"gamma secret")] == [False, True, True]
+    await journal.close()

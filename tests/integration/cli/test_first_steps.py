@@ -112,3 +112,15 @@ def test_a_verb_without_a_hub_says_how_to_start_one(tmp_path: Path) -> None:
     done = subprocess.run(asked, capture_output=True, text=True, timeout=SECONDS, check=False, env=dict(os.environ))
     assert done.returncode == 3
     assert "start" in json.loads(done.stdout)["error"]["message"]
+
+
+def test_a_person_gets_a_copy_in_a_private_file_and_is_erased(hub: Hub, tmp_path: Path) -> None:
+    hub.ask("channel", "create", "sales")
+    key = hub.ask("session-api", "create", "crm", "--channel", "sales")["key"]
+    hub.call("/send", key, {"mobile": "5511987654321", "message": "Olá"})
+    copy = tmp_path / "copy.json"
+    assert hub.ask("person", "export", "+55 11 98765-4321", "--output", str(copy))["operations"] == 1
+    assert copy.stat().st_mode & 0o777 == 0o600
+    assert json.loads(copy.read_text("utf-8"))["operations"][0]["body"] == "Olá"
+    assert hub.ask("person", "erase", "5511987654321", "--yes") == {"erased": 1, "cancelled": 1}
+    assert hub.ask("person", "export", "5511987654321") == {"operations": []}

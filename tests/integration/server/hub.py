@@ -17,6 +17,7 @@ from messenger_hub.admin.v1 import (
     channel_admin_service_pb2_grpc,
     hub_admin_service_pb2_grpc,
     operation_admin_service_pb2_grpc,
+    person_admin_service_pb2_grpc,
     session_api_admin_service_pb2,
     session_api_admin_service_pb2_grpc,
 )
@@ -42,6 +43,7 @@ class Operator:
         self.session_apis = session_api_admin_service_pb2_grpc.SessionApiAdminServiceStub(channel)
         self.agents = agent_admin_service_pb2_grpc.AgentAdminServiceStub(channel)
         self.operations = operation_admin_service_pb2_grpc.OperationAdminServiceStub(channel)
+        self.persons = person_admin_service_pb2_grpc.PersonAdminServiceStub(channel)
         self.hub = hub_admin_service_pb2_grpc.HubAdminServiceStub(channel)
 
 

@@ -8,10 +8,10 @@ from messenger_hub_server.startup import StartupProblem
 
 
 def test_a_flag_wins_over_the_environment_over_the_file_over_the_default(tmp_path: Path) -> None:
-    (tmp_path / "config.toml").write_text('http = "127.0.0.1:1"\ngrpc = "127.0.0.1:1"\nretention_days = 1\n')
+    (tmp_path / "config.toml").write_text('http = "127.0.0.1:1"\ngrpc = "127.0.0.1:1"\nretention_days = 10\n')
     environment = {"MESSENGER_HUB_HTTP": "127.0.0.1:2", "MESSENGER_HUB_GRPC": "127.0.0.1:2"}
     settings = config.load({"data_dir": tmp_path, "http": "127.0.0.1:3", "grpc": None}, environment)
-    assert (settings.http.port, settings.grpc.port, settings.retention_days, settings.stop_seconds) == (3, 2, 1, 15)
+    assert (settings.http.port, settings.grpc.port, settings.retention_days, settings.stop_seconds) == (3, 2, 10, 15)
     names = ("http", "grpc", "retention_days", "stop_seconds")
     assert [settings.sources[name] for name in names] == ["flag", "environment", "config.toml", "default"]
 

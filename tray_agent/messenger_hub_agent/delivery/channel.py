@@ -114,7 +114,14 @@ class Reconcile:
     lease: pb.Lease
 
 
-Action = Send | Append | ReadJournal | SaveEpoch | RenewJournal | Check | Perform | Reconcile
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Blank:
+    """Blank what the journal says of people in entries of these WhatsApp ids, as far as they have ended."""
+
+    whatsapp_ids: Sequence[str]
+
+
+Action = Send | Append | ReadJournal | SaveEpoch | RenewJournal | Check | Perform | Reconcile | Blank
 
 
 @dataclass(slots=True, kw_only=True)
@@ -217,6 +224,8 @@ class Channel:
                 return [SaveEpoch(epoch=frame.welcome.epoch)]
             case "leases":
                 return self._leased(frame.leases, now_ms)
+            case "erase":
+                return [Blank(whatsapp_ids=frame.erase.whatsapp_ids)]
             case "goes":
                 return [action for go in frame.goes.goes for action in self._answered(go, now_ms)]
             case _:

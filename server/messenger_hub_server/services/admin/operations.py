@@ -18,10 +18,28 @@ from messenger_hub_server.store.base import Filter
 CANCELLED = "Cancelled by an operator"
 
 
+class AdminSights:
+    """Operations as operators see them: with the names of where they belong."""
+
+    def __init__(self, registry: Registry, sights: Sights) -> None:
+        self._registry = registry
+        self._sights = sights
+
+    async def operation(self, operation: Operation, timeline: Sequence[Event] = ()) -> pb.AdminOperation:
+        """One operation; without a name where channel or session API are gone."""
+        channel = self._registry.channel(operation.channel_id)
+        session_api = self._registry.session_api(operation.session_api_id)
+        return pb.AdminOperation(
+            operation=await self._sights.operation(operation, timeline),
+            channel_name=channel.name if channel is not None else "",
+            session_api_name=session_api.name if session_api is not None else "",
+        )
+
+
 class OperationAdminHandlers:
     """Handlers of OperationAdminService."""
 
-    def __init__(self, queue: Queue, registry: Registry, sights: Sights) -> None:
+    def __init__(self, queue: Queue, registry: Registry, sights: AdminSights) -> None:
         self._queue = queue
         self._registry = registry
         self._sights = sights
@@ -42,7 +60,7 @@ class OperationAdminHandlers:
         )
         page = found[:limit]
         return pb.ListOperationsResponse(
-            operations=[await self._message(operation) for operation in page],
+            operations=[await self._sights.operation(operation) for operation in page],
             next_cursor=cursor(page[-1].id) if len(found) > limit else "",
         )
 
@@ -65,13 +83,4 @@ class OperationAdminHandlers:
         return pb.ResolveOperationResponse(operation=await self._with_timeline(operation))
 
     async def _with_timeline(self, operation: Operation) -> pb.AdminOperation:
-        return await self._message(operation, await self._queue.timeline(operation.id))
-
-    async def _message(self, operation: Operation, timeline: Sequence[Event] = ()) -> pb.AdminOperation:
-        channel = self._registry.channel(operation.channel_id)
-        session_api = self._registry.session_api(operation.session_api_id)
-        return pb.AdminOperation(
-            operation=await self._sights.operation(operation, timeline),
-            channel_name=channel.name if channel is not None else "",
-            session_api_name=session_api.name if session_api is not None else "",
-        )
+        return await self._sights.operation(operation, await self._queue.timeline(operation.id))

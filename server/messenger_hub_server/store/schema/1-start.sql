@@ -28,7 +28,8 @@ CREATE TABLE operation (
   started INTEGER NOT NULL DEFAULT 0,
   problem_code TEXT,
   problem_message TEXT,
-  successor INTEGER
+  successor INTEGER,
+  erased_at_ms INTEGER
 ) STRICT;
 
 CREATE UNIQUE INDEX operation_wa_id ON operation (wa_id);
@@ -41,6 +42,7 @@ CREATE INDEX operation_uncertain ON operation (channel_id) WHERE state = 'uncert
 CREATE INDEX operation_expiring ON operation (expires_at_ms) WHERE state = 'pending' AND expires_at_ms IS NOT NULL;
 CREATE INDEX operation_held ON operation (due_at_ms) WHERE state = 'pending' AND due_at_ms > accepted_at_ms;
 CREATE INDEX operation_retried ON operation (not_before_ms) WHERE state = 'pending' AND not_before_ms IS NOT NULL;
+CREATE INDEX operation_erased ON operation (channel_id, changed_at_ms) WHERE erased_at_ms IS NOT NULL;
 CREATE INDEX operation_session_api ON operation (session_api_id, id);
 CREATE INDEX operation_reference ON operation (session_api_id, reference) WHERE reference <> '';
 

@@ -1,0 +1,93 @@
+"""What is stored of a person: read out, and erased. A person is a target: a chat with somebody, or a contact."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
+
+from messenger_hub.runtime.clock import Clock
+from messenger_hub.runtime.log import logger
+
+from messenger_hub_server.errors import InProgress
+from messenger_hub_server.model import ChannelId, Operation, OperationId, OperationState, WaId
+from messenger_hub_server.queue import Queue
+from messenger_hub_server.store.base import ChangeQueue, Erase, StoreError
+
+log = logger(__name__)
+
+PAGE = 500
+CANCELLED = "Cancelled: the person's data was erased"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Erased:
+    """How many operations were blanked, and how many of them waited and were cancelled."""
+
+    erased: int
+    cancelled: int
+
+
+class Persons:
+    """`tell` reaches the desktops that are connected; those that are away hear of it at their next hello."""
+
+    def __init__(self, queue: Queue, tell: Callable[[ChannelId, Sequence[WaId]], None], clock: Clock) -> None:
+        self._queue = queue
+        self._tell = tell
+        self._clock = clock
+
+    async def operations(self, target: str) -> AsyncIterator[Operation]:
+        """Everything that is stored of a person, oldest first."""
+        last = OperationId(0)
+        while page := await self._queue.store.operations_of(target, last, PAGE):
+            for operation in page:
+                yield operation
+            last = page[-1].id
+
+    async def count(self, target: str) -> Erased:
+        """What `erase` would do now."""
+        states = [operation.state async for operation in self.operations(target)]
+        unsettled = sum(state in (OperationState.PENDING, OperationState.LEASED) for state in states)
+        return Erased(erased=len(states), cancelled=unsettled)
+
+    async def erase(self, target: str) -> Erased:
+        """Cancels what waits, then blanks everything. Raises InProgress while a message to the person is being sent."""
+        cancelled = await self._cancel(target)
+        found: defaultdict[ChannelId, list[tuple[OperationId, WaId]]] = defaultdict(list)
+        async for operation in self.operations(target):
+            if operation.state is OperationState.LEASED:
+                raise InProgress
+            found[operation.channel_id].append((operation.id, operation.wa_id))
+        erased = 0
+        for channel_id, named in found.items():
+            for start in range(0, len(named), PAGE):
+                part = named[start : start + PAGE]
+                erase = Erase(operation_ids=[number for number, _ in part], at_ms=self._clock.now_ms())
+                (count,) = await self._queue.commit([erase], frees=())
+                erased += count if isinstance(count, int) else 0
+                self._tell(channel_id, [wa_id for _, wa_id in part])
+        await self._scrub()
+        return Erased(erased=erased, cancelled=cancelled)
+
+    async def _cancel(self, target: str) -> int:
+        channels = {operation.channel_id async for operation in self.operations(target)}
+        cancelled = 0
+        for channel_id in channels:
+            change = ChangeQueue(
+                channel_id=channel_id,
+                target=target,
+                leased_too=True,
+                to=OperationState.CANCELLED,
+                at_ms=self._clock.now_ms(),
+                reason=CANCELLED,
+            )
+            (changed,) = await self._queue.commit([change], frees=(channel_id,))
+            cancelled += len(changed) if isinstance(changed, Sequence) else 0
+        return cancelled
+
+    async def _scrub(self) -> None:
+        try:
+            await self._queue.store.scrub()
+        except StoreError:
+            # The rows are blank; the retention's next round empties the log.
+            log.warning("log not emptied", exc_info=True)
