@@ -139,20 +139,23 @@ class Agent:
         backoff = Backoff(random.random)
         while True:
             began = self._clock.monotonic()
-            wait = 0.0
+            away: HubAway | None = None
             try:
                 await self._connect()
             except (HubAway, DialRefused) as problem:
                 self._tell(
                     f"The hub at {self._settings.server} does not answer ({problem.sentence.rstrip('.')}); trying again until it does."
                 )
-                wait = problem.wait_seconds if isinstance(problem, HubAway) else 0.0
+                away = problem if isinstance(problem, HubAway) else None
             except HubRefused as refused:
                 raise AgentProblem(refused.sentence) from refused
             finally:
                 self._disconnected()
-            lasted = self._clock.monotonic() - began
-            await asyncio.sleep(wait + backoff.next_seconds(lasted))
+            now = self._clock.monotonic()
+            if away is not None and away.lost:
+                await asyncio.sleep(backoff.lost_seconds(now - self._away_since))
+            else:
+                await asyncio.sleep((away.wait_seconds if away else 0.0) + backoff.next_seconds(now - began))
             self._show()
 
     def _tell(self, sentence: str) -> None:

@@ -33,12 +33,13 @@ class HubRefused(Exception):
 
 
 class HubAway(Exception):
-    """The hub cannot be reached, or the stream ended. `wait_seconds`: do not try again before."""
+    """The hub cannot be reached, or the stream ended. `wait_seconds`: do not try again before. `lost`: nobody has refused it."""
 
-    def __init__(self, sentence: str, *, wait_seconds: float = 0.0) -> None:
+    def __init__(self, sentence: str, *, wait_seconds: float = 0.0, lost: bool = False) -> None:
         super().__init__(sentence)
         self.sentence = sentence
         self.wait_seconds = wait_seconds
+        self.lost = lost
 
 
 async def enrol(channel: grpc.aio.Channel, token: str) -> pb.EnrolResponse:
@@ -121,7 +122,7 @@ class Connection:
                 async with asyncio.timeout(DEAF_SECONDS):
                     frame = await call.read()
             except TimeoutError as error:
-                raise HubAway("The hub was silent for too long.") from error
+                raise HubAway("The hub was silent for too long.", lost=True) from error
             if not isinstance(frame, pb.ConnectResponse):
                 return  # the library's end-of-stream mark
             received(frame)
@@ -160,5 +161,5 @@ def _told(error: grpc.aio.AioRpcError) -> HubRefused | HubAway:
     if error.code() is grpc.StatusCode.ABORTED:
         return HubAway(error.details() or "Another stream took over.", wait_seconds=TAKEN_OVER_SECONDS)
     if error.code() is grpc.StatusCode.UNAVAILABLE:
-        return HubAway("check the address, and that the hub runs")  # the library's words are about sockets
+        return HubAway("check the address, and that the hub runs", lost=True)  # the library's words are about sockets
     return HubAway(error.details() or error.code().name)

@@ -91,3 +91,9 @@ def test_waiting_for_the_hub_grows_to_a_limit_and_starts_anew_after_a_stream_tha
     assert waits == sorted(waits)
     assert waits[-1] == MOST_SECONDS
     assert backoff.next_seconds(SETTLED_SECONDS) < waits[1]
+
+
+def test_a_hub_that_was_lost_is_looked_for_within_a_share_of_how_long_it_has_been_away() -> None:
+    backoff = Backoff(lambda: 1.0)
+    assert [backoff.lost_seconds(away) for away in (0, 4, 6, 40, 1_000)] == [1, 1, 1.5, 10, MOST_SECONDS]
+    assert backoff.next_seconds(0) == Backoff(lambda: 1.0).next_seconds(0)
