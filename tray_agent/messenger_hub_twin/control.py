@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from aiohttp import web
 
 from messenger_hub_twin.exchange import Exchange
-from messenger_hub_twin.faults import FOREVER, Receipts
+from messenger_hub_twin.faults import FOREVER, QR_CODES, QR_SECONDS, Codes, Receipts
 from messenger_hub_twin.fields import BadField, Fields
 from messenger_hub_twin.mailbox import ACK_DELIVERED, ACK_READ
 from messenger_hub_twin.pages import Page, PageState
@@ -54,6 +54,7 @@ class Control:
         return (
             call(self._scan, '{"page": "…", "account": "12015550100"}', "Scan the code that a page shows; both fields are optional. 409 until a page shows one.", "page", "account"),
             call(self._pair, '{"code": "ABCD1234", "account": "12015550100"}', "Type a pairing code into the phone.", "code", "account"),
+            call(self._codes, '{"count": 6, "seconds": 20}', "How many codes a page gets until it waits to be asked for more, and how long each is shown (the first three times as long); pages that show one begin anew, 0 stops them at once.", "count", "seconds"),
             call(self._incoming, '{"from": "12025550111", "body": "Hi", "to": "…", "group": "…@g.us"}', "A message to an account; `to` and `group` are optional.", "from", "body", "to", "group"),
             call(self._receipts, '{"automatic": true, "delivered_seconds": 0.5, "read_seconds": 1.5}', "When receipts come, for all messages from now on.", "automatic", "delivered_seconds", "read_seconds"),
             call(self._receipt, '{"id": "3EB0…", "kind": "read"}', "One receipt by hand: delivered or read.", "id", "kind", "account"),
@@ -120,6 +121,8 @@ class Control:
 
     def _page_with(self, state: PageState, wanted: str | None) -> Page:
         showing = [p for p in self._exchange.pages if p.state is state and wanted in (None, p.id)]
+        if not showing and any(p.state is PageState.IDLE and wanted in (None, p.id) for p in self._exchange.pages):
+            raise NotNow("The page's codes are used up: click its button, and it shows a new one.")
         if not showing:
             raise NotNow("No page shows a QR code now: open one, or wait until it has loaded.")
         if len(showing) > 1:
@@ -132,6 +135,13 @@ class Control:
         account = wanted or (unlinked or list(accounts))[0]
         self._exchange.link(page, account)
         return {"page": page.id, "account": account}
+
+    def _codes(self, fields: Fields) -> Answer:
+        self._faults.codes = Codes(count=fields.count("count", QR_CODES), seconds=fields.seconds("seconds", QR_SECONDS))
+        for page in self._exchange.pages:
+            if page.state is PageState.QR:
+                self._exchange.show_codes(page)
+        return asdict(self._faults.codes)
 
     # ---- messages -----------------------------------------------------------------------------------------------------------
 

@@ -21,10 +21,6 @@ from messenger_hub_twin.pages import Page, Pages, PageState
 from messenger_hub_twin.people import GROUP_SUFFIX, PERSON_SUFFIX, lid_of, number_in
 from messenger_hub_twin.timetable import Timetable
 
-QR_SECONDS = 20.0
-"""WhatsApp shows a code so long."""
-QR_CODES = 6
-"""After so many codes WhatsApp stops until somebody asks for another; the twin goes on, slowly."""
 PASTE_ERROR = 479
 """The error that a page is told for a recipient who does not exist."""
 
@@ -42,7 +38,7 @@ class Exchange:
         self._later = timetable.after
         self._logged: set[tuple[str, str]] = set()
         self._handlers: Mapping[str, Callable[[Page, Fields], None]] = {
-            "refresh_qr": lambda page, _: self._show_code(page),
+            "refresh_qr": lambda page, _: self._refresh_codes(page),
             "pairing_code": self._pairing_code,
             "exists": self._exists,
             "send": self._send,
@@ -62,7 +58,7 @@ class Exchange:
         if page.build < self.faults.needs_update_below:
             page.send("needs_update")
         if link is None:
-            self._show_code(page)
+            self.show_codes(page)
         elif link.ended_by is not None:
             page.send("logout", cause=link.ended_by)  # it forgets its credentials and comes back
         else:
@@ -84,19 +80,33 @@ class Exchange:
 
     # ---- linking ------------------------------------------------------------------------------------------------------------
 
-    def _show_code(self, page: Page) -> None:
+    def show_codes(self, page: Page) -> None:
+        """Give a page without a link its codes, one after the other; when they are used up it is idle."""
         page.state = PageState.QR
         page.account = page.link = None
+        self._show_code(page, self.faults.codes.count)
+
+    def _show_code(self, page: Page, left: int) -> None:
+        if left == 0:
+            page.state = PageState.IDLE
+            page.send("idle")
+            return
         page.qr_count += 1
         shown = page.qr_count
         reference = "2@" + base64.b64encode(secrets.token_bytes(96)).decode()
         page.send("qr", reference=reference)
 
-        def refresh() -> None:
+        def next_one() -> None:
             if page.state is PageState.QR and page.qr_count == shown and self.pages.find(page.id) is page:
-                self._show_code(page)
+                self._show_code(page, left - 1)
 
-        self._later(QR_SECONDS * (1 if shown < QR_CODES else 3), refresh)
+        self._later(self.faults.codes.shown_seconds(left), next_one)
+
+    def _refresh_codes(self, page: Page) -> None:
+        """As WhatsApp does it, by connecting anew: what a phone has begun with this page is over."""
+        if page.link is None:
+            page.pairing_code = page.pairing_number = None
+            self.show_codes(page)
 
     def _pairing_code(self, page: Page, frame: Fields) -> None:
         page.pairing_number = frame.text("number")

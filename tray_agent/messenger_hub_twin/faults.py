@@ -10,6 +10,12 @@ from enum import Enum
 
 REACHOUT_TIMELOCK = 463
 FOREVER = float("inf")
+QR_CODES = 6
+"""WhatsApp gives a page so many codes at a time; then it stops until somebody asks for more."""
+QR_SECONDS = 20.0
+"""WhatsApp shows a code so long."""
+FIRST_QR_TIMES = 3
+"""The first of them is shown so many times as long: with the two above, a page stops after 160 s."""
 
 
 class Fate(Enum):
@@ -39,6 +45,18 @@ class Receipts:
     read_seconds: float = 1.5
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Codes:
+    """How many codes a page is given at a time (0: none, it stops at once), and how long each but the first is shown."""
+
+    count: int = QR_CODES
+    seconds: float = QR_SECONDS
+
+    def shown_seconds(self, left: int) -> float:
+        """How long a code is shown when so many are left, itself included."""
+        return self.seconds * (FIRST_QR_TIMES if left == self.count else 1)
+
+
 @dataclass(slots=True, kw_only=True)
 class Faults:
     """The switches. ``judge`` and ``lookup_fails`` use up the counted ones."""
@@ -59,6 +77,7 @@ class Faults:
     history_seconds: float = 0.0
     needs_update_below: int = 0
     receipts: Receipts = field(default_factory=Receipts)
+    codes: Codes = field(default_factory=Codes)
 
     def reset(self) -> None:
         """Switch everything off. The page's required build stays: a page is never told to go back to an older one."""

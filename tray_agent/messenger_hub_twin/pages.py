@@ -17,6 +17,7 @@ class PageState(Enum):
 
     OPENING = "opening"
     QR = "qr"
+    IDLE = "idle"  # its codes are used up, and it waits to be asked for more
     PASSKEY = "passkey"
     LINKED = "linked"
 

@@ -13,6 +13,7 @@ from tests.integration.twin.twin import Twin
 CALLS = [
     "scan",
     "pair",
+    "codes",
     "incoming",
     "receipts",
     "receipt",
@@ -38,6 +39,8 @@ WRONG = [
     ("scan", {"page": 3}, '"page" must be a text.'),
     ("scan", {"account": ""}, '"account" must not be empty.'),
     ("pair", {}, '"code" must be a text.'),
+    ("codes", {"count": -1}, '"count" must be a whole number, zero or more.'),
+    ("codes", {"seconds": "20"}, '"seconds" must be a number, zero or more.'),
     ("incoming", {"body": "hi"}, '"from" must be a text.'),
     ("incoming", {"from": "12025550111"}, '"body" must be a text.'),
     ("incoming", {"from": "12025550111", "body": "hi", "to": "1"}, 'There is no account "1"; the accounts are: '),
@@ -118,7 +121,8 @@ async def test_an_unknown_call_is_a_404_that_lists_the_calls(twin: Twin) -> None
 
 
 async def test_an_empty_body_is_enough_where_every_field_has_a_default(twin: Twin) -> None:
-    for name in ("receipts", "drop", "mute", "swallow", "fail", "lookup-fail", "passkey", "contacts", "drop-repeats"):
+    every = "codes receipts drop mute swallow fail lookup-fail passkey contacts drop-repeats"
+    for name in every.split():
         status, answer = await twin.answer(name, "")
         assert status == 200, answer
 

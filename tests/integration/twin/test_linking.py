@@ -57,6 +57,64 @@ async def test_a_page_asks_for_another_code(twin: Twin) -> None:
         assert (await page.event("qr"))["reference"] != first["reference"]
 
 
+async def test_a_page_gets_its_codes_one_after_the_other_and_then_waits_to_be_asked_for_more(twin: Twin) -> None:
+    await twin.call("codes", count=3, seconds=0.02)
+    async with open_page(twin) as page:
+        await page.event("idle")
+        codes = [code["reference"] for code in page.told("qr")]
+        assert len(set(codes)) == len(codes) == 3
+        assert (await twin.state())["pages"][0]["state"] == "idle"
+        status, answer = await twin.answer("scan", {})
+        assert (status, answer["error"]) == (
+            409,
+            "The page's codes are used up: click its button, and it shows a new one.",
+        )
+        assert await twin.call("codes") == {"count": 6, "seconds": 20.0}
+        assert page.told("qr")[3:] == []
+        await page.say("refresh_qr")
+        assert (await page.event("qr"))["reference"] not in codes
+        await twin.call("scan", account=ME)
+        await page.event("linked")
+
+
+async def test_no_codes_at_all_stop_the_pages_that_show_one_and_no_others(twin: Twin) -> None:
+    async with linked_page(twin, ME, "linked") as (linked, _), open_page(twin, page="shows") as shows:
+        await shows.event("qr")
+        await twin.call("codes", count=0)
+        await shows.event("idle")
+        assert {page["id"]: page["state"] for page in (await twin.state())["pages"]} == {
+            "linked": "linked",
+            "shows": "idle",
+        }
+        await shows.say("refresh_qr")
+        await shows.event("idle")
+        await twin.call("reset")
+        await shows.say("refresh_qr")
+        await shows.event("qr")
+        assert linked.told("idle") == []
+
+
+async def test_a_linked_page_that_asks_for_a_code_stays_linked(twin: Twin) -> None:
+    async with linked_page(twin, ME) as (page, _):
+        await page.say("refresh_qr")
+        assert (await page.send("3EB001"))["ok"]
+        assert len(page.told("qr")) == 1
+
+
+async def test_a_pairing_code_outlives_the_codes_to_scan_and_ends_when_more_are_asked_for(twin: Twin) -> None:
+    async with open_page(twin) as page:
+        await page.event("qr")
+        ended = (await page.ask("pairing_code", number=ME))["code"]
+        await page.say("refresh_qr")
+        await page.event("qr")
+        assert (await twin.answer("pair", {"code": ended}))[0] == 409
+        code = (await page.ask("pairing_code", number=ME))["code"]
+        await twin.call("codes", count=0)
+        await page.event("idle")
+        await twin.call("pair", code=code, account=ME)
+        await page.event("linked")
+
+
 async def test_a_pairing_code_is_typed_in_with_or_without_its_dash_and_in_any_case(twin: Twin) -> None:
     async with open_page(twin) as page:
         await page.event("qr")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from messenger_hub_twin.faults import REACHOUT_TIMELOCK, Fate, Faults, Receipts, Verdict
+from messenger_hub_twin.faults import REACHOUT_TIMELOCK, Codes, Fate, Faults, Receipts, Verdict
 
 NOW = 1_000.0
 
@@ -48,6 +48,12 @@ def test_a_dropped_repeat_and_a_refused_new_chat_use_up_nothing() -> None:
     faults.fail = 0
     faults.judge(now=NOW, chat_exists=False, repeat=False)
     assert faults.swallow == 1
+
+
+def test_a_page_shows_the_first_of_its_six_codes_for_a_minute_and_stops_after_160_seconds() -> None:
+    codes = Faults().codes
+    assert [codes.shown_seconds(left) for left in range(codes.count, 0, -1)] == [60, 20, 20, 20, 20, 20]
+    assert Codes(count=1, seconds=0.5).shown_seconds(1) == 1.5
 
 
 def test_look_ups_fail_so_often_or_for_so_long() -> None:

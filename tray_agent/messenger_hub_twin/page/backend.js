@@ -75,6 +75,7 @@
     let greeted = false; // the network has answered on this connection
 
     const wid = (id) => use('WAWebWidFactory').createWid(id);
+    const bus = () => use('WAWebBackendEventBus').BackendEventBus;
     const stores = () => ({
       conn: use('WAWebConnModel').Conn,
       stream: use('WAWebStreamModel').Stream,
@@ -163,8 +164,17 @@
       qr({ reference }) {
         const { conn, stream, socket: line } = stores();
         stream.set({ info: 'PAIRING', mode: 'QR' });
-        line.set({ state: 'UNPAIRED', stream: 'CONNECTED' });
+        line.set({ stream: 'CONNECTED' });
         conn.set({ connected: false, ref: reference });
+        bus().triggerSetSocketState('UNPAIRED');
+      },
+      // As WhatsApp's, the page keeps the last code, which is void: only the socket's state tells.
+      idle() {
+        const { conn, stream, socket: line } = stores();
+        stream.set({ info: 'PAIRING', mode: 'QR' });
+        line.set({ stream: 'CONNECTED' });
+        conn.set({ connected: false });
+        bus().triggerSetSocketState('UNPAIRED_IDLE');
       },
       passkey() {
         const { conn, socket: line } = stores();

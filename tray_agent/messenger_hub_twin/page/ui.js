@@ -8,6 +8,8 @@
 
     const conn = () => use('WAWebConnModel').Conn;
     const stream = () => use('WAWebStreamModel').Stream;
+    const line = () => use('WAWebSocketModel').Socket;
+    const idle = () => line().state === 'UNPAIRED_IDLE';
     const chats = () => use('WAWebChatCollection').ChatCollection;
     const messages = () => use('WAWebMsgCollection').MsgCollection;
 
@@ -29,12 +31,20 @@
       if (!answer.ok) button.disabled = false;
     }
 
+    // When the codes are used up the last one is void: it fades, and a button over it asks for more.
     function code(reference) {
       const picture = element('img.qr');
       picture.alt = 'QR code';
-      picture.src = `/qr.svg?text=${encodeURIComponent(reference)}`;
+      picture.src = `/qr.svg?text=${encodeURIComponent(reference || '')}`;
       const frame = element('div.frame', picture);
-      frame.dataset.ref = reference;
+      if (!idle()) {
+        frame.dataset.ref = reference;
+        return frame;
+      }
+      const button = element('button.reload', element('span.arrow', '↻'), 'Click to reload QR code');
+      button.addEventListener('click', () => use('WAWebBackendEventBus').BackendEventBus.triggerRefreshQR());
+      frame.classList.add('void');
+      frame.append(button);
       return frame;
     }
 
@@ -44,6 +54,7 @@
         element('li', 'Tap Linked devices, then Link a device'),
         element('li', 'Point the phone at this screen to scan the code'));
       const button = element('button', 'Scan it for me');
+      button.disabled = idle();
       button.addEventListener('click', () => scan(button));
       const text = element('div.steps', element('h1', 'Link with your phone'), steps,
         element('p.note', 'This is a twin of WhatsApp Web. No phone is needed: it can play one.'), button);
@@ -149,13 +160,13 @@
     function view() {
       if (stream().mode === 'MAIN' || (conn().connected && stream().mode !== 'QR')) return chatsView();
       if (state.passkey) return noteView('Confirm with your passkey', 'WhatsApp asks the owner of this account for a passkey.');
-      if (conn().ref) return linkView();
+      if (conn().ref || idle()) return linkView();
       return noteView('WhatsApp', 'Loading…');
     }
 
     function draw() {
       state.scheduled = false;
-      if (conn().connected) state.passkey = false;
+      if (conn().connected || conn().ref) state.passkey = false;
       app.replaceChildren(view());
       const list = app.querySelector('.messages');
       if (list) list.scrollTop = list.scrollHeight;
@@ -177,7 +188,7 @@
       schedule();
     };
     exports.start = () => {
-      for (const each of [conn(), stream(), chats(), messages(), use('WAWebContactCollection').ContactCollection]) {
+      for (const each of [conn(), stream(), line(), chats(), messages(), use('WAWebContactCollection').ContactCollection]) {
         each.on('all', schedule);
       }
       draw();

@@ -48,9 +48,9 @@
         this.isMainLoaded = true;
         this.trigger('main_loaded');
       }
+      // Newer pages have it on the bus alone; this is what wa-js calls.
       refreshQR() {
-        use('TwinBackend').send({ op: 'refresh_qr' });
-        this.trigger('refresh_qr');
+        use('WAWebBackendEventBus').BackendEventBus.triggerRefreshQR();
       }
       logout() {
         this.trigger('logout');
@@ -62,10 +62,21 @@
 
   twinModule('WAWebBackendEventBus', (exports, use) => {
     exports.BackendEvent = {
-      LOGOUT: 'logout', REFRESH_QR: 'refresh_qr', SOCKET_STREAM_DISCONNECTED: 'socket_stream_disconnected',
+      LOGOUT: 'logout', REFRESH_QR: 'refresh_qr', SET_SOCKET_STATE: 'set_socket_state', SOCKET_STREAM_DISCONNECTED: 'socket_stream_disconnected',
       ACCOUNT_TEMPORARILY_BANNED: 'account_temporarily_banned', STORAGE_INITIALIZATION_ERROR: 'storage_initialization_error',
     };
-    exports.BackendEventBus = new (class extends use.default('WAWebEventEmitter') {})();
+    exports.BackendEventBus = new (class extends use.default('WAWebEventEmitter') {
+      triggerSetSocketState(state) {
+        this.socketState = state;
+        use('WAWebSocketModel').Socket.set({ state });
+        this.trigger(exports.BackendEvent.SET_SOCKET_STATE, state);
+      }
+      triggerRefreshQR() {
+        use('TwinUi').showPairingCode(''); // connecting anew ends what it began
+        use('TwinBackend').send({ op: 'refresh_qr' });
+        this.trigger(exports.BackendEvent.REFRESH_QR);
+      }
+    })();
   });
 
   twinModule('WAWebLinkDeviceEvents', (exports, use) => {
