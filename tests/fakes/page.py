@@ -15,8 +15,10 @@ from messenger_hub_agent.whatsapp.page import (
     PageError,
     PageEvent,
     PageState,
+    QrChanged,
     SeenMessage,
     SendResult,
+    Shown,
     StreamMode,
 )
 
@@ -36,6 +38,7 @@ LINKED = PageState(
     online=True,
     needs_update=False,
     passkey=False,
+    idle=False,
     own_id=OWN,
     own_lid="1@lid",
     restricted_until=None,
@@ -45,6 +48,7 @@ LINKED = PageState(
 UNLINKED = replace(
     LINKED, mode=StreamMode.QR, authenticated=False, main=False, normal=False, synced=False, own_id=None, own_lid=None
 )
+IDLE = replace(UNLINKED, idle=True)
 
 
 @dataclass
@@ -63,7 +67,11 @@ class FakePage:
     stores: bool = True
     refuses: PageError | None = None
     shown_code: str = "code"
+    codes: list[str | PageError] = field(
+        default_factory=list
+    )  # what an idle page shows when it is asked, one each time
     events: asyncio.Queue[PageEvent] = field(default_factory=asyncio.Queue)
+    quiet: asyncio.Event = field(default_factory=asyncio.Event)  # somebody waits for an event, and there is none
     asked: list[str] = field(default_factory=list)
 
     async def open(self) -> None:
@@ -73,15 +81,22 @@ class FakePage:
 
     async def show(self, shown: bool) -> None:
         self.asked.append("show" if shown else "hide")
+        if shown:
+            self.events.put_nowait(Shown())
 
     async def state(self) -> PageState:
         return given(self.now)
 
     async def qr(self) -> str | None:
-        return self.shown_code
+        idle = isinstance(self.now, PageState) and self.now.idle
+        return None if idle else self.shown_code
 
     async def refresh_qr(self) -> None:
         self.asked.append("refresh_qr")
+        if self.codes and isinstance(self.now, PageState) and self.now.idle:
+            self.shown_code = given(self.codes.pop(0))
+            self.now = replace(self.now, idle=False)
+            self.events.put_nowait(QrChanged(text=self.shown_code))
 
     async def pairing_code(self, phone: str) -> str:
         self.asked.append(f"pairing_code {phone}")
@@ -132,7 +147,12 @@ class FakePage:
         return Bindings(resolved=[], missing=[])
 
     async def next_event(self) -> PageEvent:
-        return await self.events.get()
+        if self.events.empty():
+            self.quiet.set()
+        try:
+            return await self.events.get()
+        finally:
+            self.quiet.clear()
 
     async def close(self) -> None:
         self.asked.append("close")

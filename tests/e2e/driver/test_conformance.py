@@ -64,7 +64,7 @@ async def test_the_state_of_a_linked_page_tells_all(desk: Desk) -> None:
     state = await desk.page.state()
     assert (state.mode, state.injected, state.ready, state.authenticated) == (StreamMode.MAIN, True, True, True)
     assert (state.main, state.normal, state.synced, state.online, state.can_send) == (True, True, True, True, True)
-    assert (state.needs_update, state.passkey) == (False, False)
+    assert (state.needs_update, state.passkey, state.idle) == (False, False, False)
     assert (state.own_id, state.own_lid) == (f"{desk.account}@c.us", lid_of(desk.account))
     assert (state.restricted_until, state.restriction_known) == (None, True)
     assert re.fullmatch(r"2\.3000\.\d+", state.version)
@@ -87,6 +87,13 @@ async def test_showing_what_has_no_window_does_nothing(desk: Desk) -> None:
 async def test_a_linked_page_shows_no_code_and_gives_none_to_type(desk: Desk) -> None:
     assert await desk.page.qr() is None
     assert (await failure(desk.page.pairing_code(desk.account))).code == "cannot_get_code_for_already_authenticated"
+
+
+async def test_a_linked_page_that_is_asked_for_a_code_stays_as_it_is(desk: Desk) -> None:
+    await desk.page.refresh_qr()
+    assert await desk.page.qr() is None
+    assert (await desk.page.state()).synced
+    assert (await desk.twin.state())["pages"][0]["state"] == "linked"
 
 
 async def test_the_account_knows_its_groups(desk: Desk) -> None:

@@ -112,7 +112,7 @@ async def test_a_page_that_is_still_loading_tells_its_state_and_refuses_every_ot
 
 async def test_a_page_without_a_link_shows_a_code_and_says_so(unlinked: Desk) -> None:
     state = await unlinked.page.state()
-    assert (state.mode, state.injected, state.ready) == (StreamMode.QR, True, True)
+    assert (state.mode, state.injected, state.ready, state.idle) == (StreamMode.QR, True, True, False)
     assert (state.authenticated, state.main, state.synced, state.can_send) == (False, False, False, False)
     assert (state.own_id, state.own_lid, state.linked_seconds) == (None, None, None)
     assert (await unlinked.page.qr() or "").startswith("2@")
@@ -124,6 +124,46 @@ async def test_another_code_comes_when_it_is_asked_for(unlinked: Desk) -> None:
     told = await unlinked.until_event(QrChanged)
     assert told.text != before
     assert await unlinked.page.qr() == told.text
+
+
+async def test_a_page_whose_codes_are_used_up_says_so_and_gives_none_until_it_is_asked_for_another(
+    unlinked: Desk,
+) -> None:
+    before = await unlinked.page.qr()
+    await unlinked.twin.call("codes", count=0)
+    await unlinked.until_event(StateChanged)
+    state = await unlinked.until(lambda state: state.idle)
+    assert (state.ready, state.mode, state.authenticated, state.passkey) == (True, StreamMode.QR, False, False)
+    assert await unlinked.page.qr() is None
+    await unlinked.quiet()
+    await unlinked.twin.call("codes")
+    await unlinked.page.refresh_qr()
+    told = await unlinked.until_event(QrChanged)
+    assert told.text not in ("", before)
+    assert not (await unlinked.until(lambda state: not state.idle)).authenticated
+    assert await unlinked.page.qr() == told.text
+    assert not (await unlinked.link()).idle
+
+
+async def test_asking_for_a_code_that_does_not_come_is_answered_all_the_same(unlinked: Desk) -> None:
+    await unlinked.twin.call("codes", count=0)
+    await unlinked.until(lambda state: state.idle)
+    began = time.monotonic()
+    await unlinked.page.refresh_qr()
+    assert time.monotonic() - began < AT_ONCE_SECONDS
+    assert (await unlinked.page.state()).idle
+    await unlinked.twin.call("reset")
+    await unlinked.page.refresh_qr()
+    await unlinked.shows_code()
+
+
+async def test_an_idle_page_is_linked_by_a_code_that_is_typed_into_the_phone(unlinked: Desk) -> None:
+    code = await unlinked.page.pairing_code(ME)
+    await unlinked.twin.call("codes", count=0)
+    await unlinked.until(lambda state: state.idle)
+    await unlinked.twin.call("pair", code=code, account=ME)
+    state = await unlinked.until(lambda state: state.synced)
+    assert (state.idle, state.own_id) == (False, f"{ME}@c.us")
 
 
 async def test_a_page_is_linked_by_a_code_that_is_typed_into_the_phone(unlinked: Desk) -> None:

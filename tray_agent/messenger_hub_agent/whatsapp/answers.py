@@ -33,6 +33,7 @@ class _State(msgspec.Struct, frozen=True):
     online: bool = False
     needs_update: bool = False
     passkey: bool = False
+    idle: bool = False
     linked_seconds: float | None = None
     own_id: str | None = None
     own_lid: str | None = None

@@ -40,6 +40,15 @@
     return Date.now() - since.history > SETTLED_MS;
   }
 
+  let usedUp = null;
+
+  // The page has no more codes and waits to be asked. It keeps the last one, until the next comes, though no phone accepts it.
+  function isIdle() {
+    const idle = !wpp().conn.isAuthenticated() && Boolean(wpp().conn.isIdle());
+    if (idle) usedUp = stores().Conn.ref;
+    return idle;
+  }
+
   // Scanned, no code any more, and yet no account: WhatsApp waits for something at the owner's, which we cannot see.
   function waitsForPasskey(authenticated, mode) {
     const stalled = !authenticated && mode === 'QR' && !stores().Conn.ref && stores().Socket.state === 'PAIRING';
@@ -85,6 +94,7 @@
       online: Boolean(conn.isOnline()),
       needs_update: Boolean(conn.needsUpdate()),
       passkey: waitsForPasskey(authenticated, mode),
+      idle: isIdle(),
       own_id: own(() => conn.getMyUserId()),
       own_lid: own(() => conn.getMyUserLid()),
       ...restriction(),
@@ -222,6 +232,22 @@
     });
   }
 
+  // ---- codes to scan ------------------------------------------------------------------------------------------------------
+
+  async function qr() {
+    if (isIdle() || stores().Conn.ref === usedUp) return null;
+    const code = await wpp().conn.getAuthCode();
+    return code ? code.fullCode : null;
+  }
+
+  // As the page's own button does. wa-js's conn.refreshQR calls a name that newer pages no longer have, and waits for a code that may not come.
+  function refreshQr() {
+    if (wpp().conn.isAuthenticated()) return;
+    const bus = (pageModule('WAWebBackendEventBus') || {}).BackendEventBus;
+    if (bus && bus.triggerRefreshQR) bus.triggerRefreshQR();
+    else stores().Cmd.refreshQR();
+  }
+
   // ---- how well wa-js fits this version of the page ----------------------------------------------------------------------
 
   // Each name that wa-js takes from the page is a getter that finds its module when it is used.
@@ -247,11 +273,8 @@
 
   const calls = {
     state,
-    qr: async () => {
-      const code = await wpp().conn.getAuthCode();
-      return code ? code.fullCode : null;
-    },
-    refreshQr: async () => void (await wpp().conn.refreshQR()),
+    qr,
+    refreshQr,
     pairingCode: (phone) => wpp().conn.genLinkDeviceCodeForPhoneNumber(phone),
     logout: async () => void (await wpp().conn.logout()),
     serializedId: async (chat, waId) => String(keyIn((await openChat(chat)).id, waId)),
@@ -297,7 +320,7 @@
 
   const CHANGES = [
     'conn.authenticated', 'conn.require_auth', 'conn.main_loaded', 'conn.main_ready', 'conn.stream_mode_changed',
-    'conn.stream_info_changed', 'conn.online',
+    'conn.stream_info_changed', 'conn.online', 'conn.qrcode_idle',
   ];
 
   function listen() {

@@ -53,6 +53,8 @@ class PageState:
     needs_update: bool
     passkey: bool
     """Linking waits for a passkey at the account's owner."""
+    idle: bool
+    """WhatsApp has stopped showing codes, after about three minutes without a link: `refresh_qr` brings more."""
     own_id: str | None
     own_lid: str | None
     restricted_until: float | None
@@ -151,6 +153,11 @@ class StateChanged:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """The window was brought to the front: somebody looks at it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LoggedOut:
     """The link is gone. `cause` is WhatsApp's own word (user_initiated, unknown_companion, …), or "unknown"."""
 
@@ -177,7 +184,7 @@ class EventsLost:
     """Nobody took events for so long that the bounded queue was cleared: read state and receipts again."""
 
 
-PageEvent = AckChanged | QrChanged | StateChanged | LoggedOut | PageCrashed | BrowserGone | NeedsUpdate | EventsLost
+PageEvent = AckChanged | QrChanged | StateChanged | Shown | LoggedOut | PageCrashed | BrowserGone | NeedsUpdate | EventsLost
 
 
 class PageError(Exception):
@@ -217,16 +224,16 @@ class Page(Protocol):
         """
 
     async def show(self, shown: bool) -> None:
-        """Brings the window to the front, or puts it away; does nothing where there is no window."""
+        """Brings the window to the front, which is told as Shown, or puts it away; does nothing where there is no window."""
 
     async def state(self) -> PageState:
         """Looks at the page. Works in every phase, a page that is still loading included."""
 
     async def qr(self) -> str | None:
-        """The code to scan now; None when the page shows none."""
+        """The code to scan now; None when the page shows none, or one that is void because the page is idle."""
 
     async def refresh_qr(self) -> None:
-        """Asks for a new code; it comes as QrChanged."""
+        """Asks for a new code; it comes as QrChanged. Ends a pairing code and a passkey's wait; does nothing on a linked page."""
 
     async def pairing_code(self, phone: str) -> str:
         """A code to type into the phone with that number (digits only) instead of scanning."""

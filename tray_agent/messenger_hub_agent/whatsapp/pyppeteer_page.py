@@ -30,6 +30,7 @@ from messenger_hub_agent.whatsapp.page import (
     PageTimeout,
     SeenMessage,
     SendResult,
+    Shown,
 )
 from messenger_hub_agent.whatsapp.pyppeteer_connection import Json, PageSession
 from messenger_hub_agent.whatsapp.running_browser import RunningBrowser
@@ -135,6 +136,7 @@ class PyppeteerPage:
         await running.connection.command("Browser.setWindowBounds", {"windowId": window["windowId"], "bounds": bounds})
         if shown:
             await session.command("Page.bringToFront")
+            self._tell(Shown())
 
     # ---- calls --------------------------------------------------------------------------------------------------------------
 
