@@ -15,6 +15,7 @@ from messenger_hub.runtime.clock import Clock
 from messenger_hub.runtime.log import logger
 from messenger_hub.v1 import channel_service_pb2 as v1
 
+from messenger_hub_agent.codes import CodeRequests
 from messenger_hub_agent.reconnecting import Backoff
 from messenger_hub_agent.whatsapp.errors import BrowserError
 from messenger_hub_agent.whatsapp.page import (
@@ -31,6 +32,7 @@ from messenger_hub_agent.whatsapp.page import (
     PageState,
     PageTimeout,
     QrChanged,
+    Shown,
 )
 
 log = logger(__name__)
@@ -40,6 +42,11 @@ RECEIPTS_SECONDS = 7 * 24 * 3600.0
 KEPT_SECONDS = 8.0  # localStorage reaches the disk about five seconds after a link; a kill before would lose it
 UPDATE_SECONDS = 600.0  # a page that was too old is loaded again now and then: WhatsApp may have changed its mind
 HUNG_LOOKS = 3  # so many looks without an answer, and the page is opened anew
+
+STOPPED = (
+    "WhatsApp shows no more codes until somebody chooses Link WhatsApp in the icon's menu or runs messenger-hub channel link"
+)
+ASKED = "WhatsApp is asked for a new code"
 
 CAUSES = {
     "user_initiated": "it was logged out here",
@@ -131,11 +138,17 @@ class PageWatch:
         self._unanswered = 0
         self._opened_at = 0.0
         self._groups: Sequence[pb.Group] | None = None
+        self._codes = CodeRequests()
+        self._wait: asyncio.Timeout | None = None  # for news, while that goes on
 
     def wanted(self, *, linking: bool, pairing_number: str, unlink: bool) -> bool:
         """What the server wants of the link. True when somebody has just asked to link."""
         begun = linking and not self._linking
         self._linking, self._pairing_number, self._unlink = linking, pairing_number, unlink
+        if begun:
+            self._codes.linking_began()
+            if self._wait is not None and not self._wait.expired():
+                self._wait.reschedule(asyncio.get_running_loop().time())
         return begun
 
     def take_groups(self) -> Sequence[pb.Group] | None:
@@ -155,14 +168,19 @@ class PageWatch:
 
     async def _until_news(self) -> None:
         """Returns when the page is worth a look."""
-        while True:
-            try:
-                async with asyncio.timeout(LOOK_SECONDS):
-                    event = await self._page.next_event()
-            except TimeoutError:
-                return
+        while (event := await self._next_event()) is not None:
             if await self._happened(event):
                 return
+
+    async def _next_event(self) -> PageEvent | None:
+        """None when nothing happens for a while, and when somebody begins to link."""
+        try:
+            async with asyncio.timeout(LOOK_SECONDS) as self._wait:
+                return await self._page.next_event()
+        except TimeoutError:
+            return None
+        finally:
+            self._wait = None
 
     async def _happened(self, event: PageEvent) -> bool:
         """What an event means; True when the page is to be looked at."""
@@ -170,7 +188,7 @@ class PageWatch:
             case AckChanged():
                 self._seen([event])
                 return False
-            case QrChanged(text=text) if self.sight.state == v1.CHANNEL_STATE_UNLINKED:
+            case QrChanged(text=text) if self.sight.qr_text:
                 self._set(replace(self.sight, qr_text=text))
                 return False
             case LoggedOut(cause=cause):
@@ -180,6 +198,8 @@ class PageWatch:
                 await self._reopen()
             case EventsLost():
                 await self._catch_up()
+            case Shown():
+                self._codes.window_opened()
             case _:
                 pass
         return True
@@ -207,7 +227,9 @@ class PageWatch:
     async def _look(self) -> None:
         try:
             state = await self._page.state()
-            sight = await self._completed(sight_of(state, now=self._clock.now_ms() / 1000, cause=self._cause))
+            self._codes.saw(state, self._clock.monotonic())
+            sight = sight_of(state, now=self._clock.now_ms() / 1000, cause=self._cause)
+            sight = await self._completed(sight, idle=state.idle)
             if sight.can_work and not self.sight.can_work:
                 self._cause = ""
                 await self._catch_up()
@@ -231,17 +253,28 @@ class PageWatch:
         self.sight = sight
         self._told()
 
-    async def _completed(self, sight: Sight) -> Sight:
+    async def _completed(self, sight: Sight, *, idle: bool) -> Sight:
         """Adds what linking needs, and carries out what is wanted of the link."""
         if sight.can_work and self._unlink:
             await self._page.logout()
             return sight
         if sight.state != v1.CHANNEL_STATE_UNLINKED:
             return sight
-        code = self.sight.pairing_code
+        code = self.sight.pairing_code if self._pairing_number else ""
+        if idle and not code:  # a code that is being typed stays good, unless another one is asked for
+            return await self._without_code(sight)
         if self._pairing_number and not code:
             code = await self._page.pairing_code(self._pairing_number)
-        return replace(sight, qr_text=await self._page.qr() or "", pairing_code=code if self._pairing_number else "")
+        return replace(sight, qr_text=await self._page.qr() or "", pairing_code=code)
+
+    async def _without_code(self, sight: Sight) -> Sight:
+        """On a page that has stopped showing codes: another one for whoever is there, or else how to get one."""
+        if self._codes.due(linking=self._linking, now=self._clock.monotonic()):
+            await self._page.refresh_qr()
+            return replace(sight, reason=ASKED)
+        if self._codes.attended(linking=self._linking):
+            return replace(sight, reason=ASKED)
+        return replace(sight, reason="; ".join(filter(None, (sight.reason, STOPPED))))
 
     async def _catch_up(self) -> None:
         groups = await self._page.groups()

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
 import pytest
 from messenger_hub.v1 import channel_service_pb2 as v1
-from messenger_hub_agent.pagewatch import KEPT_SECONDS, PageWatch, Sight, sight_of
+from messenger_hub_agent import pagewatch
+from messenger_hub_agent.codes import AGAIN_SECONDS, SCANNED_SECONDS
+from messenger_hub_agent.pagewatch import ASKED, KEPT_SECONDS, STOPPED, PageWatch, Sight, sight_of
 from messenger_hub_agent.reconnecting import Backoff
 from messenger_hub_agent.whatsapp.errors import BrowserMissing
 from messenger_hub_agent.whatsapp.page import (
@@ -21,11 +23,12 @@ from messenger_hub_agent.whatsapp.page import (
     PageState,
     QrChanged,
     SeenMessage,
+    Shown,
     StateChanged,
 )
 
 from tests.fakes.clock import FakeClock
-from tests.fakes.page import LINKED, UNLINKED, FakePage
+from tests.fakes.page import IDLE, LINKED, UNLINKED, FakePage
 
 SECONDS = 10
 NOW = 1_000_000.0
@@ -66,7 +69,8 @@ class Watched:
         self.seen: list[AckChanged] = []
         self.sights: list[Sight] = []
         self._told = asyncio.Event()
-        self.watch = PageWatch(page, FakeClock(), Backoff(lambda: 0.0), self._note, self.seen.extend)
+        self.clock = FakeClock()
+        self.watch = PageWatch(page, self.clock, Backoff(lambda: 0.0), self._note, self.seen.extend)
 
     def _note(self) -> None:
         self.sights.append(self.watch.sight)
@@ -82,10 +86,36 @@ class Watched:
                 await self.told()
         return self.watch.sight
 
+    def links(self, phone: str = "") -> None:
+        """Somebody links from now on."""
+        self.watch.wanted(linking=True, pairing_number=phone, unlink=False)
+
+    async def after(self, act: Callable[[], object]) -> Sight:
+        """What the watch makes of it: it waits for the next event, and does so again when all that follows is done."""
+        async with asyncio.timeout(SECONDS):
+            await self.page.quiet.wait()
+            self.page.quiet.clear()
+            act()
+            await self.page.quiet.wait()
+        return self.watch.sight
+
+    async def later(self, seconds: float, now: PageState | None = None) -> Sight:
+        """A look at the page after so many seconds; it has changed to `now` meanwhile."""
+        self.clock.goes(seconds)
+        self.page.now = now or self.page.now
+        return await self.after(lambda: self.page.events.put_nowait(StateChanged()))
+
+    @property
+    def requests(self) -> int:
+        """How often WhatsApp was asked for a code."""
+        return self.page.asked.count("refresh_qr")
+
 
 @asynccontextmanager
-async def watching(page: FakePage) -> AsyncIterator[Watched]:
+async def watching(page: FakePage, *, linking: bool = False, phone: str = "") -> AsyncIterator[Watched]:
     watched = Watched(page)
+    if linking:
+        watched.links(phone)
     async with asyncio.TaskGroup() as group:
         running = group.create_task(watched.watch.run())
         yield watched
@@ -159,3 +189,82 @@ async def test_an_account_is_logged_out_when_an_operator_unlinks_it() -> None:
         await watched.until(v1.CHANNEL_STATE_UNLINKED, "logged out here")
         running.cancel()
     assert "logout" in page.asked
+
+
+# ---- codes that are used up -------------------------------------------------------------------------------------------------
+
+
+async def test_while_nobody_links_an_idle_page_is_left_alone_and_says_how_a_code_is_got() -> None:
+    async with watching(FakePage(now=IDLE, codes=["new"])) as watched:
+        assert (await watched.until(v1.CHANNEL_STATE_UNLINKED)).reason == STOPPED
+        watched.page.events.put_nowait(LoggedOut(cause="unknown_companion"))
+        for _ in range(20):
+            sight = await watched.later(600)
+        assert sight.reason == f"the phone has removed this device; {STOPPED}"
+        assert sight.qr_text == ""
+        assert watched.requests == 0
+
+
+async def test_when_linking_begins_an_idle_page_is_asked_for_a_code_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pagewatch, "LOOK_SECONDS", 10 * SECONDS)
+    async with watching(FakePage(now=IDLE, codes=["new"])) as watched:
+        await watched.until(v1.CHANNEL_STATE_UNLINKED, STOPPED)
+        sight = await watched.after(watched.links)
+        assert (sight.qr_text, sight.reason, watched.requests) == ("new", "", 1)
+
+
+async def test_while_somebody_links_a_page_is_asked_again_each_time_that_its_codes_are_used_up() -> None:
+    async with watching(FakePage(now=UNLINKED, codes=["second", "third"]), linking=True) as watched:
+        assert (await watched.until(v1.CHANNEL_STATE_UNLINKED)).qr_text == "code"
+        for code in ("second", "third"):
+            sight = await watched.later(160, IDLE)
+            assert (sight.qr_text, sight.reason) == ("", ASKED)  # the last code may have been scanned a moment ago
+            assert (await watched.later(SCANNED_SECONDS)).qr_text == code
+        assert watched.requests == 2
+
+
+async def test_a_code_that_does_not_come_is_asked_for_now_and_then_only() -> None:
+    async with watching(FakePage(now=IDLE, codes=[PageError("script_error", "")]), linking=True) as watched:
+        for _ in range(round(10 * AGAIN_SECONDS)):
+            await watched.later(1)
+        assert watched.requests == 10
+        assert watched.watch.sight.reason == ASKED
+
+
+async def test_whoever_opens_the_window_gets_a_code_and_no_more_once_it_is_used_up() -> None:
+    async with watching(FakePage(now=IDLE, codes=["new", "newer"])) as watched:
+        await watched.until(v1.CHANNEL_STATE_UNLINKED, STOPPED)
+        assert (await watched.after(lambda: watched.page.events.put_nowait(Shown()))).qr_text == "new"
+        assert (await watched.later(160, IDLE)).reason == STOPPED
+        assert (await watched.later(600)).reason == STOPPED
+        assert watched.requests == 1
+
+
+async def test_a_passkey_that_somebody_may_be_confirming_is_not_cut_off_by_asking_for_a_code() -> None:
+    async with watching(FakePage(now=UNLINKED, codes=["new"]), linking=True) as watched:
+        await watched.until(v1.CHANNEL_STATE_UNLINKED)
+        await watched.later(1, replace(UNLINKED, passkey=True))
+        await watched.after(lambda: watched.page.events.put_nowait(Shown()))
+        assert watched.watch.sight.state == v1.CHANNEL_STATE_PASSKEY_NEEDED
+        assert (await watched.later(160, IDLE)).reason == STOPPED
+        assert (await watched.later(600)).reason == STOPPED
+        assert watched.requests == 0
+        watched.watch.wanted(linking=False, pairing_number="", unlink=False)
+        assert (await watched.after(watched.links)).qr_text == "new"
+
+
+async def test_a_pairing_code_that_somebody_is_typing_stays_when_the_page_is_idle() -> None:
+    async with watching(FakePage(now=UNLINKED, codes=["new"]), linking=True, phone="12015550100") as watched:
+        await watched.until(v1.CHANNEL_STATE_UNLINKED)
+        for _ in range(5):
+            sight = await watched.later(100, IDLE)
+        assert (sight.pairing_code, sight.qr_text, sight.reason) == ("ABCD1234", "", "")
+        assert watched.requests == 0
+
+
+async def test_an_idle_page_is_asked_for_codes_to_scan_before_it_is_asked_for_one_to_type() -> None:
+    async with watching(FakePage(now=IDLE, codes=["new"])) as watched:
+        await watched.until(v1.CHANNEL_STATE_UNLINKED, STOPPED)
+        sight = await watched.after(lambda: watched.links("12015550100"))
+        assert (sight.pairing_code, sight.qr_text) == ("ABCD1234", "new")
+        assert watched.page.asked == ["open", "refresh_qr", "pairing_code 12015550100"]
