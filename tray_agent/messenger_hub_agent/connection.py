@@ -105,16 +105,13 @@ class Connection:
                 await self._read(call, received)
                 for helper in helpers:
                     helper.cancel()
-        except* HubAway as errors:
-            raise innermost(errors, HubAway) from errors
-        except* grpc.aio.AioRpcError as errors:
-            raise _told(innermost(errors, grpc.aio.AioRpcError)) from errors
-        except* asyncio.InvalidStateError as errors:
-            raise HubAway("The stream ended.") from errors
+        except* (HubAway, grpc.aio.AioRpcError, asyncio.InvalidStateError) as errors:
+            # In one clause: reader and writer often learn of the end together, each in its own way.
+            raise _reason(errors) from errors
         finally:
             self._finished.set()
             call.cancel()
-        raise HubAway("The hub ended the stream.")
+        raise HubAway("The hub ended the stream.", lost=True)
 
     async def _read(self, call: _Call, received: Callable[[pb.ConnectResponse], None]) -> None:
         while True:
@@ -155,11 +152,27 @@ class Connection:
         return self._clock.now_ms() / 1000 - self._clock.monotonic()
 
 
+def _reason(errors: BaseExceptionGroup[Exception]) -> HubRefused | HubAway:
+    """The most telling of those that came together."""
+    if away := errors.subgroup(HubAway):
+        return innermost(away, HubAway)
+    if broken := errors.subgroup(grpc.aio.AioRpcError):
+        return _told(innermost(broken, grpc.aio.AioRpcError))
+    return HubAway("The stream ended.", lost=True)
+
+
 def _told(error: grpc.aio.AioRpcError) -> HubRefused | HubAway:
     if error.code() in (grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED):
         return HubRefused(error.details() or "The hub refused this desktop.")
     if error.code() is grpc.StatusCode.ABORTED:
         return HubAway(error.details() or "Another stream took over.", wait_seconds=TAKEN_OVER_SECONDS)
-    if error.code() is grpc.StatusCode.UNAVAILABLE:
-        return HubAway("check the address, and that the hub runs", lost=True)  # the library's words are about sockets
+    if error.code() is grpc.StatusCode.UNAVAILABLE or not _said_by_hub(error):
+        # The library's words, and those of a proxy between, are about sockets.
+        return HubAway("check the address, and that the hub runs", lost=True)
     return HubAway(error.details() or error.code().name)
+
+
+def _said_by_hub(error: grpc.aio.AioRpcError) -> bool:
+    """The hub gives the details of each refusal; a broken connection and a proxy that has lost the hub do not."""
+    trailing = error.trailing_metadata() or ()
+    return any(key == "grpc-status-details-bin" for key, _ in trailing)

@@ -85,6 +85,50 @@ async def test_a_hub_that_is_not_there_is_away() -> None:
             await Connection(channel, "x", "1", "1", FakeClock()).run(lambda _: None)
 
 
+@pytest.mark.parametrize("code", [grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN])
+async def test_a_proxy_that_has_lost_the_hub_is_no_refusal(code: grpc.StatusCode) -> None:
+    hub = Hub()
+    hub.ends = (code, "Received RST_STREAM with error code 2")  # as nginx makes it, without the details of a hub
+    async with dialled(hub) as channel:
+        with pytest.raises(HubAway, match="check the address") as away:
+            await Connection(channel, "x", "1", "1", FakeClock()).run(lambda _: None)
+    assert away.value.lost
+
+
+async def test_a_stream_that_ends_for_reader_and_writer_at_once_is_told_once() -> None:
+    async with grpc.aio.insecure_channel("127.0.0.1:1") as channel:
+        connection = Connection(channel, "x", "1", "1", FakeClock())
+        connection._stub = _Ending()
+        connection.send(REPORT)
+        with pytest.raises(HubAway, match="check the address"):
+            await connection.run(lambda _: None)
+
+
+class _Ending:
+    """A call that ends while a frame is being written: the reader hears why, the writer that it is over."""
+
+    def __init__(self) -> None:
+        self._hello = True
+        self._writing = asyncio.Event()
+
+    def Connect(self, **_: object) -> _Ending:  # noqa: N802
+        return self
+
+    async def write(self, _: pb.ConnectRequest) -> None:
+        if not self._hello:
+            self._writing.set()
+            raise asyncio.InvalidStateError("RPC already finished.")
+        self._hello = False
+
+    async def read(self) -> object:
+        await self._writing.wait()
+        nothing = grpc.aio.Metadata()
+        raise grpc.aio.AioRpcError(grpc.StatusCode.UNAVAILABLE, nothing, nothing, "Socket closed")
+
+    def cancel(self) -> bool:
+        return False
+
+
 async def test_a_silent_agent_tells_that_it_lives(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(subject, "SILENCE_SECONDS", 0.01)
     hub = Hub()
