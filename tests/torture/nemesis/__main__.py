@@ -1,0 +1,176 @@
+"""`./hub torture --minutes N [--seed S]`: kills, stops and cuts the hub's real processes while programs send, and judges what arrived.
+
+The exit code is 0 when nothing was lost, sent twice or told wrongly, else 1. A seed replays the same faults at the same times, as
+far as processes of their own allow.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import secrets
+import shlex
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import click
+
+from tests.torture.nemesis import plan, report
+from tests.torture.nemesis.estate import NoNginx
+from tests.torture.nemesis.ledger import Code, append
+from tests.torture.nemesis.programs import ProgramFailed
+from tests.torture.nemesis.record import History
+from tests.torture.nemesis.round import Progress, play
+
+RESULTS = Path("test-results")
+TELL_SECONDS = 1.0
+TELL_LINE_SECONDS = 15.0  # where nobody looks at a terminal
+KEPT = ("*.log", "*.jsonl", "hub/*.db*")
+
+Tamper = Callable[[History], History]
+
+
+def main(arguments: Sequence[str] | None = None, *, tamper: Tamper = lambda history: history) -> int:
+    """The exit code. `tamper`: for tests, changes what is judged."""
+    given = _parser().parse_args(arguments)
+    seed = given.seed or secrets.token_hex(4)
+    command = f"./hub torture --minutes {given.minutes:g} --seed {shlex.quote(seed)}"
+    batch = report.Batch(seed=seed, minutes=given.minutes, command=command, code=Code.here(), begun=time.time())
+    _tell(f"seed {seed}: the same faults again with {command}")
+    asyncio.run(_play_all(batch, given, tamper))
+    batch.ended = time.time()
+    return _finish(batch, given)
+
+
+async def _play_all(batch: report.Batch, given: argparse.Namespace, tamper: Tamper) -> None:
+    count, seconds = plan.rounds(batch.minutes, given.rounds)
+    for number in range(count):
+        folder = Path(tempfile.mkdtemp(prefix="messenger-hub-torture-", dir=given.folder))
+        progress = Progress()
+        telling = asyncio.ensure_future(_keep_telling(batch, number, progress))
+        seed = f"{batch.seed}/{number}"
+        try:
+            played = play(number, seed, plan.layout(number), plan.schedule(seed), seconds, folder, progress, tamper)
+            batch.results.append(await played)
+        except* (ProgramFailed, NoNginx, TimeoutError, OSError) as problems:
+            batch.broken.append((number, _innermost(problems)))
+        finally:
+            telling.cancel()
+            with suppress(asyncio.CancelledError):
+                await telling
+        _leave(folder, given.keep / f"torture-{batch.seed}-{number}", keep=not batch.sound)
+        if batch.broken:
+            return
+
+
+def _innermost(problems: BaseExceptionGroup[BaseException]) -> str:
+    first: BaseException = problems
+    while isinstance(first, BaseExceptionGroup):
+        first = first.exceptions[0]
+    return f"{type(first).__name__} {first}".strip()
+
+
+def _leave(folder: Path, kept: Path, *, keep: bool) -> None:
+    """Removes a world; what explains a violation is kept."""
+    if keep:
+        for path in (path for pattern in KEPT for path in folder.glob(pattern)):
+            target = kept / path.relative_to(folder)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(path, target)
+        _tell(f"logs and database of the round are in {kept}")
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+# ---- telling ----------------------------------------------------------------------------------------------------------------
+
+
+async def _keep_telling(batch: report.Batch, number: int, progress: Progress) -> None:
+    lively = sys.stderr.isatty()
+    while True:
+        line = _line(batch, number, progress)
+        click.echo(f"\r\033[K{line}" if lively else line, err=True, nl=not lively)
+        await asyncio.sleep(TELL_SECONDS if lively else TELL_LINE_SECONDS)
+
+
+def _line(batch: report.Batch, number: int, progress: Progress) -> str:
+    elapsed = int(time.time() - batch.begun)
+    kills = progress.done.kills + sum(one.done.kills for one in batch.results)
+    accepted = progress.accepted + sum(one.verdict.counts["accepted"] for one in batch.results)
+    settled = progress.settled + sum(one.verdict.counts["accepted"] for one in batch.results)
+    faults = sum((one.done.faults for one in batch.results), start=progress.done.faults.copy())
+    bad = sum(len(one.verdict.violations) for one in batch.results)
+    verdict = f"{bad} VIOLATIONS" if bad else "sound so far" if batch.results else "not judged yet"
+    shown = ", ".join(f"{name} {count}" for name, count in sorted(faults.items()))
+    return (
+        f"{elapsed // 60}:{elapsed % 60:02} round {number} {progress.phase} | {kills} kills | "
+        f"{accepted} accepted, {settled} settled | {verdict} | {shown}"
+    )
+
+
+def _finish(batch: report.Batch, given: argparse.Namespace) -> int:
+    told = report.summary(batch)
+    for file, content in ((given.json, report.written(report.everything(batch))), (given.page, report.page(batch))):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(content, encoding="utf-8")
+    append(given.ledger, told)
+    if sys.stderr.isatty():
+        _tell("")
+    click.echo(_sentence(batch, told))
+    for number, why in batch.broken:
+        click.echo(f"Round {number} was not played to its end: {why}")
+    for result in batch.results:
+        for one in result.verdict.violations:
+            click.echo(f"round {result.number}: {one.kind}: {one.text} ({one.operation_id}): {one.sentence}")
+    _tell(f"read {given.page}; everything is in {given.json}; the ledger is {given.ledger}")
+    return 0 if batch.sound else 1
+
+
+def _sentence(batch: report.Batch, told: object) -> str:
+    figures = dict(told)  # type: ignore[call-overload]
+    counts, breaks = figures["counts"], figures["recovery"].get("all breaks", {})
+    return (
+        f"{'Sound' if batch.sound else 'BROKEN'}: {figures['kills']} kills and {figures['breaks of the network']} breaks of the network "
+        f"over {counts.get('accepted', 0)} operations in {figures['minutes']} min "
+        f"({figures['kills a minute']} kills and {figures['operations a minute']} operations a minute); "
+        f"uncertain {figures['uncertain']['operations']} ({figures['uncertain']['share']:.2%}); "
+        f"streams work again after p50 {breaks.get('p50')} s, p99 {breaks.get('p99')} s; seed {batch.seed}"
+    )
+
+
+def _tell(line: str) -> None:
+    click.echo(line, err=True)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="./hub torture", description=__doc__)
+    parser.add_argument("--minutes", type=_minutes, default=5.0, help="how long to disturb (%(default)g)")
+    parser.add_argument("--seed", default="", help="which faults come when; the same again for the same seed (drawn)")
+    parser.add_argument("--rounds", type=int, default=1, help="at least so many worlds; by default one for 5 minutes")
+    parser.add_argument(
+        "--json", type=Path, default=RESULTS / "torture.json", help="where everything goes (%(default)s)"
+    )
+    parser.add_argument("--page", type=Path, default=RESULTS / "torture.html", help="where the page goes (%(default)s)")
+    parser.add_argument(
+        "--ledger", type=Path, default=RESULTS / "torture-ledger.jsonl", help="gets one line more (%(default)s)"
+    )
+    parser.add_argument("--keep", type=Path, default=RESULTS, help="where a broken round's logs are kept (%(default)s)")
+    parser.add_argument(
+        "--folder", type=Path, help="a folder on the disk for the worlds (the system's temporary folder)"
+    )
+    return parser
+
+
+def _minutes(text: str) -> float:
+    minutes = float(text)
+    if not 0 < minutes <= 10_000:
+        raise argparse.ArgumentTypeError("write a number of minutes above 0")
+    return minutes
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,338 @@
+"""Programs that call REST and gRPC as careful ones do, and write down what they were told.
+
+With an idempotency key a call is repeated after a time-out, a lost connection and any 5xx, until it is answered. Without one an
+unknown outcome is never repeated.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+import grpc
+from google.protobuf.timestamp_pb2 import Timestamp
+from google.rpc import error_details_pb2
+from grpc_status import rpc_status
+from messenger_hub.v1 import message_service_pb2 as pb
+from messenger_hub.v1 import message_service_pb2_grpc, operation_pb2, operation_service_pb2, operation_service_pb2_grpc
+
+from tests.torture.nemesis.estate import CALL_SECONDS, Estate
+from tests.torture.nemesis.record import ACCEPTED, NO_ANSWER, Attempt, Cancelling, Change, Look, Wish
+
+AGAIN_SECONDS = (0.05, 0.4)  # between two attempts
+SETTLED = frozenset({"sent", "delivered", "read", "failed", "cancelled", "expired", "uncertain"})
+UNSETTLED_MOST = 8  # a client's own; then it looks until some are settled
+LIMIT = 100  # of a listing
+HTTP = {
+    grpc.StatusCode.UNAVAILABLE: 503,
+    grpc.StatusCode.RESOURCE_EXHAUSTED: 429,
+    grpc.StatusCode.INVALID_ARGUMENT: 422,
+    grpc.StatusCode.ALREADY_EXISTS: 409,
+    grpc.StatusCode.FAILED_PRECONDITION: 409,
+    grpc.StatusCode.NOT_FOUND: 404,
+    grpc.StatusCode.UNAUTHENTICATED: 401,
+}
+PRIORITIES = {
+    "high": operation_pb2.PRIORITY_HIGH,
+    "normal": operation_pb2.PRIORITY_UNSPECIFIED,
+    "low": operation_pb2.PRIORITY_LOW,
+}
+
+
+class Door(Protocol):
+    """One way into the hub."""
+
+    name: str
+
+    async def send(self, wish: Wish) -> Attempt:
+        """One attempt; never raises for what the hub or the network does."""
+        ...
+
+    async def look(self, channel: str, operation_id: int) -> Look | None:
+        """None without an answer."""
+        ...
+
+    async def cancel(self, channel: str, operation_id: int) -> Cancelling | None:
+        """None without an answer, or an answer that leaves it open."""
+        ...
+
+
+def recipient(chat: str) -> Mapping[str, str]:
+    """The parameter that names a chat."""
+    return {"group_id": chat} if chat.endswith("@g.us") else {"mobile": chat.removesuffix("@c.us")}
+
+
+class Rest:
+    """The HTTP API."""
+
+    name = "rest"
+
+    def __init__(self, estate: Estate) -> None:
+        self._estate = estate
+
+    async def send(self, wish: Wish) -> Attempt:
+        """POST /send."""
+        body = {**recipient(wish.chat), "message": wish.text, "reference": wish.text, "priority": wish.priority}
+        headers = {"Idempotency-Key": wish.key} if wish.key else {}
+        begun = time.time()
+        self._estate.calling()
+        status, answer = await self._estate.call(wish.channel, "POST", "/send", body, **headers)
+        data = answer["data"] if status == ACCEPTED else {}
+        return Attempt(
+            begun=begun,
+            ended=time.time(),
+            status=status,
+            code=_code(answer),
+            operation_id=data.get("message_id", 0),
+            recipient=data.get("recipient", ""),
+        )
+
+    async def look(self, channel: str, operation_id: int) -> Look | None:
+        """GET /operations/ID."""
+        begun = time.time()
+        status, answer = await self._estate.call(channel, "GET", f"/operations/{operation_id}")
+        if status == 404:
+            return Look(begun=begun, ended=time.time(), operation_id=operation_id, found=False)
+        if status != 200:
+            return None
+        data = answer["data"]
+        return Look(
+            begun=begun,
+            ended=time.time(),
+            operation_id=operation_id,
+            status=data["status"],
+            timeline=[_change(one) for one in data["timeline"]],
+            whatsapp_id=data.get("whatsapp_message_id") or "",
+            code=(data.get("error") or {}).get("code", ""),
+            reference=data.get("reference") or "",
+        )
+
+    async def cancel(self, channel: str, operation_id: int) -> Cancelling | None:
+        """POST /operations/ID/cancel."""
+        begun = time.time()
+        status, _ = await self._estate.call(channel, "POST", f"/operations/{operation_id}/cancel")
+        if status not in (200, 409):
+            return None
+        return Cancelling(begun=begun, ended=time.time(), operation_id=operation_id, done=status == 200)
+
+    async def listed(self, channel: str) -> Sequence[int] | None:
+        """The ids of all operations of a channel's program; None when an answer is missing."""
+        found: list[int] = []
+        path = f"/operations?limit={LIMIT}"
+        while True:
+            status, answer = await self._estate.call(channel, "GET", path)
+            if status != 200:
+                return None
+            found += [one["operation_id"] for one in answer["data"]["operations"]]
+            cursor = answer["data"].get("next_cursor")
+            if not cursor:
+                return found
+            path = f"/operations?limit={LIMIT}&cursor={cursor}"
+
+    async def waiting(self, channel: str) -> int | None:
+        """How many operations are not settled, a hundred of each state at most; None without an answer."""
+        count = 0
+        for state in ("pending", "processing"):
+            status, answer = await self._estate.call(channel, "GET", f"/operations?status={state}&limit={LIMIT}")
+            if status != 200:
+                return None
+            count += len(answer["data"]["operations"])
+        return count
+
+
+class Grpc:
+    """The gRPC API."""
+
+    name = "grpc"
+
+    def __init__(self, estate: Estate, channel: grpc.aio.Channel) -> None:
+        self._estate = estate
+        self._messages = message_service_pb2_grpc.MessageServiceStub(channel)
+        self._operations = operation_service_pb2_grpc.OperationServiceStub(channel)
+
+    async def send(self, wish: Wish) -> Attempt:
+        """SendMessage."""
+        request = pb.SendMessageRequest(
+            message=wish.text,
+            reference=wish.text,
+            idempotency_key=wish.key,
+            priority=PRIORITIES[wish.priority],
+            **recipient(wish.chat),  # type: ignore[arg-type]
+        )
+        begun = time.time()
+        self._estate.calling()
+        try:
+            answer = await self._messages.SendMessage(request, metadata=self._key(wish.channel), timeout=CALL_SECONDS)
+        except grpc.aio.AioRpcError as error:
+            status, code = _told(error)
+            return Attempt(begun=begun, ended=time.time(), status=status, code=code)
+        return Attempt(
+            begun=begun,
+            ended=time.time(),
+            status=ACCEPTED,
+            operation_id=answer.message_id,
+            recipient=answer.recipient,
+        )
+
+    async def look(self, channel: str, operation_id: int) -> Look | None:
+        """GetOperation."""
+        request = operation_service_pb2.GetOperationRequest(operation_id=operation_id)
+        begun = time.time()
+        try:
+            answer = await self._operations.GetOperation(request, metadata=self._key(channel), timeout=CALL_SECONDS)
+        except grpc.aio.AioRpcError as error:
+            missing = _told(error)[0] == 404
+            return Look(begun=begun, ended=time.time(), operation_id=operation_id, found=False) if missing else None
+        one = answer.operation
+        return Look(
+            begun=begun,
+            ended=time.time(),
+            operation_id=operation_id,
+            status=_status(one.status),
+            timeline=[Change(status=_status(c.status), at=_seconds(c.at), reason=c.reason) for c in one.timeline],
+            whatsapp_id=one.whatsapp_message_id,
+            code=one.error.code,
+            reference=one.reference,
+        )
+
+    async def cancel(self, channel: str, operation_id: int) -> Cancelling | None:
+        """CancelOperation."""
+        request = operation_service_pb2.CancelOperationRequest(operation_id=operation_id)
+        begun, done = time.time(), True
+        try:
+            await self._operations.CancelOperation(request, metadata=self._key(channel), timeout=CALL_SECONDS)
+        except grpc.aio.AioRpcError as error:
+            if _told(error)[0] != 409:
+                return None
+            done = False
+        return Cancelling(begun=begun, ended=time.time(), operation_id=operation_id, done=done)
+
+    def _key(self, channel: str) -> Sequence[tuple[str, str]]:
+        return (("x-api-key", self._estate.keys[channel]),)
+
+
+def _code(answer: Any) -> str:
+    return str(answer.get("code", "")) if isinstance(answer, dict) else ""
+
+
+def _change(told: Mapping[str, Any]) -> Change:
+    at = datetime.fromisoformat(told["at"]).astimezone(UTC).timestamp()
+    return Change(status=told["status"], at=at, reason=told["reason"])
+
+
+def _seconds(at: Timestamp) -> float:
+    return at.ToMilliseconds() / 1000
+
+
+def _status(number: operation_pb2.OperationStatus.ValueType) -> str:
+    return operation_pb2.OperationStatus.Name(number).removeprefix("OPERATION_STATUS_").lower()
+
+
+def _told(error: grpc.aio.AioRpcError) -> tuple[int, str]:
+    """As HTTP says it. What does not come from the hub itself, which gives a reason with each error, is no answer."""
+    status = rpc_status.from_call(error)
+    for detail in status.details if status is not None else ():
+        info = error_details_pb2.ErrorInfo()
+        if detail.Unpack(info):
+            return HTTP.get(error.code(), 500), info.reason.lower()
+    return NO_ANSWER, ""
+
+
+class Client:
+    """One program: it wants messages sent in chats of its own, one call at a time, so that it knows their order."""
+
+    def __init__(
+        self, name: str, channel: str, chats: Sequence[str], door: Door, chance: random.Random, texts: Iterator[str]
+    ) -> None:
+        self.name = name
+        self.channel = channel
+        self.wishes: list[Wish] = []
+        self.looks: list[Look] = []
+        self.cancellings: list[Cancelling] = []
+        self.settled = 0
+        self._chats = chats
+        self._door = door
+        self._chance = chance
+        self._texts = texts
+        self._unsettled: list[int] = []
+
+    async def run(self, stop: asyncio.Event, wanted: Callable[[], bool]) -> None:
+        """Until `stop`; while not `wanted` it only looks."""
+        while not stop.is_set():
+            if len(self._unsettled) >= UNSETTLED_MOST or not wanted():
+                await self._look(stop)
+                continue
+            await self._want(stop)
+            if self._unsettled and self._chance.random() < 0.3:
+                await self._look(stop)
+            if self._unsettled and self._chance.random() < 0.05:
+                await self._cancel()
+
+    async def _want(self, stop: asyncio.Event) -> None:
+        text = f"{next(self._texts)} of {self.name}"
+        keyed = self._chance.random() < 0.7
+        wish = Wish(
+            text=text,
+            channel=self.channel,
+            chat=self._chance.choice(self._chats),
+            door=self._door.name,
+            key=f"key {text}" if keyed else "",
+            priority=self._chance.choices(("normal", "high", "low"), (0.9, 0.05, 0.05))[0],
+        )
+        self.wishes.append(wish)
+        await self.ask(wish, stop)
+        # A program in doubt about its first answer asks again later, and gets it again.
+        if wish.accepted and keyed and self._chance.random() < 0.1:
+            wish.attempts.append(await self._door.send(wish))
+        if wish.accepted:
+            self._unsettled.append(wish.operation_id)
+
+    async def ask(self, wish: Wish, stop: asyncio.Event) -> None:
+        """One call, repeated as a careful program repeats it. At `stop` one that is in doubt is given up; `wish` shows it."""
+        while True:
+            attempt = await self._door.send(wish)
+            wish.attempts.append(attempt)
+            again = attempt.status == NO_ANSWER or attempt.status >= 500
+            if not (wish.key and again) or stop.is_set():
+                return
+            await pause(stop, self._chance.uniform(*AGAIN_SECONDS))
+
+    async def finish(self, stop: asyncio.Event) -> None:
+        """When all is up again: what is in doubt and has a key is asked again until it is answered."""
+        for wish in self.wishes:
+            last = wish.attempts[-1] if wish.attempts else None
+            if wish.key and wish.accepted is None and (last is None or last.status in (NO_ANSWER, 500, 503)):
+                await self.ask(wish, stop)
+
+    async def _look(self, stop: asyncio.Event) -> None:
+        if not self._unsettled:
+            await pause(stop, AGAIN_SECONDS[1])
+            return
+        operation_id = self._unsettled[self._chance.randrange(len(self._unsettled))]
+        look = await self._door.look(self.channel, operation_id)
+        if look is None:
+            await pause(stop, self._chance.uniform(*AGAIN_SECONDS))
+            return
+        self.looks.append(look)
+        if look.status in SETTLED or not look.found:
+            self._unsettled.remove(operation_id)
+            self.settled += 1
+        else:
+            await pause(stop, AGAIN_SECONDS[0])
+
+    async def _cancel(self) -> None:
+        done = await self._door.cancel(self.channel, self._unsettled[-1])
+        if done is not None:
+            self.cancellings.append(done)
+
+
+async def pause(stop: asyncio.Event, seconds: float) -> None:
+    """So long, or until `stop`."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await stop.wait()

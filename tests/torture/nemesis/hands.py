@@ -1,0 +1,321 @@
+"""Carries a schedule's faults out on an estate, notes when each began and when all was back, and measures recoveries.
+
+A fault has a target that is its own while it lasts: what comes for a target in other hands is passed over, and counted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import signal
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+
+from tests.torture.nemesis.estate import Estate
+from tests.torture.nemesis.plan import AT_ARRIVAL, AT_CALL, Step
+from tests.torture.nemesis.programs import Program, pages
+from tests.torture.nemesis.proxy import Mode, Proxy
+from tests.torture.nemesis.record import Disturbance
+
+MOMENT_SECONDS = 2.0  # a moment that does not come in time is now
+CALL_TAKES_SECONDS = 0.006
+CALM_SECONDS = 45.0  # how long a fault of the network waits for everything to be well
+RECOVERY_SECONDS = 60.0
+SECOND_START_SECONDS = 20.0
+PAGE_SECONDS = 10.0
+LOOK_SECONDS = 0.05
+GRANTED_BY_LOCK = 0  # exit code of a second start that was let in
+
+MODES = {
+    "cut": Mode.CUT,
+    "stall": Mode.STALLED,
+    "half-open": Mode.VANISHING,
+    "half-open, silent": Mode.VANISHING,
+    "slow": Mode.SLOW,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recovery:
+    """How long after the network was back a stream worked again; None: not within RECOVERY_SECONDS."""
+
+    fault: str
+    lasted_seconds: float
+    seconds: float | None
+
+
+@dataclass(slots=True, kw_only=True)
+class Done:
+    """What has been done so far."""
+
+    disturbances: list[Disturbance] = field(default_factory=list)
+    recoveries: list[Recovery] = field(default_factory=list)
+    faults: Counter[str] = field(default_factory=Counter)
+    missed: Counter[str] = field(default_factory=Counter)
+    kills: int = 0
+    wrong: list[str] = field(default_factory=list)  # what the hub must not do, seen by the hands themselves
+
+
+class Hands:
+    """Use `run` with a schedule, then `put_right`."""
+
+    def __init__(self, estate: Estate) -> None:
+        self._estate = estate
+        self.done = Done()
+        self._network = asyncio.Lock()
+        self._busy: set[str] = set()
+        self._copies = 0
+        self._acts: Mapping[str, Callable[[Step], Coroutine[None, None, None]]] = {
+            "kill server": lambda step: self._kill(step, estate.server),
+            "kill agent": lambda step: self._kill(step, self._agent(step)),
+            "kill twin": self._kill_twin,
+            "kill browser": self._kill_browser,
+            "kill page": self._kill_page,
+            "crash page": self._crash_page,
+            "stop server": lambda step: self._stop(step, estate.server),
+            "stop agent": lambda step: self._stop(step, self._agent(step)),
+            "stop twin": lambda step: self._stop(step, estate.twin),
+            "stop browser": self._stop_browser,
+            "second start": self._second_start,
+            "copy agent": self._copy_agent,
+            **dict.fromkeys(MODES, self._disturb_network),
+        }
+
+    async def run(self, schedule: Iterable[Step], stop: asyncio.Event) -> None:
+        """Until the schedule or `stop` ends; faults of different targets overlap. Raises ProgramFailed when one does not come back."""
+        async with asyncio.TaskGroup() as group:
+            for step in schedule:
+                await _wait(stop, step.after_seconds)
+                if stop.is_set():
+                    break
+                if step.alone:
+                    await self._calm()
+                await self._moment(step)
+                if step.fault.network and step.alone:
+                    await self._acts[step.fault.name](step)
+                else:
+                    group.create_task(self._acts[step.fault.name](step))
+
+    async def _moment(self, step: Step) -> None:
+        if step.moment == AT_ARRIVAL:
+            await self._estate.next_arrival(MOMENT_SECONDS)
+        elif step.moment == AT_CALL:
+            await self._estate.next_call(MOMENT_SECONDS)
+            await asyncio.sleep(step.pick * CALL_TAKES_SECONDS)
+
+    async def put_right(self) -> None:
+        """Everything runs and nothing is held any more."""
+        for proxy in self._estate.proxies.values():
+            proxy.heal(forgotten=True)
+        for program in (self._estate.twin, self._estate.server, *self._estate.agents.values()):
+            if program.runs:
+                program.signal(signal.SIGCONT)
+                for browser in program.browsers():
+                    _signal(browser, signal.SIGCONT)
+            else:
+                await program.start()
+        await self._receipts()
+
+    # ---- targets ------------------------------------------------------------------------------------------------------------
+
+    def _agent(self, step: Step) -> Program:
+        agents = list(self._estate.agents.values())
+        return agents[int(step.pick * len(agents))]
+
+    def _channels(self, target: str) -> frozenset[str]:
+        return frozenset(self._estate.layout.agents.get(target, self._estate.layout.channels))
+
+    @asynccontextmanager
+    async def _disturbing(self, step: Step, target: str) -> AsyncIterator[None]:
+        noted = Disturbance(fault=step.fault.name, target=target, channels=self._channels(target), begun=time.time())
+        self.done.disturbances.append(noted)
+        self.done.faults[step.fault.name] += 1
+        try:
+            yield
+        finally:
+            noted.ended = time.time()
+
+    def _pass_over(self, step: Step) -> None:
+        self.done.missed[step.fault.name] += 1
+
+    async def _calm(self) -> None:
+        """Waits until nothing is in anybody's hands, the agents are connected and their pages work; bounded."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(CALM_SECONDS):
+                while not await self._is_calm():
+                    await asyncio.sleep(LOOK_SECONDS)
+
+    async def _is_calm(self) -> bool:
+        programs = (self._estate.server, self._estate.twin, *self._estate.agents.values())
+        if any(program.lock.locked() for program in programs) or self._network.locked():
+            return False
+        states = [await self._estate.status(channel) for channel in self._estate.layout.channels]
+        return all(state is not None and state["can_send"] for state in states)
+
+    # ---- programs -----------------------------------------------------------------------------------------------------------
+
+    async def _kill(self, step: Step, program: Program) -> None:
+        if program.lock.locked():
+            self._pass_over(step)
+            return
+        async with program.lock, self._disturbing(step, program.name):
+            if program.runs:
+                await program.kill()
+                self.done.kills += 1
+            else:
+                self.done.wrong.append(f"{program.name} had ended by itself; its log is {program.log}")
+            await asyncio.sleep(step.seconds)
+            await program.spawn()
+            # An agent says that it works once the server answers it, and that may be in other hands.
+            if program not in self._estate.agents.values():
+                await program.ready()
+
+    async def _kill_twin(self, step: Step) -> None:
+        await self._kill(step, self._estate.twin)
+        await self._receipts()
+
+    async def _receipts(self) -> None:
+        """A twin that was started anew has its own idea of when they come."""
+        await self._estate.phones("receipts", automatic=True, delivered_seconds=0.1, read_seconds=0.3)
+
+    async def _stop(self, step: Step, program: Program) -> None:
+        if program.lock.locked() or not program.runs:
+            self._pass_over(step)
+            return
+        async with program.lock, self._disturbing(step, program.name):
+            program.signal(signal.SIGSTOP)
+            await asyncio.sleep(step.seconds)
+            program.signal(signal.SIGCONT)
+
+    # ---- browsers and pages -------------------------------------------------------------------------------------------------
+
+    def _browser(self, step: Step) -> tuple[Program, psutil.Process] | None:
+        agent = self._agent(step)
+        browsers = agent.browsers() if not agent.lock.locked() else ()
+        return (agent, browsers[int(step.pick * 1000) % len(browsers)]) if browsers else None
+
+    async def _kill_browser(self, step: Step) -> None:
+        await self._kill_process(step, lambda browser: browser)
+
+    async def _kill_page(self, step: Step) -> None:
+        await self._kill_process(step, lambda browser: next(iter(pages(browser)), None))
+
+    async def _kill_process(self, step: Step, choose: Callable[[psutil.Process], psutil.Process | None]) -> None:
+        found = self._browser(step)
+        victim = choose(found[1]) if found else None
+        if found is None or victim is None:
+            self._pass_over(step)
+            return
+        async with self._disturbing(step, found[0].name):
+            self.done.kills += _signal(victim, signal.SIGKILL)
+
+    async def _crash_page(self, step: Step) -> None:
+        with suppress(Exception):
+            shown = (await self._estate.twin_state())["pages"]
+            if shown:
+                page = shown[int(step.pick * len(shown))]
+                async with self._disturbing(step, "a page"):
+                    await self._estate.phones("crash", page=page["id"])
+                return
+        self._pass_over(step)
+
+    async def _stop_browser(self, step: Step) -> None:
+        found = self._browser(step)
+        if found is None:
+            self._pass_over(step)
+            return
+        async with self._disturbing(step, found[0].name):
+            _signal(found[1], signal.SIGSTOP)
+            await asyncio.sleep(step.seconds)
+            _signal(found[1], signal.SIGCONT)
+
+    # ---- the network --------------------------------------------------------------------------------------------------------
+
+    async def _disturb_network(self, step: Step) -> None:
+        if self._network.locked():
+            self._pass_over(step)
+            return
+        agents = list(self._estate.proxies)
+        agent = agents[int(step.pick * len(agents))]
+        proxy: Proxy = self._estate.proxies[agent]
+        async with self._network:
+            async with self._disturbing(step, agent):
+                proxy.set(MODES[step.fault.name])
+                await asyncio.sleep(step.seconds)
+                proxy.heal(forgotten=step.fault.name != "half-open, silent")
+            seconds = await proxy.works(RECOVERY_SECONDS)
+        if step.alone:
+            recovery = Recovery(fault=step.fault.name, lasted_seconds=step.seconds, seconds=seconds)
+            self.done.recoveries.append(recovery)
+
+    # ---- two of one ---------------------------------------------------------------------------------------------------------
+
+    async def _second_start(self, step: Step) -> None:
+        """The folder belongs to one process: the second one must end by itself."""
+        agent = self._agent(step)
+        if agent.lock.locked() or not agent.runs:
+            self._pass_over(step)
+            return
+        second = Program(f"{agent.name} again", agent.arguments, self._estate.folder)
+        async with agent.lock, self._disturbing(step, agent.name):
+            await second.spawn()
+            try:
+                code = await second.ended(SECOND_START_SECONDS)
+            except TimeoutError:
+                code = GRANTED_BY_LOCK
+            await second.end()
+            if code == GRANTED_BY_LOCK:
+                self.done.wrong.append(f"{agent.name} was started a second time, and worked")
+
+    async def _copy_agent(self, step: Step) -> None:
+        """Somebody copies the folder, while the agent works, and starts the copy."""
+        agent = self._agent(step)
+        if agent.lock.locked() or not agent.runs:
+            self._pass_over(step)
+            return
+        self._copies += 1
+        name = f"{agent.name} copy {self._copies}"
+        async with agent.lock, self._disturbing(step, agent.name):
+            copied = self._estate.folder / name
+            await asyncio.to_thread(_copy, self._estate.folder / agent.name, copied)
+            copy = Program(name, self._estate.agent_arguments(agent.name, name), self._estate.folder)
+            await copy.spawn()
+            await asyncio.sleep(step.seconds)
+            if copy.runs:
+                await copy.kill()
+                self.done.kills += 1
+            await asyncio.to_thread(shutil.rmtree, copied, ignore_errors=True)
+
+
+def _copy(source: Path, target: Path) -> None:
+    """As `cp -a` does it with files that change meanwhile: sockets are left out, and what is gone is gone."""
+    with suppress(shutil.Error):
+        shutil.copytree(
+            source, target, symlinks=True, ignore=lambda folder, names: [n for n in names if _special(folder, n)]
+        )
+
+
+def _special(folder: str, name: str) -> bool:
+    path = Path(folder) / name
+    return name.startswith("Singleton") or not (path.is_file() or path.is_dir())
+
+
+def _signal(process: psutil.Process, number: int) -> bool:
+    try:
+        os.kill(process.pid, number)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+async def _wait(stop: asyncio.Event, seconds: float) -> None:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await stop.wait()

@@ -1,0 +1,58 @@
+"""The ledger: a line of JSON for each finished batch, so that figures are sums over runs of the same code."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[3]
+JUDGED = (
+    "server/messenger_hub_server/delivery",
+    "server/messenger_hub_server/store",
+    "server/messenger_hub_server/queue.py",
+    "server/messenger_hub_server/streams.py",
+    "tray_agent/messenger_hub_agent",
+)
+"""What keeps the promise: a change there sets the count back to zero."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Code:
+    """What was run. `judged` is a hash over JUDGED as it is on the disk; all are "unknown" outside a git checkout."""
+
+    commit: str
+    dirty: bool
+    judged: str
+
+    @classmethod
+    def here(cls) -> Code:
+        """Of this checkout, now."""
+        commit = _git("rev-parse", "HEAD").strip()
+        return cls(commit=commit or "unknown", dirty=bool(_git("status", "--porcelain")), judged=_judged())
+
+
+def append(file: Path, entry: Mapping[str, Any]) -> None:
+    """One line more."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.open("a", encoding="utf-8") as lines:
+        lines.write(json.dumps(entry, ensure_ascii=False) + "\n")
+
+
+def _judged() -> str:
+    digest = hashlib.sha256()
+    for name in JUDGED:
+        place = ROOT / name
+        for path in sorted([place] if place.is_file() else place.rglob("*")):
+            if path.suffix in (".py", ".sql", ".js") and path.is_file() and "assets" not in path.parts:
+                digest.update(str(path.relative_to(ROOT)).encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()[:16]
+
+
+def _git(*arguments: str) -> str:
+    done = subprocess.run(["git", "-C", str(ROOT), *arguments], capture_output=True, text=True, timeout=30, check=False)
+    return done.stdout if done.returncode == 0 else ""

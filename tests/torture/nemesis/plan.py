@@ -1,0 +1,102 @@
+"""Which faults there are, how often each comes, and the seeded order in which they come. Pure.
+
+A fault that is to be added (an older database restored, a clock that jumps) is one more line in TABLE and one more hand in
+`hands.py`.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from tests.torture.nemesis.estate import Layout
+
+GAP_SECONDS = 0.8  # between two faults, on average
+
+NOW, AT_ARRIVAL, AT_CALL = "now", "at an arrival", "at a call"
+MOMENTS = ((NOW, 0.4), (AT_ARRIVAL, 0.4), (AT_CALL, 0.2))
+"""When a fault that is due comes, and how often: at once, or in the moments in which most is half done."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """`weight`: how often it comes, against the others; `seconds`: how long it lasts, or until a killed program is started
+    again. `network`: its end is waited for, and how long the stream takes to work again is measured."""
+
+    name: str
+    weight: float
+    seconds: tuple[float, float]
+    network: bool = False
+
+
+TABLE: Sequence[Fault] = (
+    # The server costs a second to start, a browser several seconds of processor: the cheap ones come often.
+    Fault(name="kill server", weight=40, seconds=(0.0, 0.3)),
+    Fault(name="kill agent", weight=14, seconds=(0.0, 0.5)),
+    Fault(name="kill browser", weight=4, seconds=(0.0, 0.0)),
+    Fault(name="kill page", weight=3, seconds=(0.0, 0.0)),
+    Fault(name="crash page", weight=2, seconds=(0.0, 0.0)),
+    Fault(name="kill twin", weight=6, seconds=(0.0, 0.5)),
+    Fault(name="stop server", weight=4, seconds=(0.2, 3.0)),
+    Fault(name="stop agent", weight=3, seconds=(0.2, 3.0)),
+    Fault(name="stop browser", weight=2, seconds=(0.2, 3.0)),
+    Fault(name="stop twin", weight=2, seconds=(0.2, 3.0)),
+    Fault(name="cut", weight=12, seconds=(0.0, 2.0), network=True),
+    Fault(name="stall", weight=8, seconds=(0.3, 3.0), network=True),
+    Fault(name="half-open", weight=8, seconds=(0.3, 3.0), network=True),
+    Fault(name="half-open, silent", weight=0.7, seconds=(0.3, 3.0), network=True),
+    Fault(name="slow", weight=2, seconds=(0.5, 3.0), network=True),
+    Fault(name="second start", weight=2, seconds=(0.0, 0.0)),
+    Fault(name="copy agent", weight=0.5, seconds=(2.0, 8.0)),
+)
+SIGKILLS = frozenset({"kill server", "kill agent", "kill browser", "kill page", "kill twin", "copy agent"})
+BREAKS = frozenset({"cut", "stall", "half-open", "half-open, silent"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One fault of a schedule. `pick` in [0, 1) chooses among what it can be done to. `alone`: a fault of the network that waits
+    until all is well, so that the recovery is its own."""
+
+    after_seconds: float
+    fault: Fault
+    seconds: float
+    pick: float
+    moment: str
+    alone: bool
+
+
+def schedule(seed: str, table: Sequence[Fault] = TABLE, gap_seconds: float = GAP_SECONDS) -> Iterator[Step]:
+    """Without an end; the same for the same seed."""
+    chance = random.Random(seed)
+    weights = [fault.weight for fault in table]
+    while True:
+        fault = chance.choices(table, weights)[0]
+        yield Step(
+            after_seconds=chance.expovariate(1 / gap_seconds),
+            fault=fault,
+            seconds=chance.uniform(*fault.seconds),
+            pick=chance.random(),
+            moment=chance.choices([name for name, _ in MOMENTS], [share for _, share in MOMENTS])[0],
+            alone=fault.network and chance.random() < 0.7,
+        )
+
+
+LAYOUTS: Sequence[Layout] = (
+    Layout(agents={"desktop": ["shop"], "laptop": ["office"]}, nginx=True),
+    Layout(agents={"desktop": ["shop", "office"]}),
+    Layout(agents={"desktop": ["shop"], "laptop": ["office"]}),
+)
+ROUND_SECONDS = 300.0  # of faults; a world takes ten seconds to set up and to drain
+
+
+def layout(round_number: int) -> Layout:
+    """Of a round, counted from 0: two agents behind nginx, one with both channels, two without nginx, and again."""
+    return LAYOUTS[round_number % len(LAYOUTS)]
+
+
+def rounds(minutes: float, least: int = 1) -> tuple[int, float]:
+    """How many rounds fill so many minutes, and how long each has faults, in seconds."""
+    count = max(least, round(minutes * 60 / ROUND_SECONDS))
+    return count, minutes * 60 / count

@@ -1,0 +1,126 @@
+"""The hub's programs as users run them, each its own process, which can be killed, stopped and started again."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+
+READY_SECONDS = 60.0
+END_SECONDS = 45.0
+DISCARD = 64 * 1024
+
+
+class ProgramFailed(Exception):
+    """A program ended by itself or said nothing in time; the message names its log."""
+
+
+class Program:
+    """`messenger-hub ARGUMENTS`; what it logs is appended to NAME.log in the folder. One task works with it at a time: `lock`."""
+
+    def __init__(self, name: str, arguments: Sequence[str], folder: Path) -> None:
+        self.name = name
+        self.arguments = arguments
+        self.log = folder / f"{name}.log"
+        self.lock = asyncio.Lock()
+        self.starts = 0
+        self._process: asyncio.subprocess.Process | None = None
+
+    @property
+    def pid(self) -> int:
+        """Of the running process. Raises ProgramFailed when there is none."""
+        if self._process is None or self._process.returncode is not None:
+            raise ProgramFailed(f"{self.name} does not run; its log is {self.log}.")
+        return self._process.pid
+
+    @property
+    def runs(self) -> bool:
+        """It was started, and has not ended."""
+        return self._process is not None and self._process.returncode is None
+
+    async def start(self, environment: Mapping[str, str] | None = None) -> None:
+        """Starts it and waits until it says that it works. Raises ProgramFailed."""
+        await self.spawn(environment)
+        await self.ready()
+
+    async def spawn(self, environment: Mapping[str, str] | None = None) -> None:
+        """Starts it."""
+        with self.log.open("ab") as log:
+            self._process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "messenger_hub_cli", *self.arguments, "--with-parent", "--debug"),
+                stdin=asyncio.subprocess.PIPE,  # held: it ends when we do, however we end
+                stdout=asyncio.subprocess.PIPE,
+                stderr=log,
+                start_new_session=True,
+                env={**os.environ, **(environment or {})},
+            )
+        self.starts += 1
+
+    async def ready(self, seconds: float = READY_SECONDS) -> None:
+        """Waits for its first line. Raises ProgramFailed when it ends instead, or says nothing."""
+        process = self._process
+        if process is None or process.stdout is None:
+            raise ProgramFailed(f"{self.name} was not started.")
+        try:
+            async with asyncio.timeout(seconds):
+                line = await process.stdout.readline()
+        except TimeoutError as error:
+            raise ProgramFailed(f"{self.name} said nothing for {seconds:.0f} s; its log is {self.log}.") from error
+        if not line:
+            code = await process.wait()
+            raise ProgramFailed(f"{self.name} ended with {code}; its log is {self.log}.")
+
+    def signal(self, number: int) -> None:
+        """Sends it a signal. Raises ProgramFailed when it does not run."""
+        os.kill(self.pid, number)
+
+    async def kill(self) -> None:
+        """SIGKILL, and waits for the end."""
+        self.signal(signal.SIGKILL)
+        await self.ended()
+
+    async def ended(self, seconds: float = END_SECONDS) -> int:
+        """Waits for its end; the exit code. Raises TimeoutError."""
+        process = self._process
+        if process is None:
+            return 0
+        async with asyncio.timeout(seconds):
+            return await process.wait()
+
+    async def end(self) -> None:
+        """Asks it to stop and waits; kills it when it does not."""
+        if not self.runs:
+            return
+        self.signal(signal.SIGCONT)
+        self.signal(signal.SIGTERM)
+        try:
+            await self.ended()
+        except TimeoutError:
+            await self.kill()
+
+    def browsers(self) -> Sequence[psutil.Process]:
+        """The main processes of an agent's browsers, oldest first."""
+        with suppress(ProgramFailed, psutil.Error):
+            children = psutil.Process(self.pid).children()
+            found = [child for child in children if "--remote-debugging-pipe" in _words(child)]
+            return sorted(found, key=lambda one: one.create_time())
+        return []
+
+
+def pages(browser: psutil.Process) -> Sequence[psutil.Process]:
+    """A browser's renderers: the processes of its pages."""
+    with suppress(psutil.Error):
+        return [one for one in browser.children(recursive=True) if "--type=renderer" in _words(one)]
+    return []
+
+
+def _words(process: psutil.Process) -> Sequence[str]:
+    with suppress(psutil.Error):
+        return list(process.cmdline())
+    return ()

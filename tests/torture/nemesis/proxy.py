@@ -1,0 +1,204 @@
+"""A TCP proxy between one agent and the server that can be told to misbehave, and sees when an agent's stream works again.
+
+cut        every connection is reset, new ones are reset at once
+stall      nothing passes; what is sent meanwhile waits, also on new connections
+half-open  what is sent vanishes, in both directions; both ends believe in their connection. Those connections stay dead when
+           the network is back: they are reset then, as by a router that has forgotten them, or stay silent for ever
+slow       a few kilobytes a second, each piece late
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from enum import Enum, auto
+
+CHUNK = 16 * 1024
+SLOW_CHUNK = 512
+SLOW_SECONDS = 0.05  # for each piece
+CONNECT_SECONDS = 5.0
+
+FRAME_HEAD = 9  # of HTTP/2: length (3 bytes), type, flags, stream (4 bytes)
+DATA = 0
+
+
+class Mode(Enum):
+    """What the network does."""
+
+    OPEN = auto()
+    CUT = auto()
+    STALLED = auto()
+    VANISHING = auto()
+    SLOW = auto()
+
+
+class DataFrames:
+    """Finds DATA frames in what a server sends over HTTP/2: `feed` tells whether the piece held the head of one with content."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+        self._skip = 0
+
+    def feed(self, piece: bytes) -> bool:
+        """Counts frames across pieces."""
+        found = False
+        data = self._rest + piece
+        while True:
+            skipped = min(self._skip, len(data))
+            data, self._skip = data[skipped:], self._skip - skipped
+            if self._skip or len(data) < FRAME_HEAD:
+                self._rest = data
+                return found
+            length = int.from_bytes(data[:3], "big")
+            found = found or (data[3] == DATA and length > 0)
+            self._skip = FRAME_HEAD + length
+
+
+class _Link:
+    """One proxied connection."""
+
+    def __init__(self, near: asyncio.StreamWriter) -> None:
+        self.near = near
+        self.far: asyncio.StreamWriter | None = None
+        self.dead = False  # something of it has vanished: it never works again
+        self.worked = False
+        self.frames = DataFrames()
+
+    def reset(self) -> None:
+        """Both ends learn at once that it is gone."""
+        for writer in (self.near, self.far):
+            if writer is not None:
+                _reset(writer)
+
+
+def _reset(writer: asyncio.StreamWriter) -> None:
+    handle = writer.get_extra_info("socket")
+    with suppress(OSError):
+        handle.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    writer.transport.abort()
+
+
+class Proxy:
+    """One agent's way to the server. `worked` is called whenever the server's application is heard through it."""
+
+    def __init__(self, port: int, far_port: int, worked: Callable[[], None] = lambda: None) -> None:
+        self.port = port
+        self._far_port = far_port
+        self._worked = worked
+        self._links: set[_Link] = set()
+        self._mode = Mode.OPEN
+        self._changed = asyncio.Event()
+        self._heard = asyncio.Event()
+
+    @asynccontextmanager
+    async def serving(self) -> AsyncIterator[None]:
+        """Listens on its port."""
+        server = await asyncio.start_server(self._connected, "127.0.0.1", self.port)
+        try:
+            yield
+        finally:
+            server.close()
+            self._set(Mode.CUT)
+            self.cut_now()
+            await server.wait_closed()
+
+    # ---- faults -------------------------------------------------------------------------------------------------------------
+
+    def set(self, mode: Mode) -> None:
+        """From now on."""
+        self._set(mode)
+        if mode is Mode.CUT:
+            self.cut_now()
+        if mode is Mode.VANISHING:
+            for link in self._links:
+                link.dead = True
+
+    def heal(self, *, forgotten: bool) -> None:
+        """All passes again. `forgotten`: connections of which something vanished are reset, else they stay silent."""
+        if forgotten:
+            for link in [one for one in self._links if one.dead]:
+                link.reset()
+        self._heard.clear()
+        self._set(Mode.OPEN)
+
+    def cut_now(self) -> None:
+        """Resets all connections."""
+        for link in list(self._links):
+            link.reset()
+
+    @property
+    def unbroken(self) -> bool:
+        """A stream that has worked is still whole."""
+        return any(link.worked and not link.dead for link in self._links)
+
+    async def works(self, seconds: float) -> float | None:
+        """Call right after `heal`: seconds until the stream works, None when it does not within so many."""
+        if self.unbroken:
+            return 0.0
+        begun = time.monotonic()
+        try:
+            async with asyncio.timeout(seconds):
+                await self._heard.wait()
+        except TimeoutError:
+            return None
+        return time.monotonic() - begun
+
+    def _set(self, mode: Mode) -> None:
+        self._mode = mode
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    # ---- connections --------------------------------------------------------------------------------------------------------
+
+    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        link = _Link(writer)
+        if self._mode is Mode.CUT:
+            link.reset()
+            return
+        link.dead = self._mode is Mode.VANISHING
+        self._links.add(link)
+        try:
+            async with asyncio.timeout(CONNECT_SECONDS):
+                far_reader, link.far = await asyncio.open_connection("127.0.0.1", self._far_port)
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._pump(link, reader, link.far, answers=False))
+                group.create_task(self._pump(link, far_reader, writer, answers=True))
+        except* (OSError, TimeoutError, _Ended):
+            pass
+        finally:
+            self._links.discard(link)
+            link.reset()
+
+    async def _pump(
+        self, link: _Link, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, answers: bool
+    ) -> None:
+        while True:
+            try:
+                piece = await reader.read(SLOW_CHUNK if self._mode is Mode.SLOW else CHUNK)
+            except OSError:
+                piece = b""
+            while self._mode is Mode.STALLED:
+                await self._changed.wait()
+            if not piece and (link.dead or self._mode is Mode.VANISHING):
+                return  # the other end does not hear of it
+            if not piece:
+                raise _Ended
+            if self._mode is Mode.SLOW:
+                await asyncio.sleep(SLOW_SECONDS)
+            if link.dead or self._mode is Mode.VANISHING:
+                link.dead = True
+                continue
+            writer.write(piece)
+            await writer.drain()
+            if answers and link.frames.feed(piece):
+                link.worked = True
+                self._heard.set()
+                self._worked()
+
+
+class _Ended(Exception):
+    """One end has closed: the other one learns it."""

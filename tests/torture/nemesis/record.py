@@ -1,0 +1,123 @@
+"""What a round is judged by: what clients wanted and were told, what was disturbed, and what arrived at the phone network.
+
+All times are Unix seconds of this machine's one clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+NO_ANSWER = 0
+ACCEPTED = 201
+UNKNOWN = "outcome_unknown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One call that asks for a message. `status` is HTTP's, also for gRPC; NO_ANSWER after a time-out or a lost connection."""
+
+    begun: float
+    ended: float
+    status: int
+    code: str = ""
+    operation_id: int = 0
+    recipient: str = ""
+
+    @property
+    def refused(self) -> bool:
+        """The hub said that nothing was queued."""
+        return self.status not in (NO_ANSWER, ACCEPTED) and self.code != UNKNOWN
+
+
+@dataclass(slots=True, kw_only=True)
+class Wish:
+    """One message that a client wants sent. `text` is unlike any other's and its reference, `chat` as the log writes it."""
+
+    text: str
+    channel: str
+    chat: str
+    door: str
+    key: str = ""
+    priority: str = "normal"
+    attempts: list[Attempt] = field(default_factory=list)
+
+    @property
+    def accepted(self) -> Attempt | None:
+        """The first answer that said so."""
+        return next((one for one in self.attempts if one.status == ACCEPTED), None)
+
+    @property
+    def operation_id(self) -> int:
+        """0 when no answer named one."""
+        return self.accepted.operation_id if self.accepted else 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """One entry of an operation's timeline."""
+
+    status: str
+    at: float
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """What a look-up told. `found` is False for a 404; everything else that is no answer is not recorded."""
+
+    begun: float
+    ended: float
+    operation_id: int
+    found: bool = True
+    status: str = ""
+    timeline: Sequence[Change] = ()
+    whatsapp_id: str = ""
+    code: str = ""
+    reference: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cancelling:
+    """A client's call to cancel, answered."""
+
+    begun: float
+    ended: float
+    operation_id: int
+    done: bool
+
+
+@dataclass(slots=True, kw_only=True)
+class Disturbance:
+    """A fault that happened, e.g. "kill agent" of "desktop". `channels` are those that it can reach; `ended`: all was back."""
+
+    fault: str
+    target: str
+    channels: frozenset[str]
+    begun: float
+    ended: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arrival:
+    """A line of the phone network's log."""
+
+    line: int
+    at: float
+    whatsapp_id: str
+    sender: str
+    chat: str
+    body: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class History:
+    """One round. `senders` names each channel's account as the log does; `final` holds the last look at each operation that exists."""
+
+    wishes: Sequence[Wish]
+    looks: Sequence[Look]
+    cancellings: Sequence[Cancelling]
+    disturbances: Sequence[Disturbance]
+    arrivals: Sequence[Arrival]
+    final: Mapping[int, Look]
+    senders: Mapping[str, str]
