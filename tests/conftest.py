@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import inspect
 import os
 import threading
-from collections.abc import Generator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator
 
 import psutil
 import pytest
@@ -37,6 +39,23 @@ def nothing_is_left(request: pytest.FixtureRequest) -> Iterator[None]:
     if request.node.get_closest_marker("e2e") is None:
         left = _held() - before
         assert not left, f"left behind: {sorted(left)}"
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left_running(nothing_is_left: None, request: pytest.FixtureRequest) -> None:
+    """Where a test has a loop, its tasks are looked at before the loop closes, and its threads afterwards."""
+    if inspect.iscoroutinefunction(getattr(request.node, "obj", None)):
+        request.getfixturevalue("no_task_is_left")
+
+
+@pytest.fixture
+async def no_task_is_left() -> AsyncIterator[None]:
+    """Fails an async test whose loop still has tasks when its fixtures have ended. Those that were cancelled get a turn to end."""
+    before = asyncio.all_tasks()
+    yield
+    await asyncio.sleep(0)  # noqa: TID251 one turn of the loop, no time
+    left = {task for task in asyncio.all_tasks() - before if task is not asyncio.current_task()}
+    assert not left, f"left behind: {sorted(map(repr, left))}"
 
 
 def _held() -> set[str]:
