@@ -14,9 +14,10 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -63,7 +64,9 @@ async def _play_all(batch: report.Batch, given: argparse.Namespace, tamper: Tamp
             telling.cancel()
             with suppress(asyncio.CancelledError):
                 await telling
-        _leave(folder, given.keep / f"torture-{batch.seed}-{number}", keep=not batch.sound)
+        judged = batch.results[-1] if len(batch.results) > number else None
+        keep = judged is None or bool(judged.verdict.violations)
+        _leave(folder, given.keep / f"torture-{batch.seed}-{number}", keep=keep)
         if batch.broken:
             return
 
@@ -119,7 +122,7 @@ def _finish(batch: report.Batch, given: argparse.Namespace) -> int:
         file.write_text(content, encoding="utf-8")
     append(given.ledger, told)
     if sys.stderr.isatty():
-        _tell("")
+        _tell("")  # below the live line
     click.echo(_sentence(batch, told))
     for number, why in batch.broken:
         click.echo(f"Round {number} was not played to its end: {why}")
@@ -130,8 +133,7 @@ def _finish(batch: report.Batch, given: argparse.Namespace) -> int:
     return 0 if batch.sound else 1
 
 
-def _sentence(batch: report.Batch, told: object) -> str:
-    figures = dict(told)  # type: ignore[call-overload]
+def _sentence(batch: report.Batch, figures: Mapping[str, Any]) -> str:
     counts, breaks = figures["counts"], figures["recovery"].get("all breaks", {})
     return (
         f"{'Sound' if batch.sound else 'BROKEN'}: {figures['kills']} kills and {figures['breaks of the network']} breaks of the network "

@@ -141,7 +141,7 @@ def _unknown(case: _Case) -> Iterator[Violation]:
 
 def _lost(case: _Case) -> Iterator[Violation]:
     """Accepted is sent in the end, or the client knows why not."""
-    cancelled = {one.operation_id for one in case.history.cancellings}
+    cancelled = {one.operation_id for one in case.history.cancellings if one.done is not False}
     for wish, look in case.accepted():
         if look.status in WAITING:
             sentence = f"it is still {look.status} after the drain"
@@ -437,7 +437,8 @@ def _known(history: History, violation: Violation, wish: Wish | None) -> Iterato
     ids = {violation.operation_id, *(one.operation_id for one in (wish.attempts if wish else ()))} - {0}
     for one in history.cancellings:
         if one.operation_id in ids:
-            yield one.ended, f"client cancels: {'done' if one.done else 'refused'}"
+            told = {True: "done", False: "refused", None: "no answer"}[one.done]
+            yield one.ended, f"client cancels: {told}"
     for look in history.looks:
         if look.operation_id in ids:
             yield look.ended, f"client looks: {look.status if look.found else 'not found'}"

@@ -57,8 +57,8 @@ class Door(Protocol):
         """None without an answer."""
         ...
 
-    async def cancel(self, channel: str, operation_id: int) -> Cancelling | None:
-        """None without an answer, or an answer that leaves it open."""
+    async def cancel(self, channel: str, operation_id: int) -> Cancelling:
+        """One attempt."""
         ...
 
 
@@ -112,13 +112,12 @@ class Rest:
             reference=data.get("reference") or "",
         )
 
-    async def cancel(self, channel: str, operation_id: int) -> Cancelling | None:
+    async def cancel(self, channel: str, operation_id: int) -> Cancelling:
         """POST /operations/ID/cancel."""
         begun = time.time()
         status, _ = await self._estate.call(channel, "POST", f"/operations/{operation_id}/cancel")
-        if status not in (200, 409):
-            return None
-        return Cancelling(begun=begun, ended=time.time(), operation_id=operation_id, done=status == 200)
+        done = {200: True, 409: False}.get(status)
+        return Cancelling(begun=begun, ended=time.time(), operation_id=operation_id, done=done)
 
     async def listed(self, channel: str) -> Sequence[int] | None:
         """The ids of all operations of a channel's program; None when an answer is missing."""
@@ -200,16 +199,15 @@ class Grpc:
             reference=one.reference,
         )
 
-    async def cancel(self, channel: str, operation_id: int) -> Cancelling | None:
+    async def cancel(self, channel: str, operation_id: int) -> Cancelling:
         """CancelOperation."""
         request = operation_service_pb2.CancelOperationRequest(operation_id=operation_id)
-        begun, done = time.time(), True
+        begun = time.time()
+        done: bool | None = True
         try:
             await self._operations.CancelOperation(request, metadata=self._key(channel), timeout=CALL_SECONDS)
         except grpc.aio.AioRpcError as error:
-            if _told(error)[0] != 409:
-                return None
-            done = False
+            done = False if _told(error)[0] == 409 else None
         return Cancelling(begun=begun, ended=time.time(), operation_id=operation_id, done=done)
 
     def _key(self, channel: str) -> Sequence[tuple[str, str]]:
@@ -326,9 +324,7 @@ class Client:
             await pause(stop, AGAIN_SECONDS[0])
 
     async def _cancel(self) -> None:
-        done = await self._door.cancel(self.channel, self._unsettled[-1])
-        if done is not None:
-            self.cancellings.append(done)
+        self.cancellings.append(await self._door.cancel(self.channel, self._unsettled[-1]))
 
 
 async def pause(stop: asyncio.Event, seconds: float) -> None:

@@ -146,18 +146,15 @@ class Hands:
         self.done.missed[step.fault.name] += 1
 
     async def _calm(self) -> None:
-        """Waits until nothing is in anybody's hands, the agents are connected and their pages work; bounded."""
+        """Waits until nothing is in anybody's hands and every agent's stream works; bounded."""
+        programs = (self._estate.server, self._estate.twin, *self._estate.agents.values())
         with suppress(TimeoutError):
             async with asyncio.timeout(CALM_SECONDS):
-                while not await self._is_calm():
+                while any(program.lock.locked() for program in programs) or not self._streams_work():
                     await asyncio.sleep(LOOK_SECONDS)
 
-    async def _is_calm(self) -> bool:
-        programs = (self._estate.server, self._estate.twin, *self._estate.agents.values())
-        if any(program.lock.locked() for program in programs) or self._network.locked():
-            return False
-        states = [await self._estate.status(channel) for channel in self._estate.layout.channels]
-        return all(state is not None and state["can_send"] for state in states)
+    def _streams_work(self) -> bool:
+        return not self._network.locked() and all(proxy.unbroken for proxy in self._estate.proxies.values())
 
     # ---- programs -----------------------------------------------------------------------------------------------------------
 

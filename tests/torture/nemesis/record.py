@@ -79,12 +79,12 @@ class Look:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cancelling:
-    """A client's call to cancel, answered."""
+    """A client's call to cancel. `done` is None when it was not answered: it may have happened."""
 
     begun: float
     ended: float
     operation_id: int
-    done: bool
+    done: bool | None
 
 
 @dataclass(slots=True, kw_only=True)
