@@ -5,13 +5,29 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
-from tests.e2e.whole_way.world import SECONDS, World
+from tests.e2e.whole_way.world import SECONDS, World, http
 from tests.eventually import eventually
 
 pytestmark = pytest.mark.e2e
+
+
+@contextmanager
+def link(world: World, *options: str) -> Iterator[subprocess.Popen[str]]:
+    """A person links the channel in a terminal, and goes away when the test ends."""
+    command = ("channel", "link", "shop", *options, "--data-dir", str(world.folder / "hub"))
+    with subprocess.Popen(
+        [sys.executable, "-u", "-m", "messenger_hub_cli", *command],
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    ) as linking:  # fmt: skip
+        try:
+            yield linking
+        finally:
+            linking.kill()
 
 
 def test_a_channel_is_unlinked_and_linked_again_with_a_code_to_type(world: World) -> None:
@@ -19,17 +35,31 @@ def test_a_channel_is_unlinked_and_linked_again_with_a_code_to_type(world: World
     world.ask("channel", "unlink", "shop", "--yes")
     eventually(lambda: world.status()["channel"] == "unlinked")
     waiting = world.send("waits for the link")
-    link = ("channel", "link", "shop", "--phone", account, "--data-dir", str(world.folder / "hub"))
-    with subprocess.Popen(
-        [sys.executable, "-u", "-m", "messenger_hub_cli", *link],
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-    ) as linking:  # fmt: skip
+    with link(world, "--phone", account) as linking:
         assert linking.stdout is not None
         code = next(found[1] for line in linking.stdout if (found := re.fullmatch(r" +([A-Z0-9]{8})\n", line)))
         world.phones("pair", code=code, account=account)
         assert f"linked as {account}" in linking.stdout.read()
         assert linking.wait(SECONDS) == 0
     world.reaches(waiting, "sent", "delivered", "read")
+
+
+def test_a_page_that_has_stopped_showing_codes_shows_one_to_whoever_links(world: World) -> None:
+    account = world.status()["number"]
+    world.phones("logout")
+    world.phones("codes", count=0)
+    reason = eventually(lambda: "shows no more codes" in world.status()["reason"] and world.status()["reason"])
+    assert "messenger-hub channel link" in reason
+    world.phones("codes")
+    assert http("POST", f"{world.twin}/_twin/scan", {})[0] == 409  # nobody links, so nobody has asked for a code
+    with link(world) as linking:
+        assert linking.stdout is not None
+        world.scan(account=account)
+        said = linking.stdout.read()
+        assert "On the phone: " in said
+        assert f"linked as {account}" in said
+        assert linking.wait(SECONDS) == 0
+    world.reaches(world.send("after the new code"), "read")
 
 
 def test_a_paused_channel_sends_nothing_and_its_queue_can_be_cleared(world: World) -> None:

@@ -51,3 +51,16 @@ async def test_a_device_that_the_phone_removed_is_notified_once(world: World, de
     await desktop.until_title("Messenger Hub: shop not linked")
     notice = await desktop.until_notified("shop: logged out")
     assert notice.message == "The phone has removed this device. Choose “Link WhatsApp…” in the icon's menu."
+
+
+async def test_whoever_chooses_to_link_gets_a_new_code_where_whatsapp_has_stopped_showing_any(
+    world: World, desktop: Desktop
+) -> None:
+    await asyncio.to_thread(world.phones, "logout")
+    await desktop.until_title("Messenger Hub: shop not linked")
+    await asyncio.to_thread(world.phones, "codes", count=0)
+    await desktop.until_item(lambda item: "no more codes" in item.label)
+    await asyncio.to_thread(world.phones, "codes")
+    await desktop.click("Link WhatsApp…")
+    await asyncio.to_thread(world.scan)
+    await desktop.until_title("Messenger Hub: shop linked")
