@@ -146,7 +146,7 @@ def test_an_installation_that_fails_shows_why_and_what_to_do(machine: Machine) -
 def test_help_installs_nothing(new_machine: Machine) -> None:
     run = new_machine.run("help")
     assert run.code == 0
-    assert "./hub test" in run.stdout and "./hub bench" in run.stdout
+    assert all(f"./hub {name}" in run.stdout for name in ("test", "bench", "torture"))
     assert not (new_machine.project / ".venv").exists()
     new_machine.run("--version")
     assert new_machine.run("--help").stdout.endswith(f"ran {new_machine.project.parent} --help\n")
@@ -258,7 +258,19 @@ class TestDebian:
         assert run.stdout == f"{debian.project} --ignore=tests/bench -n 2 --dist loadfile -k a name {venv}\n", (
             run.stderr
         )
-        assert all(package in installed.read_text() for package in ("xvfb", "dbus", "chromium", "gir1.2-gtk-3.0"))
+        wanted = ("xvfb", "dbus", "nginx-light", "chromium", "gir1.2-gtk-3.0")
+        assert all(package in installed.read_text() for package in wanted)
         assert installed.read_text().count("update") == 1
         assert debian.builds == 1
         assert debian.run("test").stderr == ""
+
+    @pytest.mark.parametrize(("command", "module"), [("bench", "tests/bench"), ("torture", "tests/torture/nemesis")])
+    def test_benchmarks_and_torture_get_what_tests_need_and_all_arguments(
+        self, debian: Machine, installed: Path, command: str, module: str
+    ) -> None:
+        debian.install("id", "echo 0")
+        (debian.project / module).mkdir(parents=True)
+        (debian.project / module / "__main__.py").write_text("import os, sys\nprint(os.getcwd(), *sys.argv[1:])\n")
+        run = debian.run(command, "--minutes", "2", "--seed", "a b")
+        assert run.stdout == f"{debian.project} --minutes 2 --seed a b\n", run.stderr
+        assert "nginx-light" in installed.read_text()

@@ -74,7 +74,7 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True)
-class _Case:
+class Case:
     """The history with its indexes."""
 
     history: History
@@ -84,7 +84,7 @@ class _Case:
     looks: Mapping[int, Sequence[Look]] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, history: History) -> _Case:
+    def of(cls, history: History) -> Case:
         by_text: dict[str, list[Arrival]] = defaultdict(list)
         operations: dict[str, list[Look]] = defaultdict(list)
         looks: dict[int, list[Look]] = defaultdict(list)
@@ -113,7 +113,7 @@ class _Case:
 
 def check(history: History) -> Verdict:
     """All rules."""
-    case = _Case.of(history)
+    case = Case.of(history)
     violations = [violation for rule in RULES for violation in rule(case)]
     return Verdict(violations=violations, doubts=_doubts(case), counts=_counts(case))
 
@@ -121,7 +121,7 @@ def check(history: History) -> Verdict:
 # ---- nothing is lost --------------------------------------------------------------------------------------------------------
 
 
-def _unknown(case: _Case) -> Iterator[Violation]:
+def _unknown(case: Case) -> Iterator[Violation]:
     """An id that was given out is known from then on."""
     given: dict[int, tuple[float, str]] = {}
     for wish in case.history.wishes:
@@ -139,7 +139,7 @@ def _unknown(case: _Case) -> Iterator[Violation]:
             )
 
 
-def _lost(case: _Case) -> Iterator[Violation]:
+def _lost(case: Case) -> Iterator[Violation]:
     """Accepted is sent in the end, or the client knows why not."""
     cancelled = {one.operation_id for one in case.history.cancellings if one.done is not False}
     for wish, look in case.accepted():
@@ -157,7 +157,7 @@ def _lost(case: _Case) -> Iterator[Violation]:
 # ---- nothing is sent twice, or against what was said ------------------------------------------------------------------------
 
 
-def _duplicated(case: _Case) -> Iterator[Violation]:
+def _duplicated(case: Case) -> Iterator[Violation]:
     """A recipient sees a message once: ids beyond one for each operation are duplicates. Repeats of an id are not shown."""
     for text, arrivals in case.by_text.items():
         ids = list(dict.fromkeys(one.whatsapp_id for one in arrivals))
@@ -174,7 +174,7 @@ def _duplicated(case: _Case) -> Iterator[Violation]:
             yield Violation(kind="duplicated", sentence=sentence, text=wish.text, operation_id=found[0].operation_id)
 
 
-def _sent_all_the_same(case: _Case) -> Iterator[Violation]:
+def _sent_all_the_same(case: Case) -> Iterator[Violation]:
     """Cancelled, failed and expired were never sent; what was refused was neither queued nor sent."""
     for wish, look in case.accepted():
         if look.status in NOT_SENT and case.arrivals(wish.text):
@@ -193,7 +193,7 @@ def _sent_all_the_same(case: _Case) -> Iterator[Violation]:
                 )
 
 
-def _cancelled(case: _Case) -> Iterator[Violation]:
+def _cancelled(case: Case) -> Iterator[Violation]:
     """Who was told "cancelled" can rely on it."""
     references = {look.operation_id: look.reference for look in case.history.final.values()}
     for one in case.history.cancellings:
@@ -204,7 +204,7 @@ def _cancelled(case: _Case) -> Iterator[Violation]:
             yield Violation(kind="sent all the same", sentence=sentence, text=text, operation_id=one.operation_id)
 
 
-def _astray(case: _Case) -> Iterator[Violation]:
+def _astray(case: Case) -> Iterator[Violation]:
     """What arrives was wanted, by this account, in this chat, and carries the id that the hub names."""
     for arrival in case.history.arrivals:
         wish = case.wishes.get(arrival.body)
@@ -225,7 +225,7 @@ def _astray(case: _Case) -> Iterator[Violation]:
 # ---- order ------------------------------------------------------------------------------------------------------------------
 
 
-def _out_of_order(case: _Case) -> Iterator[Violation]:
+def _out_of_order(case: Case) -> Iterator[Violation]:
     """First in, first out per chat within a priority, as far as clients can know: one was answered before the other was first
     asked for. What was uncertain at any time holds nothing up and is left aside."""
     lanes: dict[tuple[str, str, str], list[tuple[Wish, Arrival]]] = defaultdict(list)
@@ -254,7 +254,7 @@ def _lane(lane: list[tuple[Wish, Arrival]]) -> Iterator[Violation]:
 # ---- doubts -----------------------------------------------------------------------------------------------------------------
 
 
-def _unjustified(case: _Case) -> Iterator[Violation]:
+def _unjustified(case: Case) -> Iterator[Violation]:
     for look, begun, at in _uncertain(case):
         # One that a fact has settled since no longer names a code: any that there is may have been it.
         code = look.code if look.status == UNCERTAIN else ""
@@ -270,7 +270,7 @@ def _unjustified(case: _Case) -> Iterator[Violation]:
         )
 
 
-def _uncertain(case: _Case) -> Iterator[tuple[Look, float, float]]:
+def _uncertain(case: Case) -> Iterator[tuple[Look, float, float]]:
     """Operations that are or were uncertain, with the window in which the evidence must have gone: from the last lease on."""
     for look in case.history.final.values():
         leased = 0.0
@@ -281,7 +281,7 @@ def _uncertain(case: _Case) -> Iterator[tuple[Look, float, float]]:
                 yield look, leased or change.at, change.at
 
 
-def _in_window(case: _Case, look: Look, code: str, begun: float, at: float) -> Sequence[str]:
+def _in_window(case: Case, look: Look, code: str, begun: float, at: float) -> Sequence[str]:
     wish = case.wishes.get(look.reference)
     justified = EVIDENCE.get(code, frozenset().union(*EVIDENCE.values()))
     return [
@@ -297,7 +297,7 @@ def _overlaps(one: Disturbance, begun: float, ended: float) -> bool:
     return one.begun <= ended and (one.ended is None or one.ended >= begun)
 
 
-def _doubts(case: _Case) -> Sequence[Doubt]:
+def _doubts(case: Case) -> Sequence[Doubt]:
     return [
         Doubt(
             operation_id=look.operation_id,
@@ -312,7 +312,7 @@ def _doubts(case: _Case) -> Sequence[Doubt]:
 # ---- what was said stays said -----------------------------------------------------------------------------------------------
 
 
-def _changed(case: _Case) -> Iterator[Violation]:
+def _changed(case: Case) -> Iterator[Violation]:
     """The same key gets the same answer, for ever."""
     for wish in case.history.wishes:
         answers = {(one.operation_id, one.recipient) for one in wish.attempts if one.status == ACCEPTED}
@@ -335,7 +335,7 @@ def _changed(case: _Case) -> Iterator[Violation]:
             yield Violation(kind="changed answer", sentence=sentence, text=wish.text, operation_id=look.operation_id)
 
 
-def _backwards(case: _Case) -> Iterator[Violation]:
+def _backwards(case: Case) -> Iterator[Violation]:
     """States only go where the table leads; what a timeline has told stays in it."""
     for look in case.history.final.values():
         for one, following in itertools.pairwise(look.timeline):
@@ -366,7 +366,7 @@ def _reachable(status: str) -> frozenset[str]:
     return frozenset(reached)
 
 
-def _unanswered(case: _Case) -> Iterator[Violation]:
+def _unanswered(case: Case) -> Iterator[Violation]:
     """Only what is documented: accepted, nothing was queued (503), the outcome is unknown (503), or no answer at all."""
     for wish in case.history.wishes:
         for attempt in wish.attempts:
@@ -375,7 +375,9 @@ def _unanswered(case: _Case) -> Iterator[Violation]:
                 yield Violation(kind="undocumented answer", sentence=sentence, text=wish.text)
 
 
-RULES: Sequence[Callable[[_Case], Iterable[Violation]]] = (
+Rule = Callable[[Case], Iterable[Violation]]
+
+RULES: Sequence[Rule] = (
     _unknown,
     _lost,
     _duplicated,
@@ -390,7 +392,7 @@ RULES: Sequence[Callable[[_Case], Iterable[Violation]]] = (
 )
 
 
-def _counts(case: _Case) -> Mapping[str, int]:
+def _counts(case: Case) -> Mapping[str, int]:
     history = case.history
     ids = [(one.sender, one.whatsapp_id) for one in history.arrivals]
     states: dict[str, int] = defaultdict(int)
@@ -446,7 +448,7 @@ def _known(history: History, violation: Violation, wish: Wish | None) -> Iterato
         if look.operation_id in ids or (violation.text and look.reference == violation.text):
             for change in look.timeline:
                 yield change.at, f"operation {look.operation_id}: {change.status}, {change.reason}"
-            yield look.ended, f"at the end: {look.status} {look.code} {look.whatsapp_id}".rstrip()
+            yield look.ended, " ".join(filter(None, ("at the end:", look.status, look.code, look.whatsapp_id)))
     for arrival in history.arrivals:
         if arrival.body == violation.text:
             yield arrival.at, f"arrives at the phone network, line {arrival.line}, {arrival.whatsapp_id}"

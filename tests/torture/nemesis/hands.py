@@ -70,7 +70,6 @@ class Hands:
         self._estate = estate
         self.done = Done()
         self._network = asyncio.Lock()
-        self._busy: set[str] = set()
         self._copies = 0
         self._acts: Mapping[str, Callable[[Step], Coroutine[None, None, None]]] = {
             "kill server": lambda step: self._kill(step, estate.server),
@@ -87,6 +86,11 @@ class Hands:
             "copy agent": self._copy_agent,
             **dict.fromkeys(MODES, self._disturb_network),
         }
+
+    @property
+    def known(self) -> frozenset[str]:
+        """The faults that it can carry out."""
+        return frozenset(self._acts)
 
     async def run(self, schedule: Iterable[Step], stop: asyncio.Event) -> None:
         """Until the schedule or `stop` ends; faults of different targets overlap. Raises ProgramFailed when one does not come back."""

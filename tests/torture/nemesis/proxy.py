@@ -64,12 +64,14 @@ class _Link:
     def __init__(self, near: asyncio.StreamWriter) -> None:
         self.near = near
         self.far: asyncio.StreamWriter | None = None
-        self.dead = False  # something of it has vanished: it never works again
+        self.vanished = False  # something of it: it never works again, and nobody hears of its end
+        self.over = False
         self.worked = False
         self.frames = DataFrames()
 
     def reset(self) -> None:
         """Both ends learn at once that it is gone."""
+        self.over = True
         for writer in (self.near, self.far):
             if writer is not None:
                 _reset(writer)
@@ -90,6 +92,7 @@ class Proxy:
         self._far_port = far_port
         self._worked = worked
         self._links: set[_Link] = set()
+        self._serving: set[asyncio.Task[None]] = set()
         self._mode = Mode.OPEN
         self._changed = asyncio.Event()
         self._heard = asyncio.Event()
@@ -102,8 +105,9 @@ class Proxy:
             yield
         finally:
             server.close()
-            self._set(Mode.CUT)
-            self.cut_now()
+            self.set(Mode.CUT)
+            if self._serving:
+                await asyncio.wait(self._serving, timeout=CONNECT_SECONDS)
             await server.wait_closed()
 
     # ---- faults -------------------------------------------------------------------------------------------------------------
@@ -115,12 +119,12 @@ class Proxy:
             self.cut_now()
         if mode is Mode.VANISHING:
             for link in self._links:
-                link.dead = True
+                link.vanished = True
 
     def heal(self, *, forgotten: bool) -> None:
         """All passes again. `forgotten`: connections of which something vanished are reset, else they stay silent."""
         if forgotten:
-            for link in [one for one in self._links if one.dead]:
+            for link in [one for one in self._links if one.vanished]:
                 link.reset()
         self._heard.clear()
         self._set(Mode.OPEN)
@@ -133,7 +137,7 @@ class Proxy:
     @property
     def unbroken(self) -> bool:
         """A stream that has worked is still whole."""
-        return any(link.worked and not link.dead for link in self._links)
+        return any(link.worked and not (link.vanished or link.over) for link in self._links)
 
     async def works(self, seconds: float) -> float | None:
         """Call right after `heal`: seconds until the stream works, None when it does not within so many."""
@@ -155,11 +159,14 @@ class Proxy:
     # ---- connections --------------------------------------------------------------------------------------------------------
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if (task := asyncio.current_task()) is not None:
+            self._serving.add(task)
+            task.add_done_callback(self._serving.discard)
         link = _Link(writer)
         if self._mode is Mode.CUT:
             link.reset()
             return
-        link.dead = self._mode is Mode.VANISHING
+        link.vanished = self._mode is Mode.VANISHING
         self._links.add(link)
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
@@ -183,14 +190,14 @@ class Proxy:
                 piece = b""
             while self._mode is Mode.STALLED:
                 await self._changed.wait()
-            if not piece and (link.dead or self._mode is Mode.VANISHING):
+            if not piece and (link.vanished or self._mode is Mode.VANISHING):
                 return  # the other end does not hear of it
             if not piece:
                 raise _Ended
             if self._mode is Mode.SLOW:
                 await asyncio.sleep(SLOW_SECONDS)
-            if link.dead or self._mode is Mode.VANISHING:
-                link.dead = True
+            if link.vanished or self._mode is Mode.VANISHING:
+                link.vanished = True
                 continue
             writer.write(piece)
             await writer.drain()

@@ -1,0 +1,48 @@
+"""A short run of the nemesis: everything that was accepted arrived once, whatever was killed, stopped or cut meanwhile."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.torture.nemesis.__main__ import main
+from tests.torture.nemesis.plan import BREAKS
+from tests.torture.nemesis.record import History
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
+
+
+def run(folder: Path, minutes: str, *more: str, **given: Any) -> tuple[int, Mapping[str, Any], str]:
+    """The exit code, the ledger's line and the page."""
+    places = {name: folder / name for name in ("json", "page", "ledger", "keep")}
+    options = [part for name, place in places.items() for part in (f"--{name}", str(place))]
+    code = main(["--minutes", minutes, "--folder", str(folder), *options, *more], **given)
+    [line] = places["ledger"].read_text().splitlines()
+    return code, json.loads(line), places["page"].read_text()
+
+
+def test_nothing_is_lost_and_nothing_sent_twice_whatever_is_killed_or_cut(tmp_path: Path) -> None:
+    code, told, page = run(tmp_path, "1.2", "--rounds", "2")
+    assert told["violations"] == {} and told["broken rounds"] == [], told
+    assert code == 0 and "Nothing lost, nothing twice" in page
+    assert (told["rounds"], told["rounds through nginx"]) == (2, 1)
+    assert told["faults"]["kill server"] >= 3 and told["kills"] >= 6, told["faults"]
+    assert told["faults"].keys() & BREAKS and told["breaks of the network"] >= 2, told["faults"]
+    assert any(name.startswith(("kill agent", "kill browser", "kill page")) for name in told["faults"]), told["faults"]
+    assert told["counts"]["accepted"] > 50 and told["counts"]["arrivals"] > 50, told["counts"]
+
+
+def test_a_message_that_is_missing_from_the_oracle_fails_the_run(tmp_path: Path) -> None:
+    def lose(history: History) -> History:
+        return replace(history, arrivals=history.arrivals[1:])
+
+    code, told, page = run(tmp_path, "0.05", "--seed", "one message less", tamper=lose)
+    assert code == 1
+    assert told["violations"] == {"lost": 1}
+    assert "it is read, and never arrived" in page
+    assert (tmp_path / "keep" / "torture-one message less-0" / "arrivals.jsonl").exists()

@@ -1,0 +1,36 @@
+"""A seed decides which faults come when; every fault of the table has a hand that carries it out."""
+
+from __future__ import annotations
+
+from itertools import islice
+from pathlib import Path
+
+from tests.torture.nemesis.estate import Estate
+from tests.torture.nemesis.hands import Hands
+from tests.torture.nemesis.plan import BREAKS, LAYOUTS, SIGKILLS, TABLE, layout, rounds, schedule
+
+
+def test_the_same_seed_gives_the_same_schedule_and_another_one_another() -> None:
+    first = list(islice(schedule("a"), 200))
+    assert first == list(islice(schedule("a"), 200))
+    assert first != list(islice(schedule("b"), 200))
+
+
+def test_every_fault_comes_and_lasts_as_long_as_the_table_says() -> None:
+    steps = list(islice(schedule("a"), 5_000))
+    assert {step.fault for step in steps} == set(TABLE)
+    assert all(step.fault.seconds[0] <= step.seconds <= step.fault.seconds[1] for step in steps)
+    assert not any(step.alone and not step.fault.network for step in steps)
+
+
+async def test_every_fault_of_the_table_has_a_hand(tmp_path: Path) -> None:
+    assert {fault.name for fault in TABLE} == Hands(Estate(tmp_path, LAYOUTS[0])).known
+    assert {fault.name for fault in TABLE} > SIGKILLS | BREAKS
+
+
+def test_the_minutes_are_divided_into_rounds_and_nginx_comes_first() -> None:
+    assert rounds(0.5) == (1, 30.0)
+    assert rounds(20) == (4, 300.0)
+    assert rounds(1, least=2) == (2, 30.0)
+    assert layout(0).nginx
+    assert len({(*layout(i).agents, layout(i).nginx) for i in range(len(LAYOUTS))}) == len(LAYOUTS)

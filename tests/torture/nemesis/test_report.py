@@ -1,0 +1,109 @@
+"""The report's sums and percentiles, the page, and a line of the ledger."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+
+from tests.torture.nemesis.checker import Doubt, Verdict, Violation
+from tests.torture.nemesis.hands import Done, Recovery
+from tests.torture.nemesis.ledger import Code, append
+from tests.torture.nemesis.report import Batch, everything, page, summary, written
+from tests.torture.nemesis.round import Result, Told
+
+
+def result(number: int, *violations: Violation, seconds: float | None = 0.5) -> Result:
+    done = Done(
+        recoveries=[
+            Recovery(fault="cut", lasted_seconds=1.0, seconds=seconds),
+            Recovery(fault="slow", lasted_seconds=1.0, seconds=9.0),
+        ],
+        faults=Counter({"kill server": 2, "cut": 1}),
+        missed=Counter({"cut": 1}),
+        kills=2,
+    )
+    doubt = Doubt(operation_id=1, code="not_found_afterwards", faults=["kill agent"], arrived=True)
+    return Result(
+        number=number,
+        seed=f"a/{number}",
+        nginx=number == 0,
+        seconds=70.0,
+        setup_seconds=8.0,
+        drain_seconds=2.0,
+        done=done,
+        verdict=Verdict(violations=violations, doubts=[doubt], counts={"accepted": 50, "arrivals": 50}),
+        told=[Told(violation=one, timeline=[(1_000.0, "client <b>asks</b>")]) for one in violations],
+    )
+
+
+def batch(*results: Result, broken: list[tuple[int, str]] | None = None) -> Batch:
+    code = Code(commit="abc", dirty=True, judged="def")
+    return Batch(
+        seed="a",
+        minutes=2,
+        command="./hub torture",
+        code=code,
+        begun=0.0,
+        ended=120.0,
+        results=[*results],
+        broken=broken or [],
+    )
+
+
+TWICE = Violation(kind="duplicated", sentence="people saw it 2 times", text="message <1>", operation_id=7)
+
+
+def test_a_batch_is_the_sum_of_its_rounds() -> None:
+    told = summary(batch(result(0), result(1, seconds=1.5)))
+    assert (told["verdict"], told["kills"], told["breaks of the network"]) == ("sound", 4, 2)
+    assert (told["counts"]["accepted"], told["operations a minute"], told["kills a minute"]) == (100, 50, 2)
+    assert (told["rounds"], told["rounds through nginx"]) == (2, 1)
+    assert told["uncertain"]["share"] == 0.02
+    assert told["uncertain"]["by code"] == {"not_found_afterwards": 2}
+    assert told["recovery"]["all breaks"] == {"count": 2, "p50": 0.5, "p99": 1.5, "most": 1.5}
+    assert told["recovery"]["slow"]["p50"] == 9.0
+
+
+def test_a_stream_that_did_not_come_back_is_not_forgotten_among_the_others() -> None:
+    told = summary(batch(result(0), result(1, seconds=None)))
+    assert told["recovery"]["all breaks"] == {"count": 2, "p50": 0.5, "p99": None, "most": None}
+    assert "longer than a minute" in page(batch(result(0, seconds=None)))
+
+
+def test_one_violation_or_one_round_that_was_not_played_breaks_the_batch() -> None:
+    assert summary(batch(result(0), result(1, TWICE)))["violations"] == {"duplicated": 1}
+    assert not batch(result(0, TWICE)).sound
+    assert not batch(result(0), broken=[(1, "nginx is not installed")]).sound
+    assert not batch().sound
+
+
+def test_the_page_stands_alone_and_shows_a_violation_with_its_timeline() -> None:
+    shown = page(batch(result(0, TWICE), broken=[(1, "nginx is not installed")]))
+    assert "The promise was broken" in shown
+    assert "people saw it 2 times" in shown and "message &lt;1&gt;" in shown
+    assert "00:16:40.000  client &lt;b&gt;asks&lt;/b&gt;" in shown
+    assert "nginx is not installed" in shown
+    assert "http" not in shown.replace("</html>", ""), "it asks for something outside"
+    assert "Nothing lost, nothing twice" in page(batch(result(0)))
+
+
+def test_everything_can_be_read_again_as_json() -> None:
+    told = json.loads(written(everything(batch(result(0, TWICE)))))
+    [violation] = told["played"][0]["violations"]
+    assert (violation["kind"], violation["timeline"]) == ("duplicated", [[1_000.0, "client <b>asks</b>"]])
+
+
+def test_the_ledger_gets_a_line_for_each_batch_and_says_which_code_ran(tmp_path: Path) -> None:
+    file = tmp_path / "results" / "ledger.jsonl"
+    append(file, summary(batch(result(0))))
+    append(file, summary(batch(result(0, TWICE))))
+    lines = [json.loads(line) for line in file.read_text().splitlines()]
+    assert [line["verdict"] for line in lines] == ["sound", "broken"]
+    assert {(line["commit"], line["judged"], line["dirty"]) for line in lines} == {("abc", "def", True)}
+
+
+def test_the_code_that_ran_is_known_by_what_keeps_the_promise() -> None:
+    here = Code.here()
+    assert here == Code.here()
+    assert len(here.judged) == 16
