@@ -45,15 +45,19 @@ def server(data_dir: Path, with_parent: bool, **flags: object) -> None:
 
     Settings come from flags, from the environment (MESSENGER_HUB_HTTP and so on) or from config.toml in the data folder.
     """
-    from messenger_hub_server import app  # noqa: PLC0415 help needs no server
+    from messenger_hub.runtime.failpoints import BadFailpoint, switch_on  # noqa: PLC0415 help needs no server
+    from messenger_hub_server import app  # noqa: PLC0415
     from messenger_hub_server.startup import StartupProblem  # noqa: PLC0415
 
     try:
         settings = config.load({"data_dir": data_dir, **flags}, os.environ)
         app.configure_logging(settings)
+        switch_on(os.environ)
         asyncio.run(stopping(lambda stop: app.run(settings, _ready, stop), with_parent=with_parent))
     except StartupProblem as problem:
         raise Refused(problem.sentence) from problem
+    except BadFailpoint as problem:
+        raise Refused(str(problem)) from problem
 
 
 def _spare_the_collector() -> None:

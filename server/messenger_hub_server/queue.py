@@ -6,11 +6,12 @@ The event loop owns the batching: what arrives while a batch is being written wa
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 from messenger_hub.runtime.clock import Clock
+from messenger_hub.runtime.failpoints import Failpoint, passing, passing_types
 from messenger_hub.runtime.log import logger
 
 from messenger_hub_server.delivery import acceptance, ids
@@ -63,6 +64,22 @@ AHEAD = 500  # operation ids left when the next block is fetched
 
 FREEING = Change | ChangeQueue | Replace | base.ExpireDue  # after these something else may go
 RANKS = {kind: rank for rank, kind in enumerate((Accept, base.Start, Change, base.AdvanceJournal, base.Claim))}
+BEFORE_COMMIT: Mapping[type, Failpoint] = {
+    Accept: Failpoint.SERVER_BEFORE_ACCEPT,
+    base.Claim: Failpoint.SERVER_BEFORE_CLAIM,
+    base.Start: Failpoint.SERVER_BEFORE_START,
+    Change: Failpoint.SERVER_BEFORE_CHANGE,
+    base.TakeEpoch: Failpoint.SERVER_BEFORE_EPOCH,
+    base.AdvanceJournal: Failpoint.SERVER_BEFORE_JOURNAL,
+}
+AFTER_COMMIT: Mapping[type, Failpoint] = {
+    Accept: Failpoint.SERVER_AFTER_ACCEPT,
+    base.Claim: Failpoint.SERVER_AFTER_CLAIM,
+    base.Start: Failpoint.SERVER_AFTER_START,
+    Change: Failpoint.SERVER_AFTER_CHANGE,
+    base.TakeEpoch: Failpoint.SERVER_AFTER_EPOCH,
+    base.AdvanceJournal: Failpoint.SERVER_AFTER_JOURNAL,
+}
 UNSTARTED = frozenset({OperationState.PENDING, OperationState.LEASED})
 
 
@@ -115,7 +132,9 @@ class Queue:
 
     async def accept(self, drafts: Sequence[Draft]) -> Sequence[Receipt | HubError]:
         """One commit, an answer each, in order. Raises StoreUnavailable, OutcomeUnknown or Stopping."""
+        passing(Failpoint.SERVER_ACCEPT_ASKED)
         await self._reserve(len(drafts) + SPARE)
+        passing(Failpoint.SERVER_ACCEPT_NUMBERED)
         now_ms = self._clock.now_ms()
         new = [
             acceptance.operation(draft, self._numbers.take(), ids.wa_id(self._randomness), now_ms) for draft in drafts
@@ -124,6 +143,7 @@ class Queue:
             outcomes = await self.commit([Accept(operation=operation) for operation in new])
         except OutcomeUnknown:
             outcomes = await self._found(new)
+        passing(Failpoint.SERVER_ACCEPT_KNOWN)
         return [
             acceptance.answer(draft, outcome)
             for draft, outcome in zip(drafts, outcomes, strict=True)
@@ -153,6 +173,7 @@ class Queue:
     def _raise_to(self, limit: int) -> asyncio.Future[None]:
         """The file's one change under way; a caller that needs more asks again."""
         if self._raising is None:
+            passing(Failpoint.SERVER_BEFORE_ID_LIMIT)
             self._raising = asyncio.get_running_loop().run_in_executor(None, self._highwater.raise_limit, limit)
             self._raising.add_done_callback(lambda done: self._raised(limit, done))
         return self._raising
@@ -160,6 +181,7 @@ class Queue:
     def _raised(self, limit: int, done: asyncio.Future[None]) -> None:
         self._raising = None
         if not done.cancelled() and done.exception() is None:
+            passing(Failpoint.SERVER_AFTER_ID_LIMIT)
             self._numbers.raise_to(limit)
 
     def spare_ids(self, count: int) -> Sequence[OperationId]:
@@ -215,7 +237,9 @@ class Queue:
         try:
             await self._raise_epochs(writes)
             since = self._clock.monotonic()
+            passing_types(BEFORE_COMMIT, writes)
             outcomes = await self.store.apply(writes)
+            passing_types(AFTER_COMMIT, writes)
             self._observe(self._clock.monotonic() - since)
         except base.WriteUnknown:
             _fail(batch, OutcomeUnknown())
@@ -230,7 +254,9 @@ class Queue:
     async def _raise_epochs(self, writes: Sequence[Write]) -> None:
         taken = [write for write in writes if isinstance(write, base.TakeEpoch)]
         if taken:
+            passing(Failpoint.SERVER_BEFORE_EPOCH_MARK)
             await asyncio.get_running_loop().run_in_executor(None, self._highwater.take, taken)
+            passing(Failpoint.SERVER_AFTER_EPOCH_MARK)
 
     async def _one_by_one(self, batch: Sequence[_Waiting]) -> None:
         """One caller's writes were refused by a constraint: a fault of ours that must not touch the others."""

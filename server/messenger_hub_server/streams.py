@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from messenger_hub.agent.v1 import agent_service_pb2 as pb
 from messenger_hub.runtime.clock import Clock
+from messenger_hub.runtime.failpoints import Failpoint, passing, passing_frame
 from messenger_hub.runtime.log import logger
 
 from messenger_hub_server.delivery import channel as machine
@@ -26,6 +27,34 @@ OUTGOING = 1_000  # frames a stream may lag behind before it is ended
 ERASED = 1_000  # WhatsApp ids a frame
 JOURNAL_KEEPS_MS = 8 * 86_400_000  # a desktop's journal forgets after 7 days
 SILENCE_SECONDS = 45  # then a heartbeat; two missed ones end the stream
+
+BEFORE_FRAME = {
+    "assignments": Failpoint.SERVER_BEFORE_ASSIGNMENTS,
+    "recall": Failpoint.SERVER_BEFORE_RECALL,
+    "journal_refused": Failpoint.SERVER_BEFORE_REFUSAL,
+    "welcome": Failpoint.SERVER_BEFORE_WELCOME,
+    "leases": Failpoint.SERVER_BEFORE_LEASES,
+    "goes": Failpoint.SERVER_BEFORE_GOES,
+    "acknowledged": Failpoint.SERVER_BEFORE_ACK,
+}
+AFTER_FRAME = {
+    "assignments": Failpoint.SERVER_AFTER_ASSIGNMENTS,
+    "recall": Failpoint.SERVER_AFTER_RECALL,
+    "journal_refused": Failpoint.SERVER_AFTER_REFUSAL,
+    "welcome": Failpoint.SERVER_AFTER_WELCOME,
+    "leases": Failpoint.SERVER_AFTER_LEASES,
+    "goes": Failpoint.SERVER_AFTER_GOES,
+    "acknowledged": Failpoint.SERVER_AFTER_ACK,
+}
+GOT_FRAME = {
+    "channel_hello": Failpoint.SERVER_GOT_HELLO,
+    "journal_page": Failpoint.SERVER_GOT_PAGE,
+    "credit": Failpoint.SERVER_GOT_CREDIT,
+    "intent": Failpoint.SERVER_GOT_INTENT,
+    "end": Failpoint.SERVER_GOT_END,
+    "receipt": Failpoint.SERVER_GOT_RECEIPT,
+    "returns": Failpoint.SERVER_GOT_RETURNS,
+}
 
 Frames = AsyncIterator[pb.ConnectRequest]
 Sender = Callable[[pb.ConnectResponse], Awaitable[None]]
@@ -236,6 +265,7 @@ class Streams:
         self._next_id += 1
         stream = _Stream(id=machine.StreamId(self._next_id), agent=agent, last_frame=self._clock.monotonic())
         self._streams[stream.id] = stream
+        passing(Failpoint.SERVER_STREAM_OPEN)
         self._reports.connected(agent, hello)
         stream.assign(self._wishes.assignments(agent.id))
         log.info("agent connected", agent=agent.id, version=hello.version)
@@ -243,6 +273,7 @@ class Streams:
 
     def _close(self, stream: _Stream) -> None:
         del self._streams[stream.id]
+        passing(Failpoint.SERVER_STREAM_LOST)
         now_ms = self._clock.now_ms()
         for line in self._lines.values():
             self._perform(line, line.machine.lost(stream.id, now_ms))
@@ -254,10 +285,10 @@ class Streams:
 
     async def _write(self, stream: _Stream, send: Sender) -> None:
         while True:
-            if stream.outgoing.empty():
-                await send(await self._next_frame(stream))
-            else:
-                await send(stream.outgoing.get_nowait())
+            frame = await self._next_frame(stream) if stream.outgoing.empty() else stream.outgoing.get_nowait()
+            passing_frame(BEFORE_FRAME, frame)
+            await send(frame)
+            passing_frame(AFTER_FRAME, frame)
 
     async def _next_frame(self, stream: _Stream) -> pb.ConnectResponse:
         try:
@@ -272,6 +303,7 @@ class Streams:
         async for frame in frames:
             stream.last_frame = self._clock.monotonic()
             self._reports.seen(stream.agent)
+            passing_frame(GOT_FRAME, frame)
             await self._received(stream, frame)
 
     async def _received(self, stream: _Stream, frame: pb.ConnectRequest) -> None:
@@ -364,7 +396,9 @@ class Streams:
         """Performs the next load, or all commits up to it in one transaction."""
         if isinstance(load := line.pending[0], machine.Load):
             del line.pending[0]
+            passing(Failpoint.SERVER_BEFORE_LOAD)
             stored = await self._deliveries.delivery(channel_id, load.journal_id)
+            passing(Failpoint.SERVER_AFTER_LOAD)
             epoch = self._numbers.file_epoch(channel_id)
             self._perform(line, line.machine.loaded(load.stream, stored, epoch, self._clock.now_ms()))
             return
@@ -372,8 +406,10 @@ class Streams:
         while line.pending and isinstance(commit := line.pending[0], machine.Commit):
             commits.append(commit)
             del line.pending[0]
+        passing(Failpoint.SERVER_BEFORE_LINE)
         # What these writes let go is on this channel alone, and claimed below.
         outcomes = await self._commits.commit([write for commit in commits for write in commit.writes], frees=())
+        passing(Failpoint.SERVER_AFTER_LINE)
         position = 0
         for commit in commits:
             mine = outcomes[position : position + len(commit.writes)]

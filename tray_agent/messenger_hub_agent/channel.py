@@ -12,6 +12,7 @@ from typing import TypeVar, assert_never
 
 from messenger_hub.agent.v1 import agent_service_pb2 as pb
 from messenger_hub.runtime.clock import Clock
+from messenger_hub.runtime.failpoints import Failpoint, passing
 from messenger_hub.runtime.log import logger
 from messenger_hub.v1 import channel_service_pb2 as v1
 
@@ -251,11 +252,15 @@ class Channel:
             case machine.ReadJournal(after=after, until=until):
                 await self._read(after, until)
             case machine.SaveEpoch(epoch=epoch):
+                passing(Failpoint.JOURNAL_BEFORE_EPOCH)
                 await self._journal.save_epoch(epoch)
+                passing(Failpoint.JOURNAL_AFTER_EPOCH)
                 self._tell(lambda: self._machine.epoch_saved(epoch, self._now_ms()))
             case machine.RenewJournal(reason=reason):
                 log.warning("journal renewed", channel=self.id, reason=reason)
+                passing(Failpoint.JOURNAL_BEFORE_RENEWAL)
                 journal_id, last = await self._journal.renew()
+                passing(Failpoint.JOURNAL_AFTER_RENEWAL)
                 self._tell(lambda: self._machine.renewed(journal_id, last))
             case machine.Blank(whatsapp_ids=whatsapp_ids):
                 await self._journal.blank(whatsapp_ids)
@@ -285,7 +290,9 @@ class Channel:
         self._tell(lambda: told(lease.lease_id, result, self._now_ms()))
 
     async def _reconcile(self, lease: pb.Lease) -> None:
+        passing(Failpoint.AGENT_BEFORE_LOOKUP)
         result = await self._executor.reconcile(lease)
+        passing(Failpoint.AGENT_AFTER_LOOKUP)
         self._tell(lambda: self._machine.reconciled(lease.lease_id, result, self._now_ms()))
         if isinstance(result, Unclear):
             # The page did not answer. It tells when it is back, but not when only one answer was lost.
@@ -304,7 +311,9 @@ class Channel:
 
     async def _read(self, after: int, until: int) -> None:
         while True:
+            passing(Failpoint.JOURNAL_BEFORE_READ)
             entries = await self._journal.read(after, until, machine.PAGE)
+            passing(Failpoint.JOURNAL_AFTER_READ)
             last = len(entries) < machine.PAGE
             self._tell(lambda entries=entries, last=last: self._machine.read(entries, last=last))  # type: ignore[misc]
             if last:

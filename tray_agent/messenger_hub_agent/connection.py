@@ -12,6 +12,7 @@ from messenger_hub.agent.v1 import agent_service_pb2 as pb
 from messenger_hub.agent.v1 import agent_service_pb2_grpc as rpc
 from messenger_hub.runtime.clock import Clock
 from messenger_hub.runtime.dial import bearer
+from messenger_hub.runtime.failpoints import Failpoint, passing, passing_frame
 from messenger_hub.runtime.failures import innermost
 
 OUTGOING = 10_000  # frames
@@ -22,6 +23,34 @@ FINISH_SECONDS = 3.0
 CLOCK_SECONDS = 1.0
 JUMP_SECONDS = 2.0
 TAKEN_OVER_SECONDS = 30.0  # a copy of this folder runs somewhere: the two must not push each other out all the time
+
+BEFORE_FRAME = {
+    "channel_hello": Failpoint.AGENT_BEFORE_HELLO,
+    "journal_page": Failpoint.AGENT_BEFORE_PAGE,
+    "credit": Failpoint.AGENT_BEFORE_CREDIT,
+    "intent": Failpoint.AGENT_BEFORE_INTENT,
+    "end": Failpoint.AGENT_BEFORE_END,
+    "receipt": Failpoint.AGENT_BEFORE_RECEIPT,
+    "returns": Failpoint.AGENT_BEFORE_RETURNS,
+}
+AFTER_FRAME = {
+    "channel_hello": Failpoint.AGENT_AFTER_HELLO,
+    "journal_page": Failpoint.AGENT_AFTER_PAGE,
+    "credit": Failpoint.AGENT_AFTER_CREDIT,
+    "intent": Failpoint.AGENT_AFTER_INTENT,
+    "end": Failpoint.AGENT_AFTER_END,
+    "receipt": Failpoint.AGENT_AFTER_RECEIPT,
+    "returns": Failpoint.AGENT_AFTER_RETURNS,
+}
+GOT_FRAME = {
+    "assignments": Failpoint.AGENT_GOT_ASSIGNMENTS,
+    "recall": Failpoint.AGENT_GOT_RECALL,
+    "journal_refused": Failpoint.AGENT_GOT_REFUSAL,
+    "welcome": Failpoint.AGENT_GOT_WELCOME,
+    "leases": Failpoint.AGENT_GOT_LEASES,
+    "goes": Failpoint.AGENT_GOT_GOES,
+    "acknowledged": Failpoint.AGENT_GOT_ACK,
+}
 
 
 class HubRefused(Exception):
@@ -97,7 +126,9 @@ class Connection:
         """Until the stream ends, which it says by HubRefused or HubAway."""
         call: _Call = self._stub.Connect(metadata=bearer(self._credential))
         try:
+            passing(Failpoint.AGENT_BEFORE_STREAM)
             await call.write(pb.ConnectRequest(agent_hello=self._hello))
+            passing(Failpoint.AGENT_AFTER_STREAM)
             async with asyncio.TaskGroup() as group:
                 helpers = [
                     group.create_task(one) for one in (self._write(call), self._watch_clocks(), self._watch_overrun())
@@ -122,6 +153,7 @@ class Connection:
                 raise HubAway("The hub was silent for too long.", lost=True) from error
             if not isinstance(frame, pb.ConnectResponse):
                 return  # the library's end-of-stream mark
+            passing_frame(GOT_FRAME, frame)
             received(frame)
 
     async def _write(self, call: _Call) -> None:
@@ -134,7 +166,9 @@ class Connection:
             if frame is None:
                 await call.done_writing()
                 return
+            passing_frame(BEFORE_FRAME, frame)
             await call.write(frame)
+            passing_frame(AFTER_FRAME, frame)
 
     async def _watch_overrun(self) -> None:
         await self._overrun.wait()

@@ -6,11 +6,13 @@ Where there is no tray it says in one sentence why, and works without. SIGINT an
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import threading
 from collections.abc import Callable
 
 from messenger_hub.runtime.clock import SystemClock
+from messenger_hub.runtime.failpoints import BadFailpoint, switch_on
 from messenger_hub.runtime.folder import FolderError
 from messenger_hub.runtime.log import configure
 
@@ -31,8 +33,9 @@ def run(settings: AgentSettings, say: Say, on_ready: Callable[[str], None]) -> N
     """Until a signal, or Quit in the tray. `on_ready` gets the agent's name once the hub has let it in. Raises AgentProblem."""
     configure(LOG_FIELDS)
     try:
+        switch_on(os.environ)
         folder = AgentFolder.open(settings.data_dir)
-    except FolderError as error:
+    except (BadFailpoint, FolderError) as error:
         raise AgentProblem(str(error)) from error
     try:
         _Desktop(settings, folder, say, on_ready).run()

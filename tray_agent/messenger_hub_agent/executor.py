@@ -10,6 +10,7 @@ from typing import assert_never
 
 from messenger_hub.agent.v1 import agent_service_pb2 as pb
 from messenger_hub.runtime.clock import Clock
+from messenger_hub.runtime.failpoints import Failpoint, passing
 
 from messenger_hub_agent.delivery.existence import APART_MS, Doubts
 from messenger_hub_agent.delivery.work import Checked, Clear, Ended, Found, GiveBack, Impossible, Performed, Unclear
@@ -77,6 +78,12 @@ class Executor:
 
     async def check(self, lease: pb.Lease) -> Checked:
         """Whether the operation may start."""
+        passing(Failpoint.AGENT_BEFORE_CHECK)
+        checked = await self._check(lease)
+        passing(Failpoint.AGENT_AFTER_CHECK)
+        return checked
+
+    async def _check(self, lease: pb.Lease) -> Checked:
         try:
             state = await self._page.state()
             if not (state.can_send and state.synced):
@@ -117,6 +124,12 @@ class Executor:
 
     async def perform(self, lease: pb.Lease) -> Performed:
         """Carries it out. Unclear when what happened has to be looked up."""
+        passing(Failpoint.AGENT_BEFORE_ACT)
+        performed = await self._perform(lease)
+        passing(Failpoint.AGENT_AFTER_ACT)
+        return performed
+
+    async def _perform(self, lease: pb.Lease) -> Performed:
         try:
             match lease.WhichOneof("action"):
                 case "send_text":
@@ -140,11 +153,15 @@ class Executor:
     async def _send(self, lease: pb.Lease) -> Performed:
         chat = lease.send_text.chat
         message_id = await self._page.serialized_id(chat, lease.whatsapp_id)
+        passing(Failpoint.AGENT_BEFORE_SEND)
         sent = await self._page.send_text(chat, lease.send_text.text, message_id, timeout_seconds=SEND_SECONDS)
+        passing(Failpoint.AGENT_AFTER_SEND)
         return Ended(kind=pb.Outcome.KIND_SENT) if sent.succeeded else Unclear()
 
     async def _save(self, contact: str, name: str) -> Performed:
+        passing(Failpoint.AGENT_BEFORE_SAVE)
         await self._page.save_contact(contact, name)
+        passing(Failpoint.AGENT_AFTER_SAVE)
         deadline = self._clock.monotonic() + CONTACT_SECONDS
         while True:
             stored = await self._page.contact(contact)
@@ -185,7 +202,7 @@ class Executor:
     async def reconcile(self, lease: pb.Lease) -> Performed:
         """What became of it: rule 7. Contacts are set again, which is safe to repeat."""
         if lease.WhichOneof("action") != "send_text":
-            return await self.perform(lease)
+            return await self._perform(lease)
         deadline = self._clock.monotonic() + PENDING_SECONDS
         try:
             while True:

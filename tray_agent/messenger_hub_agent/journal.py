@@ -13,11 +13,23 @@ from pathlib import Path
 
 from messenger_hub.agent.v1 import agent_service_pb2 as pb
 from messenger_hub.runtime.database import Database, Migration
+from messenger_hub.runtime.failpoints import Failpoint, passing_entries
 
 from messenger_hub_agent.delivery.channel import RANKS, JournalView
 from messenger_hub_agent.delivery.work import is_message
 
 RETENTION_MS = 7 * 24 * 3600 * 1000
+
+BEFORE_APPEND = {
+    "intent": Failpoint.JOURNAL_BEFORE_INTENT,
+    "end": Failpoint.JOURNAL_BEFORE_END,
+    "receipt": Failpoint.JOURNAL_BEFORE_RECEIPT,
+}
+AFTER_APPEND = {
+    "intent": Failpoint.JOURNAL_AFTER_INTENT,
+    "end": Failpoint.JOURNAL_AFTER_END,
+    "receipt": Failpoint.JOURNAL_AFTER_RECEIPT,
+}
 
 _SCHEMA = """
 CREATE TABLE head (journal_id TEXT NOT NULL, last INTEGER NOT NULL, epoch INTEGER NOT NULL) STRICT;
@@ -58,7 +70,9 @@ class Journal:
             connection.executemany("INSERT INTO entry VALUES (?, ?, ?)", rows)
             connection.execute("UPDATE head SET last = ?", (rows[-1][0],))
 
+        passing_entries(BEFORE_APPEND, entries)
         await self._database.write(work)
+        passing_entries(AFTER_APPEND, entries)
 
     async def read(self, after: int, until: int, limit: int) -> Sequence[pb.JournalEntry]:
         """At most `limit` entries above `after`, up to `until`, ascending."""

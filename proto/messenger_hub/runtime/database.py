@@ -25,6 +25,8 @@ from typing import TypeVar
 import sqlite_utils
 from sqlite_utils.migrations import Migrations
 
+from messenger_hub.runtime.failpoints import Failpoint, passing
+
 T = TypeVar("T")
 
 _BUSY_TIMEOUT_MS = 5_000
@@ -115,6 +117,7 @@ class Database:
         try:
             connection.execute("BEGIN IMMEDIATE")
             result = work(connection)
+            passing(Failpoint.DATABASE_BEFORE_COMMIT)
         except sqlite3.IntegrityError as error:
             connection.rollback()
             raise Refused(str(error)) from error
@@ -125,6 +128,7 @@ class Database:
             connection.rollback()
             raise
         self._commit(connection)
+        passing(Failpoint.DATABASE_AFTER_COMMIT)
         return result
 
     def _commit(self, connection: sqlite3.Connection) -> None:
