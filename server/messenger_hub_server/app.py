@@ -16,12 +16,13 @@ from messenger_hub.runtime.clock import SystemClock
 from messenger_hub.runtime.database import DatabaseError
 from messenger_hub.runtime.folder import FolderError
 
+from messenger_hub_server import restoring
 from messenger_hub_server.certificates import Certificates
 from messenger_hub_server.config import Settings
 from messenger_hub_server.data_folder import DATABASE, DataFolder
 from messenger_hub_server.doors import Doors, Running
 from messenger_hub_server.errors import HubError
-from messenger_hub_server.highwater import DatabaseRestored, HighWater
+from messenger_hub_server.highwater import HighWater, HighWaterLost
 from messenger_hub_server.parts import Parts, assemble
 from messenger_hub_server.services.admin.hub import HubFacts
 from messenger_hub_server.startup import REFUSED, StartupProblem
@@ -73,7 +74,7 @@ async def run(settings: Settings, on_ready: Callable[[Running], None], stop: asy
         async with _opened(folder) as (store, highwater):
             hub = _Hub(settings, folder, certificates)
             await hub.serve(store, highwater, on_ready, stop)
-    except (DatabaseError, DatabaseRestored, FolderError) as error:
+    except (DatabaseError, HighWaterLost, FolderError) as error:
         raise StartupProblem(str(error), REFUSED) from error
     finally:
         folder.close()
@@ -84,7 +85,7 @@ async def _opened(folder: DataFolder) -> AsyncIterator[tuple[SqliteStore, HighWa
     store = await SqliteStore.open(folder.private.file(DATABASE))
     try:
         highwater = HighWater(folder.private)
-        highwater.compare(await store.high_marks())
+        await restoring.notice(store, highwater)
         yield store, highwater
     finally:
         await store.close()

@@ -11,7 +11,7 @@ import threading
 import msgspec
 from messenger_hub.runtime.folder import PrivateFolder
 
-from messenger_hub_server.model import ChannelId, JournalId
+from messenger_hub_server.model import ChannelId, HighMark, JournalId
 from messenger_hub_server.store.base import HighMarks, TakeEpoch
 
 NAME = "high-water.json"
@@ -28,8 +28,8 @@ class _Content(msgspec.Struct):
     channels: dict[str, _Channel] = msgspec.field(default_factory=dict)
 
 
-class DatabaseRestored(Exception):
-    """The database is older than this file; the message says what to do."""
+class HighWaterLost(Exception):
+    """The database is newer than this file; the message says what to do."""
 
 
 class HighWater:
@@ -46,10 +46,14 @@ class HighWater:
         """No operation has a larger id."""
         return self._content.operation_id_limit
 
-    def epoch(self, channel_id: ChannelId) -> int:
-        """The highest epoch that the channel ever had."""
+    def mark(self, channel_id: ChannelId) -> HighMark:
+        """What is known of a channel; an empty one when it never had a hello."""
         channel = self._content.channels.get(str(channel_id))
-        return channel.epoch if channel else 0
+        if channel is None:
+            return HighMark()
+        return HighMark(
+            epoch=channel.epoch, journal_id=JournalId(channel.journal_id), taken_over_at=channel.taken_over_at
+        )
 
     def raise_limit(self, limit: int) -> None:
         """Before ids up to `limit` are given out. Raises OSError."""
@@ -82,13 +86,11 @@ class HighWater:
     def _write(self) -> None:
         self._folder.write_private(NAME, msgspec.json.encode(self._content))
 
-    def compare(self, marks: HighMarks) -> None:
-        """Raises DatabaseRestored when the database is behind this file, which only an older copy of it can be."""
-        behind = [
-            c for c, one in self._content.channels.items() if marks.epochs.get(ChannelId(int(c)), 0) < one.epoch - 1
-        ]
-        if behind or marks.operation_id > self._content.operation_id_limit:
-            raise DatabaseRestored(
-                "The database and the file high-water.json beside it are not of the same time, as after putting back an older "
-                "copy: put both back together with what was there before, or messages could be sent twice."
+    def is_ahead(self, marks: HighMarks) -> bool:
+        """Whether the database is an older copy. One epoch ahead is a commit that did not happen. Raises HighWaterLost."""
+        if marks.operation_id > self._content.operation_id_limit:
+            raise HighWaterLost(
+                f"The file {NAME} is missing or older than the database, so what was given out since cannot be told: put it back, "
+                "or run messenger-hub restore --in-place, after which what waited becomes uncertain instead of being sent twice."
             )
+        return any(marks.epochs.get(ChannelId(int(c)), 0) < one.epoch - 1 for c, one in self._content.channels.items())

@@ -172,6 +172,30 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Restoration:
+    """A channel whose rows are older than what has happened: nothing of it is leased, cancelled, expired or deleted until a hello
+    has told what is missing.
+
+    `journal_id` is the journal that has seen everything since the copy was made, "" when none has. `before` is the first operation
+    id that was given out after the copy was put in place.
+    """
+
+    channel_id: ChannelId
+    journal_id: JournalId
+    before: OperationId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HighMark:
+    """What the high-water file holds of a channel: its highest epoch, the journal of that epoch, and the epoch at which that journal
+    took over."""
+
+    epoch: int = 0
+    journal_id: JournalId = JournalId("")
+    taken_over_at: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Channel:
     """A channel as operators configure it. `account` is the number it was last linked to ("" when never)."""
 

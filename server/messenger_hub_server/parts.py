@@ -124,11 +124,12 @@ async def assemble(
     watch, depths, presence = Watch(store, news), Depths(store, news), Presence(clock)
     registry = Registry(queue, keys, RegistryIds(folder.private), clock)
     registry.load(await store.registry())
+    queue.load(await store.restored())
     registry.on_change(news.tell)
     wishes = Wishes(
         depths=depths, registry=registry, presence=presence, commits=queue, api_address=api_address, clock=clock
     )
-    numbers = Numbers(lease_ids=queue.lease_ids, spare_ids=queue.spare_ids, file_epoch=highwater.epoch)
+    numbers = Numbers(lease_ids=queue.lease_ids, spare_ids=queue.spare_ids, high_mark=highwater.mark)
     streams = Streams(
         commits=queue, deliveries=store, reports=wishes, wishes=wishes, wakes=wakeups, numbers=numbers, clock=clock
     )

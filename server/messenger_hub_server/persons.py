@@ -51,7 +51,7 @@ class Persons:
         return Erased(erased=len(states), cancelled=unsettled)
 
     async def erase(self, target: str) -> Erased:
-        """Cancels what waits, then blanks everything. Raises InProgress while a message to the person is being sent."""
+        """Cancels what waits, then blanks everything. Raises InProgress while a message to the person is being sent, and Restored."""
         cancelled = await self._cancel(target)
         found: defaultdict[ChannelId, list[tuple[OperationId, WaId]]] = defaultdict(list)
         async for operation in self.operations(target):
@@ -71,6 +71,8 @@ class Persons:
 
     async def _cancel(self, target: str) -> int:
         channels = {operation.channel_id async for operation in self.operations(target)}
+        for channel_id in channels:
+            self._queue.require_told(channel_id)
         cancelled = 0
         for channel_id in channels:
             change = ChangeQueue(

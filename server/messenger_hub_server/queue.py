@@ -23,6 +23,7 @@ from messenger_hub_server.errors import (
     NotFound,
     NotUncertain,
     OutcomeUnknown,
+    Restored,
     Stopping,
     StoreUnavailable,
     TooLateToCancel,
@@ -38,6 +39,7 @@ from messenger_hub_server.model import (
     OperationKind,
     OperationState,
     Problem,
+    Restoration,
     SessionApiId,
 )
 from messenger_hub_server.randomness import Randomness
@@ -127,6 +129,15 @@ class Queue:
         self._filled = asyncio.Event()
         self._stopping = False
         self._hurrying = False
+        self._restored: set[ChannelId] = set()
+
+    def load(self, restored: Sequence[Restoration]) -> None:
+        """The channels that are marked as restored when the hub starts."""
+        self._restored = {mark.channel_id for mark in restored}
+
+    def is_restored(self, channel_id: ChannelId) -> bool:
+        """The channel's rows are older than what has happened, and its desktop has not told yet what is missing."""
+        return channel_id in self._restored
 
     # ---- accepting ----------------------------------------------------------------------------------------------------------
 
@@ -248,8 +259,19 @@ class Queue:
         except base.StoreError:
             await self._one_by_one(batch)
         else:
+            self._follow(writes)
             _share(batch, order, outcomes)
             self._tell(batch)
+
+    def _follow(self, writes: Sequence[Write]) -> None:
+        for write in writes:
+            match write:
+                case base.MarkRestored(restoration=mark):
+                    self._restored.add(mark.channel_id)
+                case base.EndRestored(channel_id=channel_id):
+                    self._restored.discard(channel_id)
+                case _:
+                    pass
 
     async def _raise_epochs(self, writes: Sequence[Write]) -> None:
         taken = [write for write in writes if isinstance(write, base.TakeEpoch)]
@@ -311,11 +333,17 @@ class Queue:
         except TimeoutError:
             return await self.find(operation_id, None)
 
+    def require_told(self, channel_id: ChannelId) -> None:
+        """Before a decision: what is stored of the channel is what has happened. Raises Restored."""
+        if channel_id in self._restored:
+            raise Restored
+
     # ---- deciding -----------------------------------------------------------------------------------------------------------
 
     async def cancel(self, operation_id: OperationId, session_api_id: SessionApiId | None, reason: str) -> Operation:
-        """Cancels what has not started. Raises NotFound or TooLateToCancel."""
+        """Cancels what has not started. Raises NotFound, TooLateToCancel or Restored."""
         operation = await self.find(operation_id, session_api_id)
+        self.require_told(operation.channel_id)
         change = Change(
             operation_id=operation_id,
             session_api_id=session_api_id,
@@ -338,7 +366,11 @@ class Queue:
         reference: str | None = None,
         reason: str,
     ) -> int:
-        """Cancels everything of a channel (of one session API, with one reference) that has not started; says how many."""
+        """Cancels everything of a channel (of one session API, with one reference) that has not started; says how many.
+
+        Raises Restored.
+        """
+        self.require_told(channel_id)
         change = ChangeQueue(
             channel_id=channel_id,
             session_api_id=session_api_id,
@@ -356,9 +388,10 @@ class Queue:
     ) -> Operation:
         """A person's decision: one compare-and-set. Returns the operation, for SEND_AGAIN the new one.
 
-        Raises NotFound or NotUncertain.
+        Raises NotFound, NotUncertain or Restored.
         """
         operation = await self.find(operation_id, session_api_id)
+        self.require_told(operation.channel_id)
         now_ms = self._clock.now_ms()
         words = f": {reason}" if reason else ""
         if decision is Decision.SEND_AGAIN:

@@ -18,8 +18,27 @@ from messenger_hub.runtime.log import logger
 
 from messenger_hub_server.delivery import channel as machine
 from messenger_hub_server.errors import HubError, Internal, Replaced, Stopping, UnexpectedFrame
-from messenger_hub_server.model import Agent, AgentId, ChannelId, JournalId, LeaseId, OperationId, WaId
-from messenger_hub_server.store.base import Change, Delivery, Outcome, StoreError, Write
+from messenger_hub_server.model import (
+    Agent,
+    AgentId,
+    ChannelId,
+    HighMark,
+    JournalId,
+    LeaseId,
+    OperationId,
+    OperationState,
+    WaId,
+)
+from messenger_hub_server.store.base import (
+    Change,
+    ChangeQueue,
+    Delivery,
+    EndRestored,
+    MarkRestored,
+    Outcome,
+    StoreError,
+    Write,
+)
 
 log = logger(__name__)
 
@@ -138,11 +157,11 @@ class Wakes(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Numbers:
-    """Where numbers come from: random lease ids, spare operation ids, and the epoch in the high-water file."""
+    """Where numbers come from: random lease ids, spare operation ids, and what the high-water file holds of a channel."""
 
     lease_ids: Callable[[int], Sequence[LeaseId]]
     spare_ids: Callable[[int], Sequence[OperationId]]
-    file_epoch: Callable[[ChannelId], int]
+    high_mark: Callable[[ChannelId], HighMark]
 
 
 @dataclass(slots=True, eq=False)
@@ -399,8 +418,8 @@ class Streams:
             passing(Failpoint.SERVER_BEFORE_LOAD)
             stored = await self._deliveries.delivery(channel_id, load.journal_id)
             passing(Failpoint.SERVER_AFTER_LOAD)
-            epoch = self._numbers.file_epoch(channel_id)
-            self._perform(line, line.machine.loaded(load.stream, stored, epoch, self._clock.now_ms()))
+            file = self._numbers.high_mark(channel_id)
+            self._perform(line, line.machine.loaded(load.stream, stored, file, self._clock.now_ms()))
             return
         commits: list[machine.Commit] = []
         while line.pending and isinstance(commit := line.pending[0], machine.Commit):
@@ -415,6 +434,7 @@ class Streams:
             mine = outcomes[position : position + len(commit.writes)]
             position += len(commit.writes)
             self._perform(line, line.machine.committed(commit.then, mine, self._clock.now_ms()))
+            _tell_restored(channel_id, commit, mine)
         if any(self._must_wake(commit) for commit in commits):
             self._woken(channel_id)
 
@@ -434,6 +454,20 @@ class Streams:
             if channel_id in stream.channels:
                 stream.end(error if error.retry_after_seconds else Internal())
         line.machine = self._machine(channel_id)
+
+
+def _tell_restored(channel_id: ChannelId, commit: machine.Commit, outcomes: Sequence[Outcome]) -> None:
+    """Says in the log what became of an older copy of the database."""
+    for write, outcome in zip(commit.writes, outcomes, strict=True):
+        match write:
+            case MarkRestored():
+                log.warning("the database is an older copy: the channel waits for its desktop", channel=channel_id)
+            case ChangeQueue(to=OperationState.UNCERTAIN) if isinstance(outcome, Sequence):
+                log.warning("open operations of the copy are uncertain", channel=channel_id, count=len(outcome))
+            case EndRestored():
+                log.info("the desktop has told what the copy lacked", channel=channel_id)
+            case _:
+                pass
 
 
 def _tell_erased(stream: _Stream, channel_id: ChannelId, wa_ids: Sequence[WaId]) -> None:

@@ -18,6 +18,7 @@ from messenger_hub_server.delivery.states import SETTLED
 from messenger_hub_server.model import (
     AgentId,
     ChannelId,
+    HighMark,
     Idempotency,
     LeaseId,
     NewOperation,
@@ -94,7 +95,7 @@ class World:
         self.network: list[str] = []
         self.wire: list[str] = []
         self.disk = Disk(journal_id="j1")
-        self.file_epoch = 0
+        self.file = HighMark()
         self.up: deque[pb.ConnectRequest] = deque()
         self.down: deque[pb.ConnectResponse] = deque()
         self.stream: server.StreamId | None = None
@@ -207,7 +208,7 @@ class World:
         action = self.wants.popleft()
         if isinstance(action, server.Load):
             stored = self.store.delivery_now(CHANNEL, action.journal_id)
-            self._served(self.server.loaded(action.stream, stored, self.file_epoch, self.now_ms))
+            self._served(self.server.loaded(action.stream, stored, self.file, self.now_ms))
             return True
         outcomes = self.store.apply_now(action.writes)
         if not self.calm and self.dice.random() < 0.03:

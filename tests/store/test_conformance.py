@@ -27,6 +27,7 @@ from messenger_hub_server.model import (
     OperationState,
     Priority,
     Problem,
+    Restoration,
     SessionApi,
     SessionApiId,
     WaId,
@@ -329,3 +330,57 @@ async def test_a_queue_can_be_changed_for_one_target_alone(store: base.Store) ->
         channel_id=CHANNEL, target="7@c.us", leased_too=True, to=S.CANCELLED, at_ms=9, reason="erased"
     )
     assert await store.apply([cancel]) == [[OperationId(1)]]
+
+
+def mark(*, journal: str = "j1", before: int = 100) -> base.MarkRestored:
+    restoration = Restoration(channel_id=CHANNEL, journal_id=JournalId(journal), before=OperationId(before))
+    return base.MarkRestored(restoration=restoration)
+
+
+def intent(number: int, lease: str, *, adopts: bool) -> base.Import:
+    held = LeaseMark(epoch=1, lease_id=LeaseId(lease), journal_id=JOURNAL, started=True)
+    return base.Import(
+        operation=new(number), spare_id=OperationId(90), lease=held, at_ms=9, reason="journal", adopts=adopts
+    )
+
+
+async def test_on_a_restored_channel_nothing_is_leased_expired_or_deleted_until_the_mark_ends(
+    store: base.Store,
+) -> None:
+    await store.apply([base.Accept(operation=new(1, expires_at_ms=5)), base.Accept(operation=new(2, chat="2@c.us"))])
+    await store.apply([_to(S.CANCELLED, {S.PENDING}, number=2), mark()])
+    assert await store.restored() == [mark().restoration]
+    assert (await store.delivery(CHANNEL, JOURNAL)).restored == mark().restoration
+    expire = base.ExpireDue(now_ms=50, reason="late")
+    blocked = [claim("a", now_ms=1), expire, base.Purge(operation_ids=[OperationId(2)])]
+    assert await store.apply(blocked) == [[], [], 0]
+    assert await store.apply([base.EndRestored(channel_id=CHANNEL)]) == [True]
+    assert await store.apply([base.EndRestored(channel_id=CHANNEL)]) == [False]
+    assert await store.apply([expire, base.Purge(operation_ids=[OperationId(2)])]) == [[OperationId(1)], 1]
+    assert (await store.delivery(CHANNEL, JOURNAL)).restored is None
+
+
+async def test_an_intent_is_the_start_of_an_operation_that_the_copy_calls_open_and_of_no_other(
+    store: base.Store,
+) -> None:
+    await store.apply([base.Accept(operation=new(n, chat=f"{n}@c.us")) for n in (1, 2, 3, 4)])
+    await store.apply([claim("a", "b")])
+    await store.apply([base.Start(lease_id=LeaseId("b"), epoch=1), _to(S.CANCELLED, {S.PENDING}, number=4)])
+    assert await store.apply([intent(3, "x", adopts=False)]) == [False]
+    assert await store.apply([intent(n, f"x{n}", adopts=True) for n in (1, 2, 3, 4)]) == [True, False, True, False]
+    found = [await store.operation(OperationId(n)) for n in (1, 2, 3, 4)]
+    held = [(o.state, o.lease and (o.lease.lease_id, o.lease.started), o.attempts) for o in found if o]
+    assert held == [
+        (S.LEASED, ("x1", True), 2),
+        (S.LEASED, ("b", True), 1),
+        (S.LEASED, ("x3", True), 1),
+        (S.CANCELLED, None, 0),
+    ]
+
+
+async def test_what_the_copy_calls_open_can_be_doubted_up_to_a_number(store: base.Store) -> None:
+    await store.apply([base.Accept(operation=new(n, chat=f"{n}@c.us")) for n in (1, 2)])
+    doubt = base.ChangeQueue(
+        channel_id=CHANNEL, before=OperationId(2), leased_too=False, to=S.UNCERTAIN, at_ms=9, reason="restored"
+    )
+    assert await store.apply([doubt]) == [[OperationId(1)]]

@@ -59,7 +59,6 @@ class Channel:
         self._paused_here = False
         self._assignment = pb.Assignments.Assignment(channel_id=channel_id)
         self._stopping = False
-        self._acknowledged = 0
         self._happened: asyncio.Queue[Callable[[], Sequence[machine.Action]]] = asyncio.Queue(10_000)
         self._idle = asyncio.Event()
         self._windows = asyncio.Event()
@@ -130,9 +129,6 @@ class Channel:
 
     def receive(self, frame: pb.ConnectResponse) -> None:
         """A frame of this channel."""
-        if frame.WhichOneof("frame") == "acknowledged":
-            self._acknowledged = frame.acknowledged.sequence
-            return
         self._tell(lambda: self._machine.receive(frame, self._now_ms()))
 
     # ---- life ---------------------------------------------------------------------------------------------------------------
@@ -247,7 +243,7 @@ class Channel:
                 if self._send is not None:
                     self._send(frame)
             case machine.Append():
-                await self._journal.append(action.entries)
+                await self._journal.append(action.entries, action.acknowledged)
                 self._tell(lambda: self._machine.appended(action, self._now_ms()))
             case machine.ReadJournal(after=after, until=until):
                 await self._read(after, until)
@@ -323,7 +319,7 @@ class Channel:
     async def _forget(self) -> None:
         while True:
             await asyncio.sleep(FORGET_SECONDS)
-            first = await self._journal.forget(self._acknowledged, self._clock.now_ms() - RETENTION_MS)
+            first = await self._journal.forget(self._machine.journal.acknowledged, self._clock.now_ms() - RETENTION_MS)
             self._machine.forgot(first)
 
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from messenger_hub.agent.v1 import agent_service_pb2 as pb
-from messenger_hub.runtime.database import Database, Migration
+from messenger_hub.runtime.database import Database, Migration, statements
 from messenger_hub.runtime.failpoints import Failpoint, passing_entries
 
 from messenger_hub_agent.delivery.channel import RANKS, JournalView
@@ -32,15 +32,17 @@ AFTER_APPEND = {
 }
 
 _SCHEMA = """
-CREATE TABLE head (journal_id TEXT NOT NULL, last INTEGER NOT NULL, epoch INTEGER NOT NULL) STRICT;
+CREATE TABLE head (
+  journal_id TEXT NOT NULL, last INTEGER NOT NULL, epoch INTEGER NOT NULL, acknowledged INTEGER NOT NULL
+) STRICT;
 CREATE TABLE entry (sequence INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL, body BLOB NOT NULL) STRICT;
 """
 
 
 def _create(connection: sqlite3.Connection) -> None:
-    for statement in _SCHEMA.strip().splitlines():
+    for statement in statements(_SCHEMA):
         connection.execute(statement)
-    connection.execute("INSERT INTO head VALUES (?, 0, 0)", (_new_id(),))
+    connection.execute("INSERT INTO head VALUES (?, 0, 0, 0)", (_new_id(),))
 
 
 def _new_id() -> str:
@@ -62,13 +64,18 @@ class Journal:
         """What the channel's machine needs to know, read from the file."""
         return await self._database.read(_view)
 
-    async def append(self, entries: Sequence[pb.JournalEntry]) -> None:
-        """Makes entries durable. Raises DatabaseError; then only a fresh `view` tells what is there."""
+    async def append(self, entries: Sequence[pb.JournalEntry], acknowledged: int = 0) -> None:
+        """Makes entries durable, and with them the highest sequence that the server has acknowledged.
+
+        Raises DatabaseError; then only a fresh `view` tells what is there.
+        """
         rows = [(entry.sequence, entry.at.ToMilliseconds(), entry.SerializeToString()) for entry in entries]
 
         def work(connection: sqlite3.Connection) -> None:
             connection.executemany("INSERT INTO entry VALUES (?, ?, ?)", rows)
-            connection.execute("UPDATE head SET last = ?", (rows[-1][0],))
+            connection.execute(
+                "UPDATE head SET last = ?, acknowledged = max(acknowledged, ?)", (rows[-1][0], acknowledged)
+            )
 
         passing_entries(BEFORE_APPEND, entries)
         await self._database.write(work)
@@ -102,7 +109,7 @@ class Journal:
                 row = (number, entry.at.ToMilliseconds(), entry.SerializeToString())
                 connection.execute("INSERT INTO entry VALUES (?, ?, ?)", row)
             journal_id = _new_id()
-            connection.execute("UPDATE head SET journal_id = ?, last = ?", (journal_id, len(bodies)))
+            connection.execute("UPDATE head SET journal_id = ?, last = ?, acknowledged = 0", (journal_id, len(bodies)))
             return journal_id, len(bodies)
 
         return await self._database.write(work)
@@ -163,8 +170,9 @@ def _blank(entry: pb.JournalEntry) -> pb.JournalEntry:
 
 
 def _view(connection: sqlite3.Connection) -> JournalView:
-    journal_id, last, epoch = connection.execute("SELECT journal_id, last, epoch FROM head").fetchone()
-    view = JournalView(journal_id=journal_id, first=last + 1, last=last, epoch=epoch)
+    head = connection.execute("SELECT journal_id, last, epoch, acknowledged FROM head").fetchone()
+    journal_id, last, epoch, acknowledged = head
+    view = JournalView(journal_id=journal_id, first=last + 1, last=last, epoch=epoch, acknowledged=acknowledged)
     for sequence, body in connection.execute("SELECT sequence, body FROM entry ORDER BY sequence"):
         view.first = min(view.first, sequence)
         _fold(view, pb.JournalEntry.FromString(body))

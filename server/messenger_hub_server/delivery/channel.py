@@ -2,10 +2,10 @@
 
 A hello, step by step (the phases of the stream that says it):
 
-    LOADING   the hello came          → Load: what is stored of the channel and of this journal
+    LOADING   the hello came          → Load: what is stored of the channel and of this journal; an older copy is noticed here
     TAKING    the owner says it       → Commit: the next epoch; the database, the hello and the file outbid each other
     PAGES     the epoch is durable    → Recall, then every journal entry that is not stored yet
-    SWEEPING  the last page is stored → Load again, then sweep the leases of older epochs
+    SWEEPING  the last page is stored → Load again, then sweep the leases of older epochs; a restored channel is one no more
     WELCOMED  the sweep is durable    → Welcome; unstarted intents get "no"
     READY     the first credit came   → leases
     FACTS     an agent that does not own the channel: its facts are welcome, it gets no work
@@ -23,20 +23,24 @@ from typing import NewType, assert_never
 
 from messenger_hub.agent.v1 import agent_service_pb2 as pb
 
-from messenger_hub_server.delivery import evidence
+from messenger_hub_server.delivery import evidence, restoration
 from messenger_hub_server.model import (
     AgentId,
     ChannelId,
+    HighMark,
     JournalId,
     LeaseId,
     Operation,
     OperationId,
+    Restoration,
     WaId,
 )
 from messenger_hub_server.store.base import (
     AdvanceJournal,
     Claim,
     Delivery,
+    EndRestored,
+    MarkRestored,
     Outcome,
     TakeEpoch,
     Write,
@@ -69,7 +73,7 @@ class Send:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Load:
-    """Read `store.delivery` for a journal and the file's epoch; answer with `loaded`."""
+    """Read `store.delivery` for a journal and what the high-water file holds of the channel; answer with `loaded`."""
 
     stream: StreamId
     journal_id: JournalId
@@ -151,7 +155,14 @@ class GivenBack:
     """Then: nothing."""
 
 
-Then = EpochTaken | PageStored | Swept | Claimed | EntriesStored | Returned | GivenBack
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RolledBack:
+    """Then: ask for the journal of an agent that does not own the channel; its owner says hello again."""
+
+    stream: StreamId
+
+
+Then = EpochTaken | PageStored | Swept | Claimed | EntriesStored | Returned | GivenBack | RolledBack
 
 
 @dataclass(slots=True)
@@ -162,6 +173,7 @@ class _Attachment:
     hello: pb.ChannelHello
     phase: Phase = Phase.LOADING
     epoch: int = 0
+    restored: Restoration | None = None
     sequence: int = 0  # the highest entry received on this stream, or stored before
     window: int = 0
     held: dict[LeaseId, WaId] = field(default_factory=dict)
@@ -253,19 +265,19 @@ class Channel:
         ends = [End(stream=other, replaced=True) for other in others]
         return [*ends, Load(stream=stream, journal_id=JournalId(hello.journal_id))]
 
-    def loaded(self, stream: StreamId, stored: Delivery, file_epoch: int, now_ms: int) -> Sequence[Action]:
+    def loaded(self, stream: StreamId, stored: Delivery, file: HighMark, now_ms: int) -> Sequence[Action]:
         """The answer to Load."""
         attachment = self._streams.get(stream)
         match attachment:
             case _Attachment(phase=Phase.LOADING):
-                return self._judge_journal(stream, attachment, stored, file_epoch)
+                return self._judge_journal(stream, attachment, stored, file)
             case _Attachment(phase=Phase.SWEEPING):
                 return self._sweep(stream, attachment, stored, now_ms)
             case _:
                 return []
 
     def _judge_journal(
-        self, stream: StreamId, attachment: _Attachment, stored: Delivery, file_epoch: int
+        self, stream: StreamId, attachment: _Attachment, stored: Delivery, file: HighMark
     ) -> Sequence[Action]:
         hello = attachment.hello
         if hello.last_sequence < stored.sequence:
@@ -273,13 +285,27 @@ class Channel:
         if hello.first_sequence > stored.sequence + 1:
             return self._refuse(stream, "the journal lacks entries that the hub has not seen")
         attachment.sequence = stored.sequence
+        attachment.restored, noticed = stored.restored, self._noticed(hello, stored, file)
+        if noticed and attachment.restored is None:
+            attachment.restored = noticed
+        mark = [MarkRestored(restoration=noticed)] if noticed else []
         if attachment.agent_id != self.owner:
             attachment.phase = Phase.FACTS
+            if mark:
+                return [Commit(then=RolledBack(stream=stream), writes=mark)]
             return [self._recall(stream, attachment)]
         attachment.phase = Phase.TAKING
-        attachment.epoch = max(stored.epoch, hello.epoch, file_epoch) + 1
+        attachment.epoch = max(stored.epoch, hello.epoch, file.epoch) + 1
         take = TakeEpoch(channel_id=self.id, epoch=attachment.epoch, journal_id=attachment.journal_id)
-        return [Commit(then=EpochTaken(stream=stream), writes=[take])]
+        return [Commit(then=EpochTaken(stream=stream), writes=[*mark, take])]
+
+    def _noticed(self, hello: pb.ChannelHello, stored: Delivery, file: HighMark) -> Restoration | None:
+        """A journal was told that more of it is durable than is stored: this is an older copy, which nobody has said."""
+        if stored.restored is not None or hello.acknowledged_sequence <= stored.sequence:
+            return None
+        (before,) = self._spare_ids(1)
+        journal_id = restoration.witness(stored.epoch, file)
+        return Restoration(channel_id=self.id, journal_id=journal_id, before=before)
 
     def _refuse(self, stream: StreamId, reason: str) -> Sequence[Action]:
         del self._streams[stream]
@@ -298,7 +324,10 @@ class Channel:
         writes: list[Write] = []
         for entry in page.entries:
             if entry.WhichOneof("fact") == "intent":
-                writes.append(evidence.imported(entry, self.id, attachment.journal_id, next(spare), now_ms))
+                adopts = attachment.restored is not None
+                writes.append(
+                    evidence.imported(entry, self.id, attachment.journal_id, next(spare), now_ms, adopts=adopts)
+                )
             else:
                 writes += evidence.outcome(entry, now_ms)
         then = PageStored(stream=stream, sequence=attachment.sequence, last=page.last)
@@ -315,12 +344,18 @@ class Channel:
 
     def _sweep(self, stream: StreamId, attachment: _Attachment, stored: Delivery, now_ms: int) -> Sequence[Action]:
         open_leases = frozenset(attachment.hello.open_lease_ids)
-        writes, silent = evidence.sweep(stored.leased, attachment.epoch, attachment.journal_id, open_leases, now_ms)
+        swept, silent = evidence.sweep(stored.leased, attachment.epoch, attachment.journal_id, open_leases, now_ms)
+        writes = [*swept]
         unstarted = [
             o.lease.lease_id
             for o in stored.leased
             if o.lease and not o.lease.started and o.lease.lease_id in open_leases
         ]
+        if stored.restored is not None and not silent:
+            writes += [
+                *restoration.doubts(stored.restored, attachment.journal_id, now_ms),
+                EndRestored(channel_id=self.id),
+            ]
         return [Commit(then=Swept(stream=stream, silent=silent, not_started=unstarted), writes=writes)]
 
     def _credit(self, stream: StreamId, attachment: _Attachment, credit: pb.Credit, now_ms: int) -> Sequence[Action]:
@@ -386,6 +421,8 @@ class Channel:
                 return self._freed(stream, ended, now_ms)
             case GivenBack():
                 return self._claim(now_ms)
+            case RolledBack(stream=stream):
+                return self._rolled_back(stream)
             case _:
                 assert_never(then)
 
@@ -393,11 +430,17 @@ class Channel:
         attachment = self._streams.get(stream)
         if attachment is None:
             return []
-        if not outcomes[0]:
+        if not outcomes[-1]:
             return [End(stream=stream, replaced=True)]
         self._live = stream
         attachment.phase = Phase.PAGES
         return [self._recall(stream, attachment)]
+
+    def _rolled_back(self, stream: StreamId) -> Sequence[Action]:
+        attachment = self._streams.get(stream)
+        again = [s for s, a in self._streams.items() if a.agent_id == self.owner]
+        ends = [End(stream=owner, reason="the hub's database was found to be an older copy") for owner in again]
+        return [*ends, *([self._recall(stream, attachment)] if attachment is not None else [])]
 
     def _page_stored(self, then: PageStored) -> Sequence[Action]:
         attachment = self._streams.get(then.stream)

@@ -201,9 +201,18 @@ def _uncertain(operation: Operation, mark: LeaseMark, problem: Problem, now_ms: 
 
 
 def imported(
-    entry: pb.JournalEntry, channel_id: ChannelId, journal_id: JournalId, spare_id: OperationId, now_ms: int
+    entry: pb.JournalEntry,
+    channel_id: ChannelId,
+    journal_id: JournalId,
+    spare_id: OperationId,
+    now_ms: int,
+    *,
+    adopts: bool = False,
 ) -> Import:
-    """An intent that a hello brings: if this database does not know its wa_id, the operation is taken over from the journal."""
+    """An intent that a hello brings: if this database does not know its wa_id, the operation is taken over from the journal.
+
+    `adopts`: this is an older copy, so of a known operation that is open here the intent may be the start.
+    """
     lease, origin = entry.intent, entry.intent.provenance
     kind, target, body = _action(lease)
     accepted_at_ms = origin.accepted_at.ToMilliseconds()
@@ -233,6 +242,7 @@ def imported(
         lease=mark,
         at_ms=now_ms,
         reason="Taken over from the desktop app's journal",
+        adopts=adopts,
     )
 
 

@@ -43,6 +43,7 @@ class Sight:
     presence: ChannelPresence | None
     paused_since_ms: int | None
     now_ms: int
+    restored: bool = False
 
     @property
     def connected(self) -> bool:
@@ -84,7 +85,7 @@ def channel_view(sight: Sight) -> ChannelView:
         state=state,
         reason=_channel_reason(state, sight),
         since_ms=_since(state, sight),
-        can_send=state is ChannelState.LINKED and sight.channel.moving_to is None,
+        can_send=state is ChannelState.LINKED and sight.channel.moving_to is None and not sight.restored,
         restricted_until_ms=report.restricted_until_ms if report and state is ChannelState.RESTRICTED else None,
         next_send_seconds=_seconds_until(report.next_send_at_ms if report else None, sight.now_ms),
     )
@@ -164,6 +165,8 @@ def _channel_reason(state: ChannelState, sight: Sight) -> str:
             if sight.channel.paused_reason is None:
                 return "The channel is paused on the desktop: resume it in the tray's menu"
             return _joined("The channel is paused", sight.channel.paused_reason)
+        case ChannelState.OFFLINE if sight.restored:
+            return f"The hub's database was restored, and the desktop's journal has to tell what is missing. {_offline(sight)}"
         case ChannelState.OFFLINE:
             return _offline(sight)
         case ChannelState.RESTRICTED:

@@ -28,6 +28,7 @@ from messenger_hub_server.model import (
     OperationKind,
     OperationState,
     Problem,
+    Restoration,
     SessionApi,
     SessionApiId,
     WaId,
@@ -49,7 +50,7 @@ class Claim:
 
     Eligible is what is pending, with due_at and not_before reached at `now_ms` and expires_at not reached, whose lane has nothing
     leased and no earlier pending operation of the same priority; at most one per lane. Earlier means a smaller (due_at, id).
-    Order: priority, due_at, id. The channel's epoch must be `epoch`, else nothing is leased. `attempts` grows by one.
+    Order: priority, due_at, id. The channel's epoch must be `epoch` and it must not be marked as restored, else nothing is leased. `attempts` grows by one.
     """
 
     channel_id: ChannelId
@@ -107,8 +108,9 @@ class Replace:
 class Import:
     """Inserts an operation that a journal knows and this database does not (by its wa_id). Outcome: True when it was inserted.
 
-    It is inserted as pending and leased in one go, started, under `lease`. When its number is taken it gets `spare_id`. When its
-    idempotency key is held by a pending operation, or by one that is cancelled, expired or failed, with the same parameters, that
+    It is inserted as pending and leased in one go, started, under `lease`. When its number is taken it gets `spare_id`. With
+    `adopts`, an operation of this wa_id that is pending or leased and not started is leased in the same way; without, a known wa_id
+    is left alone. When its idempotency key is held by a pending operation, or by one that is cancelled, expired or failed, with the same parameters, that
     operation takes over the wa_id and the lease instead; held by any other, the key is left with its holder.
     """
 
@@ -117,6 +119,21 @@ class Import:
     lease: LeaseMark
     at_ms: int
     reason: str
+    adopts: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MarkRestored:
+    """Remembers that a channel's rows are older than what has happened; a mark that is there already is replaced. Outcome: True."""
+
+    restoration: Restoration
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndRestored:
+    """A hello has told what was missing. Outcome: True when the channel was marked."""
+
+    channel_id: ChannelId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,13 +156,14 @@ class AdvanceJournal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChangeQueue:
-    """One transition of everything on a channel (and, where given, of one session API, reference or target) that is pending, or
-    leased and not started when `leased_too`. Outcome: the ids that changed."""
+    """One transition of everything on a channel (and, where given, of one session API, reference or target, or with a smaller id)
+    that is pending, or leased and not started when `leased_too`. Outcome: the ids that changed."""
 
     channel_id: ChannelId
     session_api_id: SessionApiId | None = None
     reference: str | None = None
     target: str | None = None
+    before: OperationId | None = None
     leased_too: bool
     to: OperationState
     at_ms: int
@@ -155,7 +173,8 @@ class ChangeQueue:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExpireDue:
-    """Expires every pending operation whose expires_at is not after `now_ms`. Outcome: the ids that changed."""
+    """Expires every pending operation whose expires_at is not after `now_ms`, on channels that are not marked as restored. Outcome:
+    the ids that changed."""
 
     now_ms: int
     reason: str
@@ -206,14 +225,15 @@ class Erase:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Purge:
-    """Deletes settled operations, with their events and idempotency records. Outcome: how many; others are left alone."""
+    """Deletes settled operations of channels that are not marked as restored, with their events and idempotency records. Outcome: how
+    many; others are left alone."""
 
     operation_ids: Sequence[OperationId]
 
 
 Write = (
     Accept | Claim | Start | Change | Replace | Import | TakeEpoch | AdvanceJournal | ChangeQueue | ExpireDue | Put | Redeem | Remove
-    | PutGroups | Erase | Purge
+    | PutGroups | Erase | Purge | MarkRestored | EndRestored
 )  # fmt: skip
 
 # ---- outcomes ---------------------------------------------------------------------------------------------------------------
@@ -261,12 +281,13 @@ class WriteUnknown(StoreError):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
     """What a hello needs of a channel: epoch and journal as stored (0 and "" when none), the stored sequence of the journal that
-    says hello, and every leased operation."""
+    says hello, every leased operation, and the mark of a restored channel."""
 
     epoch: int
     journal_id: JournalId
     sequence: int
     leased: Sequence[Operation]
+    restored: Restoration | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -391,6 +412,10 @@ class Store(Protocol):
 
     async def registry(self) -> Registry:
         """Every record of the registry."""
+        ...
+
+    async def restored(self) -> Sequence[Restoration]:
+        """The channels that are marked as restored."""
         ...
 
     async def high_marks(self) -> HighMarks:

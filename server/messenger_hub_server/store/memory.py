@@ -29,6 +29,7 @@ from messenger_hub_server.model import (
     OperationId,
     OperationState,
     Problem,
+    Restoration,
     SessionApi,
     SessionApiId,
     WaId,
@@ -58,6 +59,7 @@ class _Rows:
     enrolments: dict[bytes, Enrolment] = field(default_factory=dict)
     groups: dict[ChannelId, tuple[Sequence[Group], int]] = field(default_factory=dict)
     erased: dict[OperationId, int] = field(default_factory=dict)
+    restored: dict[ChannelId, Restoration] = field(default_factory=dict)
 
 
 class MemoryStore:
@@ -118,6 +120,11 @@ class MemoryStore:
             case base.PutGroups(channel_id=channel_id, groups=groups, as_of_ms=as_of_ms):
                 self._rows.groups[channel_id] = groups, as_of_ms
                 return True
+            case base.MarkRestored(restoration=restoration):
+                self._rows.restored[restoration.channel_id] = restoration
+                return True
+            case base.EndRestored(channel_id=channel_id):
+                return self._rows.restored.pop(channel_id, None) is not None
             case base.Erase(operation_ids=operation_ids, at_ms=at_ms):
                 return self._erase(operation_ids, at_ms)
             case base.Purge(operation_ids=operation_ids):
@@ -164,7 +171,10 @@ class MemoryStore:
         self._event(changed)
 
     def _claim(self, claim: base.Claim) -> Sequence[Operation]:
-        if self._rows.epochs.get(claim.channel_id, (0, ""))[0] != claim.epoch:
+        if (
+            self._rows.epochs.get(claim.channel_id, (0, ""))[0] != claim.epoch
+            or claim.channel_id in self._rows.restored
+        ):
             return []
         busy: set[str] = set()
         earlier: set[tuple[str, int]] = set()
@@ -247,8 +257,9 @@ class MemoryStore:
 
     def _import(self, write: base.Import) -> bool:
         rows, new = self._rows, write.operation
-        if new.wa_id in rows.by_wa_id:
-            return False
+        there = rows.operations[rows.by_wa_id[new.wa_id]] if new.wa_id in rows.by_wa_id else None
+        if there is not None:
+            return write.adopts and _adoptable(there) and self._adopt(there, write)
         operation = self._holder(new)
         if operation is not None:
             del rows.by_wa_id[operation.wa_id]
@@ -265,16 +276,21 @@ class MemoryStore:
             fresh = replace(new, id=number, idempotency=None if taken else new.idempotency)
             operation = _operation(fresh)
             self._insert(operation)
-        self._move(
-            replace(
-                operation,
-                state=OperationState.LEASED,
-                lease=write.lease,
-                attempts=operation.attempts + 1,
-                changed_at_ms=write.at_ms,
-                reason=write.reason,
-            )
+        return self._adopt(operation, write)
+
+    def _adopt(self, operation: Operation, write: base.Import) -> bool:
+        leased = replace(
+            operation,
+            state=OperationState.LEASED,
+            lease=write.lease,
+            attempts=operation.attempts + 1,
+            changed_at_ms=write.at_ms,
+            reason=write.reason,
         )
+        if operation.state is OperationState.LEASED:
+            self._rows.operations[operation.id] = leased
+        else:
+            self._move(leased)
         return True
 
     def _holder(self, new: NewOperation) -> Operation | None:
@@ -295,6 +311,7 @@ class MemoryStore:
                 and write.session_api_id in (None, operation.session_api_id)
                 and write.reference in (None, operation.reference)
                 and write.target in (None, operation.target)
+                and (write.before is None or operation.id < write.before)
             ):
                 self._move(
                     replace(
@@ -313,7 +330,10 @@ class MemoryStore:
         due = [
             o
             for o in self._rows.operations.values()
-            if o.state is OperationState.PENDING and o.expires_at_ms is not None and o.expires_at_ms <= now_ms
+            if o.state is OperationState.PENDING
+            and o.expires_at_ms is not None
+            and o.expires_at_ms <= now_ms
+            and o.channel_id not in self._rows.restored
         ]
         for operation in due:
             self._move(replace(operation, state=OperationState.EXPIRED, changed_at_ms=now_ms, reason=reason))
@@ -370,7 +390,8 @@ class MemoryStore:
         return len(fresh)
 
     def _purge(self, operation_ids: Sequence[OperationId]) -> int:
-        gone = {operation.id for operation in self._settled(operation_ids)}
+        old = self._settled(operation_ids)
+        gone = {operation.id for operation in old if operation.channel_id not in self._rows.restored}
         rows = self._rows
         rows.operations = {i: o for i, o in rows.operations.items() if i not in gone}
         rows.by_wa_id = {w: i for w, i in rows.by_wa_id.items() if i not in gone}
@@ -393,6 +414,7 @@ class MemoryStore:
             journal_id=journal,
             sequence=self._rows.sequences.get((channel_id, journal_id), 0),
             leased=[o for o in operations if o.channel_id == channel_id and o.state is OperationState.LEASED],
+            restored=self._rows.restored.get(channel_id),
         )
 
     def operations_now(self) -> Sequence[Operation]:
@@ -498,6 +520,10 @@ class MemoryStore:
             enrolments=list(rows.enrolments.values()),
         )
 
+    async def restored(self) -> Sequence[Restoration]:
+        """The channels that are marked as restored."""
+        return [self._rows.restored[channel_id] for channel_id in sorted(self._rows.restored)]
+
     async def high_marks(self) -> base.HighMarks:
         """The largest operation id, and each channel's epoch."""
         return base.HighMarks(
@@ -539,6 +565,12 @@ def _operation(new: NewOperation) -> Operation:
         successor=None,
         idempotency=new.idempotency,
     )
+
+
+def _adoptable(operation: Operation) -> bool:
+    """A hello's intent may be its start: it is not known to have started yet, and has no end."""
+    started = operation.lease is not None and operation.lease.started
+    return operation.state is OperationState.PENDING or (operation.state is OperationState.LEASED and not started)
 
 
 def _eligible(operation: Operation, now_ms: int) -> bool:

@@ -45,7 +45,8 @@ SELECT json_group_array(json(coalesce((
           AND e.priority = o.priority AND (e.due_at_ms, e.id) < (o.due_at_ms, o.id))
     ORDER BY o.priority, o.due_at_ms, o.id LIMIT ?2
   ) candidate
-  WHERE EXISTS (SELECT 1 FROM epoch WHERE epoch.channel_id = wanted.channel_id AND epoch.epoch = wanted.epoch)), '[]')))
+  WHERE EXISTS (SELECT 1 FROM epoch WHERE epoch.channel_id = wanted.channel_id AND epoch.epoch = wanted.epoch)
+    AND wanted.channel_id NOT IN (SELECT channel_id FROM restored)), '[]')))
 FROM wanted;
 
 -- name: lease
@@ -122,12 +123,13 @@ UPDATE operation SET state = :to, changed_at_ms = :at_ms, reason = :reason, prob
   problem_message = :problem_message, not_before_ms = NULL
 WHERE channel_id = :channel_id AND (state = 'pending' OR (:leased_too AND state = 'leased' AND started = 0))
   AND (:session_api_id IS NULL OR session_api_id = :session_api_id) AND (:reference IS NULL OR reference = :reference)
-  AND (:target IS NULL OR target = :target)
+  AND (:target IS NULL OR target = :target) AND (:before IS NULL OR id < :before)
 RETURNING id;
 
 -- name: expire_due
 UPDATE operation SET state = 'expired', changed_at_ms = :now_ms, reason = :reason
 WHERE state = 'pending' AND expires_at_ms IS NOT NULL AND expires_at_ms <= :now_ms
+  AND channel_id NOT IN (SELECT channel_id FROM restored)
 RETURNING id;
 
 -- name: erase
@@ -140,7 +142,15 @@ UPDATE event SET reason = '' WHERE operation_id IN (
   SELECT o.id FROM json_each(:ids) j CROSS JOIN operation o ON o.id = j.value WHERE o.erased_at_ms = :at_ms);
 
 -- name: purge
-DELETE FROM operation WHERE id IN (SELECT value FROM json_each(?)) AND state NOT IN ('pending', 'leased');
+DELETE FROM operation WHERE id IN (SELECT value FROM json_each(?)) AND state NOT IN ('pending', 'leased')
+  AND channel_id NOT IN (SELECT channel_id FROM restored);
+
+-- name: mark_restored
+INSERT INTO restored (channel_id, journal_id, before) VALUES (?, ?, ?)
+ON CONFLICT (channel_id) DO UPDATE SET journal_id = excluded.journal_id, before = excluded.before;
+
+-- name: end_restored
+DELETE FROM restored WHERE channel_id = ?;
 
 -- name: operations_of
 SELECT o.*, i.key_hash, i.parameters_hash FROM operation o LEFT JOIN idempotency i ON i.operation_id = o.id

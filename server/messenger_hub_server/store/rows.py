@@ -12,6 +12,7 @@ from messenger_hub_server.model import (
     Agent,
     ApiKey,
     Channel,
+    ChannelId,
     Enrolment,
     Event,
     Idempotency,
@@ -25,6 +26,7 @@ from messenger_hub_server.model import (
     OperationState,
     Priority,
     Problem,
+    Restoration,
 )
 from messenger_hub_server.model import SessionApi as SessionApiRecord
 from messenger_hub_server.store.base import Age, Claim
@@ -137,6 +139,15 @@ def _mark(row: sqlite3.Row) -> LeaseMark | None:
         lease_id=LeaseId(row["lease_id"]),
         journal_id=JournalId(row["journal_id"]),
         started=bool(row["started"]),
+    )
+
+
+def restoration(row: sqlite3.Row) -> Restoration:
+    """A row of `restored`."""
+    return Restoration(
+        channel_id=ChannelId(row["channel_id"]),
+        journal_id=JournalId(row["journal_id"]),
+        before=OperationId(row["before"]),
     )
 
 

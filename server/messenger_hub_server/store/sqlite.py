@@ -33,6 +33,7 @@ from messenger_hub_server.model import (
     Operation,
     OperationId,
     OperationState,
+    Restoration,
     SessionApi,
     SessionApiId,
     WaId,
@@ -104,11 +105,13 @@ class SqliteStore:
                 "SELECT sequence FROM journal WHERE channel_id = ? AND journal_id = ?", (channel_id, journal_id)
             ).fetchone()
             leased = [rows.operation(row) for row in connection.execute(SQL["leased"], (channel_id,))]
+            restored = connection.execute("SELECT * FROM restored WHERE channel_id = ?", (channel_id,)).fetchone()
             return base.Delivery(
                 epoch=epoch["epoch"] if epoch else 0,
                 journal_id=JournalId(epoch["journal_id"] if epoch else ""),
                 sequence=journal["sequence"] if journal else 0,
                 leased=leased,
+                restored=rows.restoration(restored) if restored else None,
             )
 
         return await self._read(work)
@@ -217,6 +220,11 @@ class SqliteStore:
             agents=[r for r in records if isinstance(r, Agent)],
             enrolments=[r for r in records if isinstance(r, Enrolment)],
         )
+
+    async def restored(self) -> Sequence[Restoration]:
+        """The channels that are marked as restored."""
+        statement = "SELECT * FROM restored ORDER BY channel_id"
+        return await self._read(lambda c: [rows.restoration(row) for row in c.execute(statement)])
 
     async def high_marks(self) -> base.HighMarks:
         """The largest operation id, and each channel's epoch."""

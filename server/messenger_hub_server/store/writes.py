@@ -84,6 +84,10 @@ class Writer:
             case base.PutGroups(channel_id=channel_id, groups=groups, as_of_ms=as_of_ms):
                 body = msgspec.json.encode(list(groups)).decode()
                 return self._run("put_groups", (channel_id, body, as_of_ms)) == 1
+            case base.MarkRestored(restoration=mark):
+                return self._run("mark_restored", (mark.channel_id, mark.journal_id, mark.before)) == 1
+            case base.EndRestored(channel_id=channel_id):
+                return self._run("end_restored", (channel_id,)) == 1
             case base.Erase(operation_ids=ids, at_ms=at_ms):
                 values: dict[str, rows.Value] = {"ids": text_of(ids), "at_ms": at_ms}
                 erased = self._run("erase", values)
@@ -154,7 +158,8 @@ class Writer:
 
     def _import(self, write: base.Import) -> bool:
         new = write.operation
-        if self._one("operation_by_wa_id", (new.wa_id,)) is not None:
+        there = self._one("operation_by_wa_id", (new.wa_id,))
+        if there is not None and not (write.adopts and _adoptable(there)):
             return False
         mark: dict[str, rows.Value] = {
             "epoch": write.lease.epoch,
@@ -163,6 +168,8 @@ class Writer:
             "at_ms": write.at_ms,
             "reason": write.reason,
         }
+        if there is not None:
+            return self._run("adopt", mark | {"id": there["id"]}) == 1
         known = self._one("find_key", (new.idempotency.key_hash,)) if new.idempotency else None
         if known is not None and new.idempotency and known["parameters_hash"] == new.idempotency.parameters_hash:
             state = OperationState(known["state"])
@@ -184,6 +191,7 @@ class Writer:
             "session_api_id": write.session_api_id,
             "reference": write.reference,
             "target": write.target,
+            "before": write.before,
             "leased_too": int(write.leased_too),
             "to": write.to.value,
             "at_ms": write.at_ms,
@@ -251,6 +259,11 @@ def _all(run: Sequence[base.Write], kind: type[T]) -> Sequence[T]:
 
 def _problem(problem: Problem | None) -> dict[str, rows.Value]:
     return {"problem_code": problem.code if problem else None, "problem_message": problem.message if problem else None}
+
+
+def _adoptable(row: sqlite3.Row) -> bool:
+    """A hello's intent may be its start: it is not known to have started yet, and has no end."""
+    return row["state"] == OperationState.PENDING or (row["state"] == OperationState.LEASED and not row["started"])
 
 
 def _holds(row: sqlite3.Row, change: base.Change) -> bool:

@@ -26,6 +26,8 @@ class ScriptedAgent:
     _call: grpc.aio.StreamStreamCall[pb.ConnectRequest, pb.ConnectResponse] = field(repr=False)
     journal_id: str = field(default_factory=lambda: secrets.token_hex(16))
     sequence: int = 0
+    acknowledged: int = 0
+    entries: list[pb.JournalEntry] = field(default_factory=list)
     epoch: int = 0
     _frames: list[pb.ConnectResponse] = field(default_factory=list)
 
@@ -56,12 +58,25 @@ class ScriptedAgent:
             await self.next("no such frame")
         return await self._call.code()
 
+    def continues(self, before: ScriptedAgent) -> None:
+        """Takes over the journal of an earlier stream."""
+        self.journal_id, self.sequence, self.acknowledged = before.journal_id, before.sequence, before.acknowledged
+        self.entries, self.epoch = [*before.entries], before.epoch
+
     async def hello(self, window: int = 8, **hello: object) -> None:
-        """Opens the channel: hello, recall, welcome, credit."""
-        given = {"journal_id": self.journal_id, "first_sequence": 1, "last_sequence": self.sequence, **hello}
+        """Opens the channel: hello, recall, the entries asked for, welcome, credit."""
+        given = {
+            "journal_id": self.journal_id,
+            "first_sequence": 1,
+            "last_sequence": self.sequence,
+            "epoch": self.epoch,
+            "acknowledged_sequence": self.acknowledged,
+            **hello,
+        }
         await self.send(channel_hello=pb.ChannelHello(**given))  # type: ignore[arg-type]
-        await self.next("recall")
-        await self.send(journal_page=pb.JournalPage(last=True))
+        after = (await self.next("recall")).recall.after_sequence
+        asked = [entry for entry in self.entries if entry.sequence > after]
+        await self.send(journal_page=pb.JournalPage(entries=asked, last=True))
         self.epoch = (await self.next("welcome")).welcome.epoch
         await self.send(credit=pb.Credit(window=window))
 
@@ -95,6 +110,7 @@ class ScriptedAgent:
             **fact,  # type: ignore[arg-type]
         )
         entry.at.GetCurrentTime()
+        self.entries.append(entry)
         await self.send(journal_entries=pb.JournalEntries(entries=[entry]))
 
     async def end(self, lease: pb.Lease, kind: str, code: str = "") -> None:
@@ -102,8 +118,8 @@ class ScriptedAgent:
         problem = operation_pb2.Problem(code=code, message="A test says so.") if code else None
         outcome = pb.Outcome(kind=pb.Outcome.Kind.Value(f"KIND_{kind}"), problem=problem)
         await self.entry(lease, outcome=outcome)
-        while (await self.next("acknowledged")).acknowledged.sequence < self.sequence:
-            pass
+        while self.acknowledged < self.sequence:
+            self.acknowledged = (await self.next("acknowledged")).acknowledged.sequence
 
     async def carry_out(self, kind: str, code: str = "") -> pb.Lease:
         """Takes the next lease to its end."""

@@ -199,17 +199,12 @@ async def test_a_damaged_database_gets_one_sentence(tmp_path: Path) -> None:
     assert "hub.db" in (await refused(tmp_path)).sentence
 
 
-async def test_an_older_copy_of_the_database_is_not_served(tmp_path: Path) -> None:
+async def test_a_database_without_its_high_water_file_is_not_served(tmp_path: Path) -> None:
     async with running_hub(tmp_path) as hub:
         await hub.channel()
-        credential = await enrolled(hub)
-    older = (tmp_path / "hub.db").read_bytes()
-    async with running_hub(tmp_path) as hub:
-        for _ in range(3):
-            async with connected(hub, 1, credential):
-                pass
-    (tmp_path / "hub.db").write_bytes(older)
-    assert "high-water.json" in (await refused(tmp_path)).sentence
+        await send(hub, await hub.session_api())
+    (tmp_path / "high-water.json").unlink()
+    assert "restore --in-place" in (await refused(tmp_path)).sentence
 
 
 async def test_a_wrong_certificate_gets_one_sentence(tmp_path: Path) -> None:

@@ -66,9 +66,11 @@ class Send:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Append:
-    """Make entries durable in the journal, then call `appended` with this action."""
+    """Make entries durable in the journal, with the highest sequence that the server has acknowledged, then call `appended` with
+    this action."""
 
     entries: Sequence[pb.JournalEntry]
+    acknowledged: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,6 +137,7 @@ class JournalView:
     journal_id: str
     first: int = 1
     last: int = 0
+    acknowledged: int = 0
     epoch: int = 0
     open: dict[str, pb.Lease] = field(default_factory=dict)
     known: dict[str, int] = field(default_factory=dict)
@@ -199,6 +202,7 @@ class Channel:
             last_sequence=self._durable,
             epoch=journal.epoch,
             open_lease_ids=list(journal.open),
+            acknowledged_sequence=journal.acknowledged,
         )
         return [self._send(channel_hello=hello)]
 
@@ -224,12 +228,20 @@ class Channel:
                 return [SaveEpoch(epoch=frame.welcome.epoch)]
             case "leases":
                 return self._leased(frame.leases, now_ms)
+            case "acknowledged":
+                self._acknowledge(frame.acknowledged.sequence)
+                return []
             case "erase":
                 return [Blank(whatsapp_ids=frame.erase.whatsapp_ids)]
             case "goes":
                 return [action for go in frame.goes.goes for action in self._answered(go, now_ms)]
             case _:
                 return []
+
+    def _acknowledge(self, sequence: int) -> None:
+        # Before the recall it may be about the journal's former id, whose numbers say nothing about this one.
+        if self.phase not in (Phase.HELLO, Phase.OFFLINE):
+            self.journal.acknowledged = max(sequence, self.journal.acknowledged)
 
     def _recalled(self, recall: pb.Recall) -> Sequence[Action]:
         self.phase = Phase.PAGING
@@ -252,6 +264,7 @@ class Channel:
     def renewed(self, journal_id: str, last: int) -> Sequence[Action]:
         """The journal has a new id; the hello starts again."""
         self.journal.journal_id, self.journal.first, self.journal.last = journal_id, 1, last
+        self.journal.acknowledged = 0
         self._durable = last
         return self.connected() if self.phase is not Phase.OFFLINE else []
 
@@ -469,7 +482,7 @@ class Channel:
             return end
         self.journal.known[lease.whatsapp_id] = early
         receipt = self._append(lease.whatsapp_id, "", now_ms, outcome=pb.Outcome(kind=RECEIPTS[early]))
-        return Append(entries=[*end.entries, *receipt.entries])
+        return Append(entries=[*end.entries, *receipt.entries], acknowledged=self.journal.acknowledged)
 
     def _append(
         self,
@@ -487,7 +500,7 @@ class Channel:
         entry.at.FromMilliseconds(self.server_ms(now_ms))
         if intent is not None:
             self.journal.open[lease_id] = intent
-        return Append(entries=[entry])
+        return Append(entries=[entry], acknowledged=self.journal.acknowledged)
 
     def appended(self, done: Append, now_ms: int) -> Sequence[Action]:
         """Entries are durable: they go to the server, and what waited for them goes on."""

@@ -82,6 +82,9 @@ CREATE TABLE journal (
   channel_id INTEGER NOT NULL, journal_id TEXT NOT NULL, sequence INTEGER NOT NULL, PRIMARY KEY (channel_id, journal_id)
 ) STRICT, WITHOUT ROWID;
 
+-- Channels whose rows are older than what has happened, until a hello has told the rest.
+CREATE TABLE restored (channel_id INTEGER PRIMARY KEY, journal_id TEXT NOT NULL, before INTEGER NOT NULL) STRICT;
+
 -- What operators configure: small, read whole at start, kept as JSON of the model's records.
 CREATE TABLE record (kind TEXT NOT NULL, id TEXT NOT NULL, body TEXT NOT NULL, PRIMARY KEY (kind, id)) STRICT, WITHOUT ROWID;
 CREATE TABLE channel_groups (channel_id INTEGER PRIMARY KEY, body TEXT NOT NULL, as_of_ms INTEGER NOT NULL) STRICT;

@@ -1,0 +1,35 @@
+"""Finding out that the database is an older copy, and marking its channels before anything goes out (rule 11)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from messenger_hub.runtime.log import logger
+
+from messenger_hub_server.delivery import restoration
+from messenger_hub_server.highwater import HighWater
+from messenger_hub_server.model import HighMark, OperationId, Restoration
+from messenger_hub_server.store.base import Store
+
+log = logger(__name__)
+
+
+async def notice(store: Store, highwater: HighWater) -> None:
+    """At start: an older copy of the database is marked as one. Raises HighWaterLost, StoreError or OSError."""
+    if highwater.is_ahead(await store.high_marks()):
+        marked = await mark(store, highwater)
+        log.warning("the database is an older copy: channels wait for their desktops", count=len(marked))
+
+
+async def mark(store: Store, highwater: HighWater, *, file_lost: bool = False) -> Sequence[Restoration]:
+    """Marks every channel on which something may have been sent, and skips operation ids. `file_lost`: the high-water file says
+    nothing about the time since the copy was made, so no journal can be trusted to tell everything."""
+    stored = await store.high_marks()
+    limit = max(highwater.operation_id_limit, stored.operation_id) + restoration.SKIPPED
+    highwater.raise_limit(limit)
+    channels = [channel.id for channel in (await store.registry()).channels]
+    files = {channel_id: HighMark() if file_lost else highwater.mark(channel_id) for channel_id in channels}
+    # Nothing ever went out on a channel that never had a hello.
+    known = {channel_id: file for channel_id, file in files.items() if file.epoch or file_lost}
+    await store.apply(restoration.marks(stored.epochs, known, OperationId(limit + 1)))
+    return await store.restored()
