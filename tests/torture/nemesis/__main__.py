@@ -31,7 +31,7 @@ from tests.torture.nemesis.round import Progress, play
 RESULTS = Path("test-results")
 TELL_SECONDS = 1.0
 TELL_LINE_SECONDS = 15.0  # where nobody looks at a terminal
-KEPT = ("*.log", "*.jsonl", "hub/*.db*")
+KEPT = ("*.log", "*.jsonl*", "hub/*.db*", "*/agent/channels/*/*.db*", "*/agent/channels/*/*.log")
 
 Tamper = Callable[[History], History]
 

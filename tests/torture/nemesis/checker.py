@@ -144,7 +144,8 @@ def _lost(case: Case) -> Iterator[Violation]:
     cancelled = {one.operation_id for one in case.history.cancellings if one.done is not False}
     for wish, look in case.accepted():
         if look.status in WAITING:
-            sentence = f"it is still {look.status} after the drain"
+            state = case.history.states.get(wish.channel, "unknown")
+            sentence = f"it is still {look.status} after the drain; its channel is {state}"
         elif look.status in DONE and not case.arrivals(wish.text):
             sentence = f"it is {look.status}, and never arrived"
         elif look.status in NOT_SENT and not (look.status == "cancelled" and look.operation_id in cancelled):

@@ -132,9 +132,12 @@ class Estate:
         await self._link(channels)
 
     async def _link(self, channels: Sequence[str]) -> None:
-        """The phone scans each code that is shown, then each channel tells its account."""
+        """The phone scans each code, once the hub shows it too, as a person would; then each channel tells its account."""
         scanned = 0
         async with asyncio.timeout(LINK_SECONDS):
+            for channel in channels:
+                while not (status := await self.status(channel)) or status["channel"] != "unlinked":
+                    await asyncio.sleep(LOOK_SECONDS)
             while scanned < len(channels):
                 pages = (await self.twin_state())["pages"]
                 for page in [one for one in pages if one["state"] == "qr"]:

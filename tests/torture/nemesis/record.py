@@ -112,7 +112,8 @@ class Arrival:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class History:
-    """One round. `senders` names each channel's account as the log does; `final` holds the last look at each operation that exists."""
+    """One round. `senders` names each channel's account as the log does, `states` what each channel says of itself after the drain;
+    `final` holds the last look at each operation that exists."""
 
     wishes: Sequence[Wish]
     looks: Sequence[Look]
@@ -121,3 +122,4 @@ class History:
     arrivals: Sequence[Arrival]
     final: Mapping[int, Look]
     senders: Mapping[str, str]
+    states: Mapping[str, str] = field(default_factory=dict)

@@ -6,7 +6,7 @@ import asyncio
 import itertools
 import random
 import time
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -112,10 +112,11 @@ async def play(
             drained = time.monotonic()
             await hands.put_right()
             await _drain(clients, rest, layout.channels)
+            states = {channel: await _state(estate, channel) for channel in layout.channels}
             # What is told at the end must be durable: one more kill before the last looks.
             await estate.server.kill()
             await estate.server.start()
-            history = tamper(await _history(estate, clients, hands.done, rest))
+            history = tamper(await _history(estate, clients, hands.done, rest, states))
         finished = time.monotonic()
     verdict = check(history)
     wrong = [Violation(kind="wrong", sentence=sentence) for sentence in hands.done.wrong]
@@ -170,7 +171,14 @@ async def _drain(clients: Sequence[Client], rest: Rest, channels: Sequence[str])
     deadline.cancel()
 
 
-async def _history(estate: Estate, clients: Sequence[Client], done: Done, rest: Rest) -> History:
+async def _state(estate: Estate, channel: str) -> str:
+    told = await _answered(lambda: estate.status(channel))
+    return f"{told['channel']} ({told['reason']})"
+
+
+async def _history(
+    estate: Estate, clients: Sequence[Client], done: Done, rest: Rest, states: Mapping[str, str]
+) -> History:
     final: dict[int, Look] = {}
     for channel in estate.layout.channels:
         listed = await _answered(lambda channel=channel: rest.listed(channel))  # type: ignore[misc]
@@ -190,6 +198,7 @@ async def _history(estate: Estate, clients: Sequence[Client], done: Done, rest: 
         arrivals=estate.arrivals(),
         final={number: look for number, look in final.items() if look.found},
         senders=estate.accounts,
+        states=states,
     )
 
 
