@@ -24,7 +24,7 @@ from tests.torture.nemesis.programs import Program, pages
 from tests.torture.nemesis.proxy import Mode, Proxy
 from tests.torture.nemesis.record import Disturbance
 
-MOMENT_SECONDS = 2.0  # a moment that does not come in time is now
+MOMENT_SECONDS = 1.0  # a moment that does not come in time is now
 CALL_TAKES_SECONDS = 0.006
 CALM_SECONDS = 45.0  # how long a fault of the network waits for everything to be well
 RECOVERY_SECONDS = 60.0
@@ -154,7 +154,11 @@ class Hands:
         programs = (self._estate.server, self._estate.twin, *self._estate.agents.values())
         with suppress(TimeoutError):
             async with asyncio.timeout(CALM_SECONDS):
-                while any(program.lock.locked() for program in programs) or not self._streams_work():
+                looks = 0
+                # Twice: of a program that was just killed the proxy hears a moment later.
+                while looks < 2:
+                    calm = not any(program.lock.locked() for program in programs) and self._streams_work()
+                    looks = looks + 1 if calm else 0
                     await asyncio.sleep(LOOK_SECONDS)
 
     def _streams_work(self) -> bool:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from tests.torture.nemesis.estate import Layout
 
-GAP_SECONDS = 0.8  # between two faults, on average
+GAP_SECONDS = 0.5  # between two faults, on average
 
 NOW, AT_ARRIVAL, AT_CALL = "now", "at an arrival", "at a call"
 MOMENTS = ((NOW, 0.4), (AT_ARRIVAL, 0.4), (AT_CALL, 0.2))
@@ -32,7 +32,7 @@ class Fault:
 
 TABLE: Sequence[Fault] = (
     # The server costs a second to start, a browser several seconds of processor: the cheap ones come often.
-    Fault(name="kill server", weight=40, seconds=(0.0, 0.3)),
+    Fault(name="kill server", weight=50, seconds=(0.0, 0.3)),
     Fault(name="kill agent", weight=14, seconds=(0.0, 0.5)),
     Fault(name="kill browser", weight=4, seconds=(0.0, 0.0)),
     Fault(name="kill page", weight=3, seconds=(0.0, 0.0)),
@@ -45,10 +45,10 @@ TABLE: Sequence[Fault] = (
     Fault(name="cut", weight=16, seconds=(0.0, 2.0), network=True),
     Fault(name="stall", weight=10, seconds=(0.3, 3.0), network=True),
     Fault(name="half-open", weight=14, seconds=(0.3, 3.0), network=True),
-    Fault(name="half-open, silent", weight=0.7, seconds=(0.3, 3.0), network=True),
+    Fault(name="half-open, silent", weight=0.3, seconds=(0.3, 3.0), network=True),
     Fault(name="slow", weight=2, seconds=(0.5, 3.0), network=True),
     Fault(name="second start", weight=2, seconds=(0.0, 0.0)),
-    Fault(name="copy agent", weight=0.5, seconds=(2.0, 8.0)),
+    Fault(name="copy agent", weight=0.3, seconds=(2.0, 8.0)),
 )
 SIGKILLS = frozenset({"kill server", "kill agent", "kill browser", "kill page", "kill twin", "copy agent"})
 BREAKS = frozenset({"cut", "stall", "half-open", "half-open, silent"})
