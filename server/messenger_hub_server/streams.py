@@ -17,7 +17,7 @@ from messenger_hub.runtime.failpoints import Failpoint, passing, passing_frame
 from messenger_hub.runtime.log import logger
 
 from messenger_hub_server.delivery import channel as machine
-from messenger_hub_server.errors import HubError, Internal, Replaced, Stopping, UnexpectedFrame
+from messenger_hub_server.errors import HubError, Internal, Replaced, Stopping, StoreUnavailable, UnexpectedFrame
 from messenger_hub_server.model import (
     Agent,
     AgentId,
@@ -410,6 +410,9 @@ class Streams:
                     await self._next(channel_id, line)
                 except HubError as error:
                     self._restart(channel_id, line, error)
+                except StoreError:
+                    log.warning("channel not read", channel=channel_id, exc_info=True)
+                    self._restart(channel_id, line, StoreUnavailable())
 
     async def _next(self, channel_id: ChannelId, line: _Line) -> None:
         """Performs the next load, or all commits up to it in one transaction."""

@@ -15,7 +15,7 @@ from importlib.metadata import version
 import grpc
 from messenger_hub.agent.v1 import agent_service_pb2 as pb
 from messenger_hub.runtime.clock import Clock
-from messenger_hub.runtime.database import DatabaseError
+from messenger_hub.runtime.database import DatabaseDamaged, DatabaseError, DatabaseTooNew
 from messenger_hub.runtime.dial import DialRefused, dial
 from messenger_hub.runtime.failures import innermost
 from messenger_hub.runtime.folder import FolderError
@@ -72,6 +72,7 @@ class Agent:
         self._was_connected = False
         self._visible = visible
         self._stop = asyncio.Event()
+        self._problem: AgentProblem | None = None
         self._channels: dict[int, Channel] = {}
         self._serving: dict[int, asyncio.Task[None]] = {}
         self._assignments: dict[int, pb.Assignments.Assignment] = {}
@@ -112,7 +113,7 @@ class Agent:
     # ---- life ---------------------------------------------------------------------------------------------------------------
 
     async def run(self) -> None:
-        """Serves until `stop`. Raises AgentProblem when the hub does not want this agent any more."""
+        """Serves until `stop`. Raises AgentProblem when the hub does not want this agent any more, or a journal is damaged."""
         try:
             async with asyncio.TaskGroup() as group:
                 self._group = group
@@ -127,6 +128,8 @@ class Agent:
                 connecting.cancel()
         except* AgentProblem as problems:
             raise innermost(problems, AgentProblem) from None
+        if self._problem is not None:
+            raise self._problem
 
     async def _all_ended(self) -> None:
         """The browsers have saved and gone; what takes longer is cut off."""
@@ -242,6 +245,10 @@ class Agent:
                 began = self._clock.monotonic()
                 try:
                     await self._serve_once(channel_id)
+                except* (DatabaseDamaged, DatabaseTooNew) as problems:
+                    # The other channels end in order first. Without its journal this one could not tell what it had begun to send.
+                    self._problem = AgentProblem(str(innermost(problems, DatabaseError)))
+                    self.stop()
                 except* (DatabaseError, FolderError):
                     log.exception("journal not usable", channel=channel_id)
                     await asyncio.sleep(backoff.next_seconds(self._clock.monotonic() - began))
@@ -252,6 +259,9 @@ class Agent:
         folder = self._folder.channel(channel_id)
         journal = await Journal.open(folder.file("journal.db"))
         try:
+            view = await journal.view()
+            if self._stop.is_set():  # it has told all channels to stop, and would not tell this one
+                return
             options = BrowserOptions(
                 program=self._settings.browser, visible=self._visible, log=folder.file("browser.log")
             )
@@ -259,7 +269,7 @@ class Agent:
                 channel_id,
                 PyppeteerPage(folder.path, options, self._settings.whatsapp_url),
                 journal,
-                await journal.view(),
+                view,
                 self._clock,
                 Backoff(random.random),
                 self._show,

@@ -9,6 +9,10 @@ A write is a function of the connection that runs inside one transaction; when `
                                            file is opened the next time. So every connection is closed, and only what is found
                                            after reopening counts.
 
+A damaged file is found at `open`, as far as CHECK_SECONDS allow: reading all of it costs 2 to 5 µs an operation, so that is a few
+hundred thousand of them, and a start takes no longer however much is stored. What lies beyond is found when it is used; then the
+transaction that touches it is refused.
+
 Transactions run on the plain connection: sqlite-utils' insert() costs 64 µs a row, execute() 5.
 """
 
@@ -16,8 +20,10 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -31,6 +37,8 @@ T = TypeVar("T")
 
 _BUSY_TIMEOUT_MS = 5_000
 _CACHED_STATEMENTS = 256
+CHECK_SECONDS = 2.0
+_READ_TRIES = 3
 _NOTHING_WRITTEN = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_BUSY})
 _DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 
@@ -55,8 +63,12 @@ class DatabaseTooNew(DatabaseError):
     """A newer version has changed the schema."""
 
 
-class DatabaseDamaged(DatabaseError):
-    """The file is not a sound database."""
+class DatabaseDamaged(NothingCommitted):
+    """The file is not a sound database; the message names it and says what to put back."""
+
+
+class _Suspect(Exception):
+    """The file has to be reopened before anybody is told what is in it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +90,7 @@ class Database:
         self._writer: sqlite3.Connection | None = None
         self._reader: sqlite3.Connection | None = None
         self._suspect = False
+        self._checked = False
 
     @classmethod
     async def open(cls, path: Path, migrations: Sequence[Migration]) -> Database:
@@ -96,7 +109,16 @@ class Database:
 
     async def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Runs `work` on one consistent view of everything committed. Raises NothingCommitted when the file cannot be read."""
-        return await asyncio.get_running_loop().run_in_executor(self._reading, self._read, work)
+        loop = asyncio.get_running_loop()
+        for _ in range(_READ_TRIES):
+            if self._suspect:
+                # From here and not from the reader's thread: the writer waits for that one when a commit fails.
+                await loop.run_in_executor(self._writing, self._connect)
+            try:
+                return await loop.run_in_executor(self._reading, self._read, work)
+            except _Suspect:
+                continue
+        raise NothingCommitted(f"Commits to {self.path.name} keep failing: what is there cannot be told right now.")
 
     async def truncate_log(self) -> None:
         """Moves the log into the file and empties it: pages as they were before leave the disk. Raises NothingCommitted."""
@@ -183,6 +205,9 @@ class Database:
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
         connection.execute("PRAGMA journal_mode = WAL")
+        if not self._checked:
+            _check(connection, self.path)
+            self._checked = True
         if self._suspect:
             # What recovery brought back was never synced; a checkpoint writes and syncs it before anybody is told of it.
             (busy, *_) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
@@ -211,8 +236,14 @@ class Database:
     # ---- on the reader's thread ---------------------------------------------------------------------------------------------
 
     def _read(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        if self._suspect:
-            self._writing.submit(self._connect).result()
+        if not self._suspect:
+            found = self._read_once(work)
+            # When a commit failed meanwhile, a connection that was opened after that may have seen what was never synced.
+            if not self._suspect:
+                return found
+        raise _Suspect
+
+    def _read_once(self, work: Callable[[sqlite3.Connection], T]) -> T:
         try:
             if self._reader is None:
                 self._reader = _connection(self.path)
@@ -245,7 +276,10 @@ def statements(script: str) -> Sequence[str]:
 
 def _connection(path: Path) -> sqlite3.Connection:
     # SQLite gives its other files the mode of this one.
-    path.touch(mode=0o600, exist_ok=True)
+    try:
+        path.touch(mode=0o600, exist_ok=True)
+    except OSError as error:
+        raise NothingCommitted(f"{path} cannot be written: {error.strerror}.") from error
     connection = sqlite3.connect(
         path, isolation_level=None, check_same_thread=False, cached_statements=_CACHED_STATEMENTS
     )
@@ -258,6 +292,31 @@ def _connection(path: Path) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def _check(connection: sqlite3.Connection, path: Path) -> None:
+    """Raises DatabaseDamaged for what can be found within CHECK_SECONDS."""
+    with _interrupted(connection, CHECK_SECONDS):
+        try:
+            (found,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+        except sqlite3.OperationalError as error:
+            if _primary_code(error) != sqlite3.SQLITE_INTERRUPT:
+                raise
+            return
+    if found != "ok":
+        raise _damaged(path, found.splitlines()[-1])
+
+
+@contextmanager
+def _interrupted(connection: sqlite3.Connection, seconds: float) -> Iterator[None]:
+    """What runs on the connection is broken off after so long."""
+    timer = threading.Timer(seconds, connection.interrupt)
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        timer.join()
 
 
 def _on_connection(migration: Migration) -> Callable[[sqlite_utils.Database], None]:
@@ -274,6 +333,11 @@ def _primary_code(error: sqlite3.Error) -> int | None:
 
 def _told(error: sqlite3.Error, path: Path | None = None) -> DatabaseError:
     if _primary_code(error) in _DAMAGED:
-        where = path or "The database"
-        return DatabaseDamaged(f"{where} is damaged or not a database ({error}): put a back-up in its place.")
+        return _damaged(path, str(error))
     return NothingCommitted(f"The database cannot be used right now: {error}")
+
+
+def _damaged(path: Path | None, how: str) -> DatabaseDamaged:
+    return DatabaseDamaged(
+        f"{path or 'The database'} is damaged or not a database ({how}): stop, and put it and the files beside it back from one back-up."
+    )
