@@ -40,7 +40,8 @@ def main(arguments: Sequence[str] | None = None, *, tamper: Tamper = lambda hist
     """The exit code. `tamper`: for tests, changes what is judged."""
     given = _parser().parse_args(arguments)
     seed = given.seed or secrets.token_hex(4)
-    command = f"./hub torture --minutes {given.minutes:g} --seed {shlex.quote(seed)}"
+    rounds = f" --rounds {given.rounds}" if given.rounds > 1 else ""
+    command = f"./hub torture --minutes {given.minutes:g}{rounds} --seed {shlex.quote(seed)}"
     batch = report.Batch(seed=seed, minutes=given.minutes, command=command, code=Code.here(), begun=time.time())
     _tell(f"seed {seed}: the same faults again with {command}")
     asyncio.run(_play_all(batch, given, tamper))
