@@ -7,7 +7,8 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from contextlib import contextmanager
 
 import click
 from messenger_hub.runtime.failures import innermost
@@ -49,6 +50,16 @@ async def until_stopped(work: Coroutine[None, None, None], on_signal: Callable[[
             stopped.cancel()
     except* CliError as problems:
         raise innermost(problems, CliError) from None
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """SIGTERM ends the block as Ctrl-C does, so that it puts away what it holds. For the main thread."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def watch_parent(gone: Callable[[], object]) -> None:

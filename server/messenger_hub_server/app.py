@@ -17,6 +17,7 @@ from messenger_hub.runtime.database import DatabaseError
 from messenger_hub.runtime.folder import FolderError
 
 from messenger_hub_server import restoring
+from messenger_hub_server.backup.staging import discard_leftovers
 from messenger_hub_server.certificates import Certificates
 from messenger_hub_server.config import Settings
 from messenger_hub_server.data_folder import DATABASE, DataFolder
@@ -71,6 +72,7 @@ async def run(settings: Settings, on_ready: Callable[[Running], None], stop: asy
         certificates = Certificates(settings.tls_cert, settings.tls_key)
     folder = DataFolder(settings.data_dir)
     try:
+        discard_leftovers(folder.private.path)
         async with _opened(folder) as (store, highwater):
             hub = _Hub(settings, folder, certificates)
             await hub.serve(store, highwater, on_ready, stop)

@@ -17,6 +17,8 @@ ADMIN_TOKEN = "admin-token"  # noqa: S105 - the file's name
 ADMIN_ADDRESS = "admin-address"
 ADMIN_HTTP_ADDRESS = "admin-http-address"
 DATABASE = "hub.db"
+INTERRUPTED = "restore-interrupted"
+"""Stands there while a restore replaces files; a hub that started in between would believe an older database."""
 
 
 class DataFolder:
@@ -32,6 +34,7 @@ class DataFolder:
             raise _unwritable(path, error) from error
         try:
             self.private.claim_version(VERSION)
+            self._refuse_half_restored()
             is_new = not self.private.file(DATABASE).exists()
             self.pepper = bytes.fromhex(self._secret(PEPPER, is_new))
             self.admin_token = self._secret(ADMIN_TOKEN, True)
@@ -52,6 +55,13 @@ class DataFolder:
         for name in (ADMIN_ADDRESS, ADMIN_HTTP_ADDRESS):
             self.private.file(name).unlink(missing_ok=True)
         self.private.unlock()
+
+    def _refuse_half_restored(self) -> None:
+        if self.private.file(INTERRUPTED).exists():
+            raise ValueError(
+                f"A restore into {self.private.path} was interrupted: repeat messenger-hub restore, with the same back-up, or with "
+                "--in-place for the database that is there."
+            )
 
     def _secret(self, name: str, may_make: bool) -> str:
         """Hexadecimal digits, made when there are none. A new pepper beside an old database would make every key wrong."""

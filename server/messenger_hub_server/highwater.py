@@ -7,25 +7,63 @@ channel, the highest epoch, its journal and the epoch at which that journal took
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 
 import msgspec
-from messenger_hub.runtime.folder import PrivateFolder
+from messenger_hub.runtime.folder import FolderUnusable, PrivateFolder
 
 from messenger_hub_server.model import ChannelId, HighMark, JournalId
 from messenger_hub_server.store.base import HighMarks, TakeEpoch
 
 NAME = "high-water.json"
+WAY_OUT = "put it back, or run messenger-hub restore --in-place, after which what waited becomes uncertain instead of being sent twice."
 
 
-class _Channel(msgspec.Struct):
+class Channel(msgspec.Struct):
+    """What the file holds of one channel; see model.HighMark. An empty journal is one that nobody knows."""
+
     epoch: int
     journal_id: str
     taken_over_at: int
 
 
-class _Content(msgspec.Struct):
+class Content(msgspec.Struct):
+    """What the file holds. Channels are named by their number as text."""
+
     operation_id_limit: int = 0
-    channels: dict[str, _Channel] = msgspec.field(default_factory=dict)
+    channels: dict[str, Channel] = msgspec.field(default_factory=dict)
+
+    def covers(self, other: Content) -> bool:
+        """Whether nothing in `other` is newer."""
+        epochs = {name: channel.epoch for name, channel in self.channels.items()}
+        return self.operation_id_limit >= other.operation_id_limit and all(
+            epochs.get(name, 0) >= channel.epoch for name, channel in other.channels.items()
+        )
+
+    def is_behind(self, marks: HighMarks) -> bool:
+        """Whether a database with these marks has given out more than this says."""
+        return marks.operation_id > self.operation_id_limit
+
+    def is_ahead(self, marks: HighMarks) -> bool:
+        """Whether a database with these marks is an older copy. One epoch ahead is a commit that did not happen."""
+        return any(marks.epochs.get(ChannelId(int(c)), 0) < one.epoch - 1 for c, one in self.channels.items())
+
+
+def parse(stored: bytes | None) -> Content:
+    """The file's content, an empty one when there is no file. Raises FolderUnusable when it is damaged."""
+    try:
+        return msgspec.json.decode(stored, type=Content) if stored is not None else Content()
+    except msgspec.DecodeError as error:
+        raise FolderUnusable(f"{NAME} is damaged: {WAY_OUT}") from error
+
+
+def larger(one: Content, other: Content) -> Content:
+    """What is safe when both are true: the larger limit and, for each channel, the higher epoch with its journal."""
+    channels = dict(one.channels)
+    for name, channel in other.channels.items():
+        if name not in channels or channels[name].epoch < channel.epoch:
+            channels[name] = channel
+    return Content(operation_id_limit=max(one.operation_id_limit, other.operation_id_limit), channels=channels)
 
 
 class HighWaterLost(Exception):
@@ -33,13 +71,14 @@ class HighWaterLost(Exception):
 
 
 class HighWater:
-    """Reads the file once; every change is durable when its method returns, and forgotten when it raises. For any thread."""
+    """Reads the file once; every change is durable when its method returns, and forgotten when it raises. For any thread.
+
+    Raises FolderUnusable when the file is damaged."""
 
     def __init__(self, folder: PrivateFolder) -> None:
         self._folder = folder
         self._lock = threading.Lock()
-        stored = folder.read(NAME)
-        self._content = msgspec.json.decode(stored, type=_Content) if stored else _Content()
+        self._content = parse(folder.read(NAME))
 
     @property
     def operation_id_limit(self) -> int:
@@ -54,6 +93,18 @@ class HighWater:
         return HighMark(
             epoch=channel.epoch, journal_id=JournalId(channel.journal_id), taken_over_at=channel.taken_over_at
         )
+
+    @property
+    def channels(self) -> Sequence[ChannelId]:
+        """Every channel that ever had a hello, also those that are gone."""
+        return [ChannelId(int(name)) for name in self._content.channels]
+
+    def forget_journals(self) -> None:
+        """Nobody knows what happened on any channel until now, so no journal counts as having seen it. Raises OSError."""
+        with self._lock:
+            for channel in self._content.channels.values():
+                channel.journal_id, channel.taken_over_at = "", channel.epoch
+            self._write()
 
     def raise_limit(self, limit: int) -> None:
         """Before ids up to `limit` are given out. Raises OSError."""
@@ -81,16 +132,15 @@ class HighWater:
         before = self._content.channels.get(str(channel_id))
         since = before.taken_over_at if before and before.journal_id == journal_id else epoch
         highest = max(epoch, before.epoch if before else 0)
-        self._content.channels[str(channel_id)] = _Channel(epoch=highest, journal_id=journal_id, taken_over_at=since)
+        self._content.channels[str(channel_id)] = Channel(epoch=highest, journal_id=journal_id, taken_over_at=since)
 
     def _write(self) -> None:
         self._folder.write_private(NAME, msgspec.json.encode(self._content))
 
     def is_ahead(self, marks: HighMarks) -> bool:
-        """Whether the database is an older copy. One epoch ahead is a commit that did not happen. Raises HighWaterLost."""
-        if marks.operation_id > self._content.operation_id_limit:
+        """Whether the database is an older copy. Raises HighWaterLost."""
+        if self._content.is_behind(marks):
             raise HighWaterLost(
-                f"The file {NAME} is missing or older than the database, so what was given out since cannot be told: put it back, "
-                "or run messenger-hub restore --in-place, after which what waited becomes uncertain instead of being sent twice."
+                f"The file {NAME} is missing or older than the database, so what was given out since cannot be told: {WAY_OUT}"
             )
-        return any(marks.epochs.get(ChannelId(int(c)), 0) < one.epoch - 1 for c, one in self._content.channels.items())
+        return self._content.is_ahead(marks)

@@ -62,7 +62,7 @@ class PrivateFolder:
         except OSError:
             draft.unlink(missing_ok=True)
             raise
-        _sync_folder(target.parent)
+        sync_folder(target.parent)
 
     def lock(self, owner: str) -> None:
         """Takes the folder for this process until `unlock` or its end. Raises FolderLocked when another process has it.
@@ -104,17 +104,18 @@ class PrivateFolder:
         return f"{self.path} is in use by {holder}: stop it first, or use another data folder."
 
 
+def sync_folder(path: Path) -> None:
+    """Makes the names in a folder durable: what was made, renamed or deleted in it survives a power cut. Raises OSError."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def _write_durably(path: Path, content: bytes) -> None:
     descriptor = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     with os.fdopen(descriptor, "wb") as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
-
-
-def _sync_folder(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -1,0 +1,49 @@
+"""What the high-water file knows, and what is known when a back-up's is put beside it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from messenger_hub.runtime.folder import FolderUnusable, PrivateFolder
+from messenger_hub_server.backup import knowledge
+from messenger_hub_server.highwater import NAME, HighWater, parse
+from messenger_hub_server.model import ChannelId, HighMark, JournalId
+from messenger_hub_server.store.base import TakeEpoch
+
+OLD = b'{"operation_id_limit":1000,"channels":{"1":{"epoch":5,"journal_id":"j","taken_over_at":2}}}'
+NEW = b'{"operation_id_limit":3000,"channels":{"1":{"epoch":9,"journal_id":"k","taken_over_at":7},"2":{"epoch":1,"journal_id":"l","taken_over_at":1}}}'
+
+
+def test_a_file_of_the_folder_that_is_newer_than_the_back_up_is_kept_and_believed() -> None:
+    known = knowledge.high_water(own=NEW, backup=OLD)
+    assert (parse(known.content), known.lost) == (parse(NEW), False)
+
+
+@pytest.mark.parametrize("own", [None, b"", b"{", OLD, b'{"operation_id_limit":9000}'])
+def test_a_file_that_is_missing_damaged_or_older_somewhere_says_nothing_of_the_time_since(own: bytes | None) -> None:
+    known = knowledge.high_water(own=own, backup=NEW)
+    assert known.lost
+    assert parse(known.content).channels == parse(NEW).channels
+    assert parse(known.content).operation_id_limit == (9000 if own and b"9000" in own else 3000)
+
+
+def test_of_the_registrys_ids_the_larger_ones_stay() -> None:
+    merged = knowledge.registry_ids(own=b'{"channel":4,"agent":1}', backup=b'{"channel":2,"session_api":7}')
+    assert merged == b'{"agent":1,"channel":4,"session_api":7}'
+    assert knowledge.registry_ids(own=b"damaged", backup=b'{"channel":2}') == b'{"channel":2}'
+
+
+def test_a_damaged_file_is_told_with_the_way_out(tmp_path: Path) -> None:
+    (tmp_path / NAME).write_bytes(b"{")
+    with pytest.raises(FolderUnusable, match="restore --in-place"):
+        HighWater(PrivateFolder(tmp_path))
+
+
+def test_a_journal_that_is_forgotten_takes_over_anew_at_its_next_hello(tmp_path: Path) -> None:
+    (tmp_path / NAME).write_bytes(OLD)
+    HighWater(PrivateFolder(tmp_path)).forget_journals()
+    again = HighWater(PrivateFolder(tmp_path))
+    assert again.mark(ChannelId(1)) == HighMark(epoch=5, journal_id=JournalId(""), taken_over_at=5)
+    again.take([TakeEpoch(channel_id=ChannelId(1), epoch=6, journal_id=JournalId("j"))])
+    assert again.mark(ChannelId(1)).taken_over_at == 6
