@@ -16,12 +16,12 @@ class ProgressLine:
         columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
         self._progress = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
         self._task = self._progress.add_task("", total=None, visible=False)
-        self._step = ""
+        self.step = ""
 
     def __call__(self, step: str, done: int, total: int) -> None:
         """`done` of `total`; a total of 0 is not known."""
-        if step != self._step:
-            self._step = step
+        if step != self.step:
+            self.step = step
             self._progress.reset(self._task, description=step, total=total or None, visible=True)
         self._progress.update(self._task, completed=done, total=total or None)
 

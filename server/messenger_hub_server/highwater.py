@@ -7,7 +7,7 @@ channel, the highest epoch, its journal and the epoch at which that journal took
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 from messenger_hub.runtime.folder import FolderUnusable, PrivateFolder
@@ -99,11 +99,14 @@ class HighWater:
         """Every channel that ever had a hello, also those that are gone."""
         return [ChannelId(int(name)) for name in self._content.channels]
 
-    def forget_journals(self) -> None:
-        """Nobody knows what happened on any channel until now, so no journal counts as having seen it. Raises OSError."""
+    def forget_journals(self, stored: Mapping[ChannelId, int]) -> None:
+        """Nobody knows what happened on any channel until now, so no journal counts as having seen it. `stored` are the database's
+        epochs, which the file may lack. Raises OSError."""
         with self._lock:
-            for channel in self._content.channels.values():
-                channel.journal_id, channel.taken_over_at = "", channel.epoch
+            channels = self._content.channels
+            for name in {*channels, *(str(channel_id) for channel_id in stored)}:
+                epoch = max(stored.get(ChannelId(int(name)), 0), channels[name].epoch if name in channels else 0)
+                channels[name] = Channel(epoch=epoch, journal_id="", taken_over_at=epoch)
             self._write()
 
     def raise_limit(self, limit: int) -> None:

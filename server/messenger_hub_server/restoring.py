@@ -26,7 +26,7 @@ async def mark(store: Store, highwater: HighWater, *, file_lost: bool = False) -
     nothing about the time since the copy was made, so no journal can be trusted to tell everything, now or after another restore."""
     stored = await store.high_marks()
     if file_lost:
-        highwater.forget_journals()
+        highwater.forget_journals(stored.epochs)
     limit = max(highwater.operation_id_limit, stored.operation_id) + restoration.SKIPPED
     highwater.raise_limit(limit)
     channels = [channel.id for channel in (await store.registry()).channels]

@@ -129,15 +129,22 @@ def _copy(source: Path, copy: Path, sight: Sight) -> int:
 
 
 def _told(source: Path, error: sqlite3.Error) -> Hindered | Unusable:
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    if code == sqlite3.SQLITE_FULL:
-        return no_room(source.parent)
-    if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR):
-        return Unusable(
-            f"{source} is damaged ({error}): stop the hub and restore the newest sound back-up; none was made of it.",
-            "database_damaged",
-        )
-    return Hindered(f"{source} cannot be read ({error}): try again.", "database_unreadable")
+    code = getattr(error, "sqlite_errorcode", 0)
+    match code & 0xFF:
+        case sqlite3.SQLITE_FULL:
+            return no_room(source.parent)
+        case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB | sqlite3.SQLITE_ERROR:
+            return Unusable(
+                f"{source} is damaged ({error}): stop the hub and restore the newest sound back-up; none was made of it.",
+                "database_damaged",
+            )
+        case _ if code == sqlite3.SQLITE_IOERR_WRITE:
+            return Hindered(
+                f"{source.parent} cannot be written ({error}): see whether its disk is sound and has room.",
+                "not_writable",
+            )
+        case _:
+            return Hindered(f"{source} cannot be read ({error}): try again.", "database_unreadable")
 
 
 @contextmanager

@@ -42,8 +42,9 @@ def test_a_damaged_file_is_told_with_the_way_out(tmp_path: Path) -> None:
 
 def test_a_journal_that_is_forgotten_takes_over_anew_at_its_next_hello(tmp_path: Path) -> None:
     (tmp_path / NAME).write_bytes(OLD)
-    HighWater(PrivateFolder(tmp_path)).forget_journals()
+    HighWater(PrivateFolder(tmp_path)).forget_journals({ChannelId(1): 4, ChannelId(2): 8})
     again = HighWater(PrivateFolder(tmp_path))
     assert again.mark(ChannelId(1)) == HighMark(epoch=5, journal_id=JournalId(""), taken_over_at=5)
+    assert again.mark(ChannelId(2)) == HighMark(epoch=8, journal_id=JournalId(""), taken_over_at=8)
     again.take([TakeEpoch(channel_id=ChannelId(1), epoch=6, journal_id=JournalId("j"))])
     assert again.mark(ChannelId(1)).taken_over_at == 6
