@@ -253,6 +253,13 @@ async def test_what_a_killed_back_up_leaves_is_gone_after_the_next_start(story: 
         assert not left.exists()
 
 
+async def test_a_hub_that_starts_meanwhile_does_not_disturb_a_back_up(story: Story) -> None:
+    with making.staging(story.folder, ".backup", "messenger-hub backup") as folder:
+        folder.file("hub.db").write_bytes(b"at work")
+        async with running_hub(story.folder):
+            assert folder.file("hub.db").read_bytes() == b"at work"
+
+
 def test_two_back_ups_at_once_do_not_disturb_each_other(story: Story) -> None:
     with making.staging(story.folder, ".backup", "messenger-hub backup") as folder:
         folder.file("hub.db").write_bytes(b"at work")
