@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shutil
 import sys
 import tempfile
 import time
@@ -31,8 +32,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     def tell(line: str) -> None:
         sys.stderr.write(f"{time.monotonic() - since:6.1f} s  {line}\n")
 
-    with tempfile.TemporaryDirectory(prefix="messenger-hub-failpoints-") as folder:
-        walked = walk(Path(folder), seeds, given.point or tuple(Failpoint), worlds=given.worlds, tell=tell)
+    folder = Path(tempfile.mkdtemp(prefix="messenger-hub-failpoints-"))
+    walked = walk(folder, seeds, given.point or tuple(Failpoint), worlds=given.worlds, tell=tell)
+    if walked.problems:
+        tell(f"logs and databases are in {folder}")
+    else:
+        shutil.rmtree(folder)
     entry = {
         "what": "failpoints",
         "commit": code.commit,

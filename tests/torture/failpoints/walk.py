@@ -35,6 +35,8 @@ class Run:
     nth: int
     operations: int
     seconds: float
+    broken: bool
+    """It never came to rest: what follows in this world would say nothing."""
     verdict: Verdict
 
     def __str__(self) -> str:
@@ -111,6 +113,8 @@ def _share(
         for seed, point, program in scenes:
             runs.append(_Scene(stage, point, program, seed).play())
             tell(str(runs[-1]))
+            if runs[-1].broken:
+                break
         return runs, _repeated(stage.arrivals())
     finally:
         stage.close()
@@ -162,17 +166,14 @@ class _Scene:
     def play(self) -> Run:
         """Until everything has settled, and is judged."""
         since = time.monotonic()
-        self._provoke()
-        eventually(self._died, REACHED_SECONDS, what=f"{self._program} to die at {self._order}")
-        self._send(2)
-        eventually(self._settled, SETTLED_SECONDS, what=f"rest after {self._order}: {self._stage.states()}")
-        texts = {one.text for one in self._asked.all}
-        verdict = judge(
-            self._asked,
-            self._stage.states(),
-            [line for line in self._stage.arrivals() if line["body"] in texts],
-            doubt=may_doubt(self._order.point, self._program),
-        )
+        broken = ""
+        try:
+            self._die_and_rest()
+        except AssertionError as problem:
+            broken = str(problem)
+        verdict = self._judge()
+        if broken:
+            verdict.lost.append(broken)
         return Run(
             point=self._order.point,
             program=self._program,
@@ -180,7 +181,23 @@ class _Scene:
             nth=self._order.nth,
             operations=len(self._asked.all),
             seconds=time.monotonic() - since,
+            broken=bool(broken),
             verdict=verdict,
+        )
+
+    def _die_and_rest(self) -> None:
+        self._provoke()
+        eventually(self._died, REACHED_SECONDS, what=f"the {self._program} to die at {self._order}")
+        self._send(2)
+        eventually(self._settled, SETTLED_SECONDS, what=f"rest after {self._order}")
+
+    def _judge(self) -> Verdict:
+        texts = {one.text for one in self._asked.all}
+        return judge(
+            self._asked,
+            self._stage.states(),
+            [line for line in self._stage.arrivals() if line["body"] in texts],
+            doubt=may_doubt(self._order.point, self._program),
         )
 
     # ---- dying --------------------------------------------------------------------------------------------------------------
