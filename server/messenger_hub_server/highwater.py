@@ -133,9 +133,10 @@ class HighWater:
 
     def _take(self, channel_id: ChannelId, epoch: int, journal_id: JournalId) -> None:
         before = self._content.channels.get(str(channel_id))
+        if before and epoch <= before.epoch:
+            return  # two hellos at once: the database lets the second one of an epoch fail as well
         since = before.taken_over_at if before and before.journal_id == journal_id else epoch
-        highest = max(epoch, before.epoch if before else 0)
-        self._content.channels[str(channel_id)] = Channel(epoch=highest, journal_id=journal_id, taken_over_at=since)
+        self._content.channels[str(channel_id)] = Channel(epoch=epoch, journal_id=journal_id, taken_over_at=since)
 
     def _write(self) -> None:
         self._folder.write_private(NAME, msgspec.json.encode(self._content))

@@ -176,8 +176,8 @@ class Restoration:
     """A channel whose rows are older than what has happened: nothing of it is leased, cancelled, expired or deleted until a hello
     has told what is missing.
 
-    `journal_id` is the journal that has seen everything since the copy was made, "" when none has. `before` is the first operation
-    id that was given out after the copy was put in place.
+    `journal_id` is the journal that has seen everything since the copy was made, "" when none has. `before` is an operation
+    id that was given out after the copy was put in place: what has a smaller one may be the copy's.
     """
 
     channel_id: ChannelId

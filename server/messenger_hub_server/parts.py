@@ -129,7 +129,9 @@ async def assemble(
     wishes = Wishes(
         depths=depths, registry=registry, presence=presence, commits=queue, api_address=api_address, clock=clock
     )
-    numbers = Numbers(lease_ids=queue.lease_ids, spare_ids=queue.spare_ids, high_mark=highwater.mark)
+    numbers = Numbers(
+        lease_ids=queue.lease_ids, spare_ids=queue.spare_ids, first_id=queue.first_id, high_mark=highwater.mark
+    )
     streams = Streams(
         commits=queue, deliveries=store, reports=wishes, wishes=wishes, wakes=wakeups, numbers=numbers, clock=clock
     )

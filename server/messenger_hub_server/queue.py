@@ -123,6 +123,7 @@ class Queue:
         self._clock = clock
         limit = highwater.operation_id_limit
         self._numbers = ids.Block(limit, limit)
+        self.first_id = OperationId(limit + 1)
         self._raising: asyncio.Future[None] | None = None
         self._randomness = Randomness()
         self._waiting: list[_Waiting] = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from messenger_hub.runtime.clock import Clock, SystemClock
 from messenger_hub.runtime.log import logger
 
 from messenger_hub_server.delivery import restoration
@@ -13,6 +14,8 @@ from messenger_hub_server.store.base import HighMarks, Store, TakeEpoch
 
 log = logger(__name__)
 
+WALL = SystemClock()
+
 
 async def notice(store: Store, highwater: HighWater) -> None:
     """At start: an older copy of the database is marked as one. Raises HighWaterLost, StoreError or OSError."""
@@ -21,13 +24,17 @@ async def notice(store: Store, highwater: HighWater) -> None:
         log.warning("the database is an older copy: channels wait for their desktops", count=len(marked))
 
 
-async def mark(store: Store, highwater: HighWater, *, file_lost: bool = False) -> Sequence[Restoration]:
+async def mark(
+    store: Store, highwater: HighWater, *, file_lost: bool = False, clock: Clock = WALL
+) -> Sequence[Restoration]:
     """Marks every channel on which something may have been sent, and skips operation ids. `file_lost`: the high-water file says
     nothing about the time since the copy was made, so no journal can be trusted to tell everything, now or after another restore."""
     stored = await store.high_marks()
     if file_lost:
         highwater.forget_journals(stored.epochs)
-    limit = max(highwater.operation_id_limit, stored.operation_id) + restoration.SKIPPED
+    limit = restoration.next_limit(
+        highwater.operation_id_limit, stored.operation_id, clock.now_ms(), file_lost=file_lost
+    )
     highwater.raise_limit(limit)
     channels = [channel.id for channel in (await store.registry()).channels]
     files = {channel_id: highwater.mark(channel_id) for channel_id in channels}

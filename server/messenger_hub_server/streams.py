@@ -157,10 +157,11 @@ class Wakes(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Numbers:
-    """Where numbers come from: random lease ids, spare operation ids, and what the high-water file holds of a channel."""
+    """Where numbers come from: random lease ids, spare operation ids and the first one of this process, and what the high-water file holds of a channel."""
 
     lease_ids: Callable[[int], Sequence[LeaseId]]
     spare_ids: Callable[[int], Sequence[OperationId]]
+    first_id: OperationId
     high_mark: Callable[[ChannelId], HighMark]
 
 
@@ -371,7 +372,10 @@ class Streams:
         return line
 
     def _machine(self, channel_id: ChannelId) -> machine.Channel:
-        channel = machine.Channel(channel_id, lease_ids=self._numbers.lease_ids, spare_ids=self._numbers.spare_ids)
+        numbers = self._numbers
+        channel = machine.Channel(
+            channel_id, lease_ids=numbers.lease_ids, spare_ids=numbers.spare_ids, first_id=numbers.first_id
+        )
         if wanted := self._wishes.wanted(channel_id):
             channel.configure(owner=wanted.owner, holding=wanted.holding, now_ms=self._clock.now_ms())
         return channel

@@ -101,7 +101,7 @@ class Channel:
     def assigned(self, assignment: pb.Assignments.Assignment) -> None:
         """What the server wants of the channel."""
         self._assignment = assignment
-        self._machine.pace = assignment.pace
+        self._machine.pace, self._machine.owned = assignment.pace, assignment.owned
         begun = self._watch.wanted(
             linking=assignment.linking, pairing_number=assignment.pairing_number, unlink=assignment.unlink
         )

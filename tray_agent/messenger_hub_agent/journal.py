@@ -65,13 +65,18 @@ class Journal:
         return await self._database.read(_view)
 
     async def append(self, entries: Sequence[pb.JournalEntry], acknowledged: int = 0) -> None:
-        """Makes entries durable, and with them the highest sequence that the server has acknowledged.
+        """Numbers the entries after the last one and makes them durable, and with them the highest sequence that the server has
+        acknowledged.
 
         Raises DatabaseError; then only a fresh `view` tells what is there.
         """
-        rows = [(entry.sequence, entry.at.ToMilliseconds(), entry.SerializeToString()) for entry in entries]
 
         def work(connection: sqlite3.Connection) -> None:
+            # Here and not before: the journal may have been renewed since the entries were made.
+            (last,) = connection.execute("SELECT last FROM head").fetchone()
+            for number, entry in enumerate(entries, last + 1):
+                entry.sequence = number
+            rows = [(entry.sequence, entry.at.ToMilliseconds(), entry.SerializeToString()) for entry in entries]
             connection.executemany("INSERT INTO entry VALUES (?, ?, ?)", rows)
             connection.execute(
                 "UPDATE head SET last = ?, acknowledged = max(acknowledged, ?)", (rows[-1][0], acknowledged)

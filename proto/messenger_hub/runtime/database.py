@@ -36,6 +36,7 @@ from messenger_hub.runtime.failpoints import Failpoint, passing
 T = TypeVar("T")
 
 _BUSY_TIMEOUT_MS = 5_000
+_TRUNCATE_TIMEOUT_MS = 100
 _CACHED_STATEMENTS = 256
 CHECK_SECONDS = 2.0
 _READ_TRIES = 3
@@ -169,7 +170,10 @@ class Database:
     def _truncate_log(self) -> None:
         connection = self._connect()
         try:
+            # Writers wait meanwhile: a long read of somebody else must not hold them up.
+            connection.execute(f"PRAGMA busy_timeout = {_TRUNCATE_TIMEOUT_MS}")
             (busy, *_) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            connection.execute(f"PRAGMA busy_timeout = {_BUSY_TIMEOUT_MS}")
         except sqlite3.Error as error:
             raise _told(error, self.path) from error
         if busy:

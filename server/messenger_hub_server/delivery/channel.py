@@ -193,12 +193,15 @@ class Channel:
         *,
         lease_ids: Callable[[int], Sequence[LeaseId]],
         spare_ids: Callable[[int], Sequence[OperationId]],
+        first_id: OperationId,
     ) -> None:
+        """`first_id` is the first operation id that this process gives out: what has a smaller one was there when it started."""
         self.id = channel_id
         self.owner: AgentId | None = None
         self.holding = False
         self._lease_ids = lease_ids
         self._spare_ids = spare_ids
+        self._first_id = first_id
         self._streams: dict[StreamId, _Attachment] = {}
         self._live: StreamId | None = None
         self._work = True
@@ -282,13 +285,13 @@ class Channel:
         hello = attachment.hello
         if hello.last_sequence < stored.sequence:
             return self._refuse(stream, "the journal is older than what the hub has seen of it")
-        if hello.first_sequence > stored.sequence + 1:
-            return self._refuse(stream, "the journal lacks entries that the hub has not seen")
-        attachment.sequence = stored.sequence
-        attachment.restored, noticed = stored.restored, self._noticed(hello, stored, file)
-        if noticed and attachment.restored is None:
-            attachment.restored = noticed
+        noticed = self._noticed(hello, stored, file)
         mark = [MarkRestored(restoration=noticed)] if noticed else []
+        if hello.first_sequence > stored.sequence + 1:
+            refusal = self._refuse(stream, "the journal lacks entries that the hub has not seen")
+            return [*([Commit(then=RolledBack(stream=stream), writes=mark)] if mark else []), *refusal]
+        attachment.sequence = stored.sequence
+        attachment.restored = noticed or stored.restored
         if attachment.agent_id != self.owner:
             attachment.phase = Phase.FACTS
             if mark:
@@ -300,12 +303,13 @@ class Channel:
         return [Commit(then=EpochTaken(stream=stream), writes=[*mark, take])]
 
     def _noticed(self, hello: pb.ChannelHello, stored: Delivery, file: HighMark) -> Restoration | None:
-        """A journal was told that more of it is durable than is stored: this is an older copy, which nobody has said."""
-        if stored.restored is not None or hello.acknowledged_sequence <= stored.sequence:
+        """A journal was told that more of it is durable than is stored: this is an older copy, which nobody has said. Told it was of
+        what it says, and of what it has forgotten since."""
+        told = max(hello.acknowledged_sequence, hello.first_sequence - 1)
+        if stored.restored is not None or told <= stored.sequence:
             return None
-        (before,) = self._spare_ids(1)
         journal_id = restoration.witness(stored.epoch, file)
-        return Restoration(channel_id=self.id, journal_id=journal_id, before=before)
+        return Restoration(channel_id=self.id, journal_id=journal_id, before=self._first_id)
 
     def _refuse(self, stream: StreamId, reason: str) -> Sequence[Action]:
         del self._streams[stream]
@@ -326,7 +330,15 @@ class Channel:
             if entry.WhichOneof("fact") == "intent":
                 adopts = attachment.restored is not None
                 writes.append(
-                    evidence.imported(entry, self.id, attachment.journal_id, next(spare), now_ms, adopts=adopts)
+                    evidence.imported(
+                        entry,
+                        self.id,
+                        attachment.journal_id,
+                        next(spare),
+                        now_ms,
+                        adopts=adopts,
+                        free_to=self._first_id,
+                    )
                 )
             else:
                 writes += evidence.outcome(entry, now_ms)

@@ -207,17 +207,20 @@ def imported(
     spare_id: OperationId,
     now_ms: int,
     *,
+    free_to: OperationId,
     adopts: bool = False,
 ) -> Import:
     """An intent that a hello brings: if this database does not know its wa_id, the operation is taken over from the journal.
 
-    `adopts`: this is an older copy, so of a known operation that is open here the intent may be the start.
+    `free_to`: its number is kept if it is smaller; this process gives out the others, also those that a copy of the whole disk has
+    given out before. `adopts`: this is an older copy, so of a known operation that is open here the intent may be the start.
     """
     lease, origin = entry.intent, entry.intent.provenance
     kind, target, body = _action(lease)
     accepted_at_ms = origin.accepted_at.ToMilliseconds()
+    number = OperationId(origin.operation_id)
     operation = NewOperation(
-        id=OperationId(origin.operation_id),
+        id=number if number < free_to else spare_id,
         wa_id=WaId(entry.whatsapp_id),
         channel_id=channel_id,
         session_api_id=SessionApiId(origin.session_api_id),

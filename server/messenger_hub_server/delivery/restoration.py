@@ -23,6 +23,15 @@ from messenger_hub_server.store.base import ChangeQueue, MarkRestored, TakeEpoch
 SKIPPED = 1_000_000
 """Operation ids that are left out after a restore: more than were given out since the copy was made."""
 
+
+def next_limit(limit: int, stored: int, now_ms: int, *, file_lost: bool) -> int:
+    """The operation id after which new ones are given out. `limit` is the high-water file's, `stored` the copy's largest.
+
+    Without the file the clock is what grows: or a second restore of the same copy would give out the same numbers once more.
+    """
+    return max(limit, stored, now_ms // 10 if file_lost else 0) + SKIPPED
+
+
 DOUBT = Problem(
     code="restored",
     message="The hub's database was restored, and this desktop's journal does not tell whether it was sent meanwhile: look into the "

@@ -66,8 +66,8 @@ class Send:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Append:
-    """Make entries durable in the journal, with the highest sequence that the server has acknowledged, then call `appended` with
-    this action."""
+    """Number the entries after the journal's last one and make them durable, with the highest sequence that the server has
+    acknowledged; then call `appended` with this action."""
 
     entries: Sequence[pb.JournalEntry]
     acknowledged: int
@@ -128,7 +128,7 @@ Action = Send | Append | ReadJournal | SaveEpoch | RenewJournal | Check | Perfor
 
 @dataclass(slots=True, kw_only=True)
 class JournalView:
-    """What the machine knows of the journal: as loaded at start, kept up to date by the machine.
+    """What the machine knows of the journal: as loaded at start, kept up to date by the machine, `last` aside.
 
     `open` holds intents without an end, by lease id. `known` holds, per WhatsApp id of a message that ended within the last
     seven days, the rank that the journal says (0: not sent, uncertain; 1 sent, 2 delivered, 3 read).
@@ -153,6 +153,7 @@ class Channel:
         self.phase = Phase.OFFLINE
         self.work: Work | None = None
         self.pace: pb.Pace.ValueType = pb.PACE_NORMAL
+        self.owned = True
         self._window = window
         self._durable = journal.last
         self._able = False
@@ -255,6 +256,8 @@ class Channel:
         if last:
             self.phase = Phase.SAVING
             actions += self._push(self._take_unsent())
+            # An agent that does not own the channel gets no welcome, but what it had started it can still look up.
+            actions += [] if self.owned else self._reconcile_next()
         return actions
 
     def _take_unsent(self) -> list[pb.JournalEntry]:
@@ -263,7 +266,7 @@ class Channel:
 
     def renewed(self, journal_id: str, last: int) -> Sequence[Action]:
         """The journal has a new id; the hello starts again."""
-        self.journal.journal_id, self.journal.first, self.journal.last = journal_id, 1, last
+        self.journal.journal_id, self.journal.first = journal_id, 1
         self.journal.acknowledged = 0
         self._durable = last
         return self.connected() if self.phase is not Phase.OFFLINE else []
@@ -343,11 +346,12 @@ class Channel:
         return self._next(now_ms)
 
     def _next(self, now_ms: int) -> Sequence[Action]:
-        """Starts what is next, if nothing is in flight: first what is open in the journal, then what waits."""
-        if self.phase is not Phase.ONLINE or not self._able:
+        """Starts what is next, if nothing is in flight: first what is open in the journal, also while nothing new may start, then
+        what waits."""
+        if self.phase is not Phase.ONLINE and (self.owned or self.phase is not Phase.SAVING):
             return []
         actions = [*self._reconcile_next()]
-        if self.work is not None:
+        if self.phase is not Phase.ONLINE or not self._able or self.work is not None:
             return actions
         busy = {lane_of(lease) for lease in self.journal.open.values()}
         ready = [lease for lease in self._waiting.values() if lane_of(lease) not in busy]
@@ -446,7 +450,9 @@ class Channel:
         if self._reconciling is not None:
             return []
         mine = self.work.lease.lease_id if self.work else None
-        lease = next((lease for lease_id, lease in self.journal.open.items() if lease_id != mine), None)
+        # A contact is looked up by setting it again, which only the owner may: another desktop may have changed it since.
+        rest = (lease for lease_id, lease in self.journal.open.items() if lease_id != mine)
+        lease = next((lease for lease in rest if self.owned or is_message(lease)), None)
         if lease is None:
             return []
         self._reconciling = lease.lease_id
@@ -493,10 +499,7 @@ class Channel:
         intent: pb.Lease | None = None,
         outcome: pb.Outcome | None = None,
     ) -> Append:
-        self.journal.last += 1
-        entry = pb.JournalEntry(
-            sequence=self.journal.last, whatsapp_id=whatsapp_id, lease_id=lease_id, intent=intent, outcome=outcome
-        )
+        entry = pb.JournalEntry(whatsapp_id=whatsapp_id, lease_id=lease_id, intent=intent, outcome=outcome)
         entry.at.FromMilliseconds(self.server_ms(now_ms))
         if intent is not None:
             self.journal.open[lease_id] = intent
