@@ -426,7 +426,7 @@ class Streams:
             stored = await self._deliveries.delivery(channel_id, load.journal_id)
             passing(Failpoint.SERVER_AFTER_LOAD)
             file = self._numbers.high_mark(channel_id)
-            self._perform(line, line.machine.loaded(load.stream, stored, file, self._clock.now_ms()))
+            self._perform(line, line.machine.loaded(load.hello, stored, file, self._clock.now_ms()))
             return
         commits: list[machine.Commit] = []
         while line.pending and isinstance(commit := line.pending[0], machine.Commit):
@@ -448,7 +448,7 @@ class Streams:
     def _must_wake(self, commit: machine.Commit) -> bool:
         """The machine claims by itself for what a stream's own leases leave behind, as long as that stream is there."""
         match commit.then:
-            case machine.EntriesStored(stream=stream) | machine.Returned(stream=stream) if stream in self._streams:
+            case machine.EntriesStored(hello=hello) | machine.Returned(hello=hello) if hello.stream in self._streams:
                 return False
             case _:
                 return any(isinstance(write, Change) for write in commit.writes)

@@ -1,491 +1,380 @@
 """A seeded simulator of the delivery protocol around the project's own two machines and the memory store: no I/O, no clock.
 
-Clients, one server, one agent with its journal, a page with WhatsApp behind it, and the frames between them are actors. One step
-is one durable write, one frame or one effect, so a fault can fall between any two. `Violation` names the invariant that broke.
+Programs, operators, one hub, two desktops (and a copy of one), browser profiles with their outbox, WhatsApp, and the streams between
+them are actors. One step is one durable write, one frame or one effect, so a fault can fall between any two. `Violation` names the
+invariant that broke.
 """
 
 from __future__ import annotations
 
 import random
-from collections import Counter, deque
-from dataclasses import dataclass, field
+from collections import Counter
+from dataclasses import dataclass
 
 from messenger_hub.agent.v1 import agent_service_pb2 as pb
-from messenger_hub_agent.delivery import channel as agent
-from messenger_hub_agent.delivery.work import Clear, Ended, Found, GiveBack, Impossible, Unclear
-from messenger_hub_server.delivery import channel as server
-from messenger_hub_server.delivery.states import SETTLED
+from messenger_hub_agent.delivery.work import Performed, Unclear
+from messenger_hub_server.delivery import acceptance, ids
+from messenger_hub_server.delivery.acceptance import Draft
 from messenger_hub_server.model import (
     AgentId,
-    ChannelId,
-    HighMark,
     Idempotency,
-    LeaseId,
     NewOperation,
-    OperationId,
+    Operation,
     OperationKind,
     OperationState,
+    Priority,
+    Problem,
     SessionApiId,
-    WaId,
 )
-from messenger_hub_server.store.base import Accept, Accepted, Change, ExpireDue, Known
+from messenger_hub_server.store.base import Accept, Accepted, Change, ChangeQueue, Known, Replace
 from messenger_hub_server.store.memory import MemoryStore
 
-CHANNEL, AGENT = ChannelId(1), AgentId(1)
-UNSTARTED = frozenset({OperationState.PENDING, OperationState.LEASED})
+from tests.simulation.desk import Desk, Disk, body_of
+from tests.simulation.hub import CHANNEL, CommitFailed, File, Hub
+from tests.simulation.oracle import Oracle, need
+from tests.simulation.whatsapp import Message, Network, Profile
+
 CHATS = ("1@c.us", "2@c.us", "3@c.us")
-SENT = {OperationState.SENT, OperationState.DELIVERED, OperationState.READ}
+FIRST, SECOND = AgentId(1), AgentId(2)
+UNSTARTED = frozenset({OperationState.PENDING, OperationState.LEASED})
+KEPT_COPIES = 3
+
+# What can go wrong within another step: how often, unless the run's weights say otherwise.
+MISFORTUNES = {"commit fails": 0.01, "journal fault": 0.01, "server crash": 0.02}
 
 
-class Violation(AssertionError):
-    """An invariant does not hold."""
+@dataclass(eq=False)
+class Copy:
+    """A copy of the hub's database, with what the high-water file said then, and which journals were at work."""
 
-
-def need(holds: bool, what: str) -> None:
-    if not holds:
-        raise Violation(what)
-
-
-@dataclass
-class Message:
-    """A message as the page holds it."""
-
-    chat: str
-    ack: int = 0
-    error_code: int | None = None
-
-
-@dataclass
-class Disk:
-    """The agent's folder: what survives its process."""
-
-    journal_id: str
-    entries: list[pb.JournalEntry] = field(default_factory=list)
-    epoch: int = 0
-
-    def view(self) -> agent.JournalView:
-        view = agent.JournalView(journal_id=self.journal_id, last=len(self.entries), epoch=self.epoch)
-        for entry in self.entries:
-            if entry.WhichOneof("fact") == "intent":
-                view.open[entry.lease_id] = entry.intent
-                view.last_message_at_ms = entry.at.ToMilliseconds()
-                continue
-            view.open.pop(entry.lease_id, None)
-            if entry.outcome.kind != pb.Outcome.KIND_VOID:
-                rank = agent.RANKS.get(entry.outcome.kind, 0)
-                view.known[entry.whatsapp_id] = max(rank, view.known.get(entry.whatsapp_id, 0))
-        return view
+    store: MemoryStore
+    file: File
+    epochs: int
 
 
 class World:
-    """Everything, with one step method per kind of event."""
+    """Everything, with one method a step. A step that cannot happen now returns False."""
 
     def __init__(self, seed: int) -> None:
         self.dice = random.Random(seed)
         self.calm = False
         self.now_ms = 1_000_000
-        self.seen: Counter[str] = Counter()
-        self.store = MemoryStore()
-        self.number = 0
-        self.operations: dict[str, NewOperation] = {}
-        self.keys: dict[bytes, OperationId] = {}
-        self.excused: set[str] = set()
-        self.page: dict[str, Message] = {}
-        self.page_up = True
-        self.network: list[str] = []
-        self.wire: list[str] = []
-        self.disk = Disk(journal_id="j1")
-        self.file = HighMark()
-        self.up: deque[pb.ConnectRequest] = deque()
-        self.down: deque[pb.ConnectResponse] = deque()
-        self.stream: server.StreamId | None = None
-        self.streams = 0
-        self.wants: deque[server.Load | server.Commit] = deque()
-        self.jobs: deque[agent.Action] = deque()
-        self.asked: list[agent.Action] = []
-        self.server = self._new_server()
-        self.agent = self._new_agent()
+        self.steps = 0
+        self.numbers = 0
+        self.texts = 0
+        self.luckless: dict[str, float] = {}
+        self.faults: Counter[str] = Counter()
+        self.faults_in: Counter[tuple[str, str]] = Counter()
+        self.evidence_lost = False
+        self.restoring = False  # an older copy is there, and no hello has told yet what it lacks
+        self.copied = False
+        self.file_trusted = True
+        self.folders: dict[str, tuple[Disk, Profile]] = {}
+        self.oracle = Oracle(self)
+        self.network = Network()
+        self.desks: list[Desk] = []
+        self.copies: list[Copy] = []
+        self.hub = Hub(self, owner=FIRST)
+        self.hub.start()
+        self.desks.append(Desk(self, "first", FIRST, Disk(self.fresh("j")), Profile(self.network, self.dice)))
+        self.desks.append(Desk(self, "second", SECOND, Disk(self.fresh("j")), Profile(self.network, self.dice)))
+
+    # ---- chance -------------------------------------------------------------------------------------------------------------
+
+    def fresh(self, prefix: str) -> str:
+        """A name that was never given before."""
+        self.numbers += 1
+        return f"{prefix}{self.numbers:06d}"
+
+    def random_bytes(self, count: int) -> bytes:
+        return self.dice.randbytes(count)
+
+    def misfortune(self, kind: str) -> bool:
+        """Whether it happens now."""
+        if self.calm or self.dice.random() >= self.luckless.get(kind, 0.0):
+            return False
+        self.fault(kind)
+        return True
+
+    def fault(self, kind: str) -> None:
+        """It happens: in which states it finds operations is part of what was covered."""
+        self.faults[kind] += 1
+        for row in self.hub.store.operations_now():
+            self.faults_in[kind, row.state.value] += 1
+
+    def desk(self) -> Desk | None:
+        running = [desk for desk in self.desks if desk.running]
+        return self.dice.choice(running) if running else None
+
+    @property
+    def owner(self) -> Desk:
+        return next(desk for desk in self.desks if desk.agent_id == self.hub.owner)
+
+    def started(self, lease_id: str) -> None:
+        """The hub has said go."""
+        self.oracle.granted.add(lease_id)
+        if len(self.desks) > 2:
+            rows = self.hub.store.operations_now()
+            mine = (row.body for row in rows if row.lease is not None and row.lease.lease_id == lease_id)
+            self.oracle.doubt(mine, "started while a copy of the folder runs")
+
+    @property
+    def unnoticed(self) -> bool:
+        """An older copy is there, and the hub does not know it yet."""
+        return self.restoring and self.hub.store.delivery_now(CHANNEL, self.hub.file.mark.journal_id).restored is None
+
+    def open_rows(self) -> list[Operation]:
+        return [row for row in self.hub.store.operations_now() if row.state in UNSTARTED]
 
     # ---- programs -----------------------------------------------------------------------------------------------------------
 
-    def _new_server(self) -> server.Channel:
-        channel = server.Channel(CHANNEL, lease_ids=self._lease_ids, spare_ids=self._spare_ids)
-        channel.configure(owner=AGENT, holding=False, now_ms=self.now_ms)
-        return channel
-
-    def _new_agent(self) -> agent.Channel:
-        channel = agent.Channel(CHANNEL, self.disk.view(), window=3)
-        channel.pace = pb.PACE_OFF
-        channel.set_able(self.page_up, "the page is away", self.now_ms)
-        return channel
-
-    def _next(self) -> int:
-        self.number += 1
-        return self.number
-
-    def _lease_ids(self, count: int) -> list[LeaseId]:
-        return [LeaseId(f"L{self._next()}") for _ in range(count)]
-
-    def _spare_ids(self, count: int) -> list[OperationId]:
-        return [OperationId(self._next()) for _ in range(count)]
-
-    # ---- clients ------------------------------------------------------------------------------------------------------------
-
     def accept(self) -> bool:
-        key = self.dice.randrange(6) if self.dice.random() < 0.4 else None
-        chat = CHATS[key % 3] if key is not None else self.dice.choice(CHATS)
-        idempotency = Idempotency(key_hash=b"k%d" % key, parameters_hash=b"p%d" % key) if key is not None else None
-        number = OperationId(self._next())
-        new = NewOperation(
-            id=number,
-            wa_id=WaId(f"3EB0{number:018X}"),
-            channel_id=CHANNEL,
-            session_api_id=SessionApiId(1),
-            kind=OperationKind.SEND_MESSAGE,
-            recipient=chat,
-            target=chat,
-            body="text",
-            accepted_at_ms=self.now_ms,
-            due_at_ms=self.now_ms,
-            expires_at_ms=self.now_ms + self.dice.randrange(1, 40) if self.dice.random() < 0.1 else None,
-            idempotency=idempotency,
-        )
-        (outcome,) = self.store.apply_now([Accept(operation=new)])
-        if isinstance(outcome, Accepted):
-            self.operations[new.wa_id] = new
-            if idempotency:
-                self.keys[idempotency.key_hash] = number
-        elif isinstance(outcome, Known) and idempotency:
-            need(self.keys[idempotency.key_hash] == outcome.operation_id, "I4 another operation for the same key")
-        self._served(self.server.wake(self.now_ms))
+        """A program asks for something, with or without a key; one that was not answered asks again with its key."""
+        if not self.hub.running:
+            return False
+        new = self._asked_for()
+        try:
+            (outcome,) = self.hub.commit([Accept(operation=new)])
+        except CommitFailed:
+            if new.body not in self.oracle.accepted and new.idempotency is None:
+                self.oracle.lost.add(new.body)
+            return True
+        if self.misfortune("server crash"):
+            self.hub.crash()
+            return True
+        match outcome:
+            case Accepted(operation_id=number):
+                need(number == new.id, "accepted under another number")
+                self.oracle.accept(new)
+            case Known(operation_id=number, parameters_hash=parameters):
+                need(
+                    new.idempotency is not None and parameters == new.idempotency.parameters_hash, "I4 another request"
+                )
+                held = self.oracle.answered.setdefault(number, new.body)
+                need(self.oracle.numbers_reused or held == new.body, f"I4 the key of {new.body} names {held}")
+                self.oracle.accepted.setdefault(new.body, new)
+        self.hub.wake()
         return True
 
+    def _asked_for(self) -> NewOperation:
+        key = self.dice.randrange(8) if self.dice.random() < 0.4 else None
+        self.texts += key is None
+        body = f"text {self.texts}" if key is None else f"key {key}"
+        chat = CHATS[key % 3] if key is not None else self.dice.choice(CHATS)
+        contact = key == 7 if key is not None else self.dice.random() < 0.1
+        draft = Draft(
+            channel_id=CHANNEL,
+            session_api_id=SessionApiId(1),
+            kind=OperationKind.SAVE_CONTACT if contact else OperationKind.SEND_MESSAGE,
+            recipient=chat,
+            target=chat,
+            body=body,
+            priority=Priority(self.dice.choice((1, 2, 2, 2))) if key is None else Priority.NORMAL,
+            send_at_ms=self.now_ms + self.dice.randrange(1, 30) if self.dice.random() < 0.1 else None,
+            expires_at_ms=self.now_ms + self.dice.randrange(1, 60) if self.dice.random() < 0.15 else None,
+            idempotency=Idempotency(key_hash=b"k%d" % key, parameters_hash=b"p%d" % key) if key is not None else None,
+        )
+        return acceptance.operation(draft, self.hub.next_id(), ids.wa_id(self.random_bytes), self.now_ms)
+
     def cancel(self) -> bool:
-        if not self.operations:
+        row = self._chosen(UNSTARTED)
+        if row is None:
             return False
-        wa_id = self.dice.choice(list(self.operations))
         change = Change(
-            wa_id=WaId(wa_id),
+            operation_id=row.id,
             from_states=UNSTARTED,
             started=False,
             to=OperationState.CANCELLED,
             at_ms=self.now_ms,
             reason="Cancelled",
         )
-        self.store.apply_now([change])
+        return self._decide([change])
+
+    def clear_queue(self) -> bool:
+        """A session API is deleted: what waits fails."""
+        problem = Problem(code="deleted", message="The session API was deleted")
+        fail = ChangeQueue(
+            channel_id=CHANNEL,
+            leased_too=True,
+            to=self.dice.choice((OperationState.FAILED, OperationState.CANCELLED)),
+            at_ms=self.now_ms,
+            reason=problem.message,
+            problem=problem,
+        )
+        return self._decide([fail])
+
+    def resolve(self) -> bool:
+        """A person decides on an uncertain operation."""
+        row = self._chosen(frozenset({OperationState.UNCERTAIN}))
+        if row is None:
+            return False
+        way = self.dice.choice(("sent", "not sent", "again"))
+        if way == "again":
+            return self._send_again(row)
+        done = OperationState.SENT if row.kind is OperationKind.SEND_MESSAGE else OperationState.SUCCEEDED
+        self.oracle.decided.add(row.body)
+        change = Change(
+            operation_id=row.id,
+            from_states=frozenset({OperationState.UNCERTAIN}),
+            to=done if way == "sent" else OperationState.FAILED,
+            at_ms=self.now_ms,
+            reason="A person says so",
+        )
+        return self._decide([change])
+
+    def _send_again(self, row: Operation) -> bool:
+        self.texts += 1
+        body = f"text {self.texts}"
+        draft = Draft(
+            channel_id=CHANNEL, session_api_id=SessionApiId(1), kind=row.kind, recipient=row.recipient,
+            target=row.target, body=body,
+        )  # fmt: skip
+        new = acceptance.operation(draft, self.hub.next_id(), ids.wa_id(self.random_bytes), self.now_ms)
+        problem = Problem(code="resent", message="sent again")
+        self.oracle.decided.add(row.body)
+        again = Replace(operation_id=row.id, at_ms=self.now_ms, reason="again", problem=problem, successor=new)
+        if self._decide([again]) and any(o.id == new.id for o in self.hub.store.operations_now()):
+            self.oracle.accept(new)
+        return True
+
+    def _chosen(self, states: frozenset[OperationState]) -> Operation | None:
+        rows = [row for row in self.hub.store.operations_now() if row.state in states]
+        return self.dice.choice(rows) if rows and self.hub.running else None
+
+    def _decide(self, writes: list[Change | ChangeQueue | Replace]) -> bool:
+        """As queue.py: nothing is decided on a restored channel."""
+        if not self.hub.running or self.hub.store.delivery_now(CHANNEL, self.hub.file.mark.journal_id).restored:
+            return False
+        try:
+            self.hub.commit(writes)
+        except CommitFailed:
+            return True
+        self.hub.wake()
         return True
 
     def tick(self) -> bool:
         self.now_ms += self.dice.randrange(1, 5)
-        self.store.apply_now([ExpireDue(now_ms=self.now_ms, reason="Expired")])
-        self._served(self.server.wake(self.now_ms))
-        self._wanted(self.agent.tick(self.now_ms))
+        self.hub.upkeep()
+        for desk in self.desks:
+            if desk.running:
+                desk.inbox.append(lambda desk=desk: desk.machine.tick(self.now_ms))  # type: ignore[misc]
         return True
 
-    # ---- the server ---------------------------------------------------------------------------------------------------------
+    # ---- steps of the actors ------------------------------------------------------------------------------------------------
 
-    def _served(self, actions: object) -> None:
-        for action in actions:  # type: ignore[attr-defined]
-            match action:
-                case server.Send(stream=stream, frame=frame):
-                    if stream == self.stream:
-                        self.down.append(frame)
-                case server.End(stream=stream):
-                    if stream == self.stream:
-                        self.cut()
-                case _:
-                    self.wants.append(action)
+    def hub_start(self) -> bool:
+        return self.hub.start()
 
-    def server_frame(self) -> bool:
-        if not self.up or self.stream is None:
-            return False
-        self._served(self.server.receive(self.stream, AGENT, self.up.popleft(), self.now_ms))
-        return True
+    def hub_frame(self) -> bool:
+        return self.hub.frame()
 
-    def server_store(self) -> bool:
-        if not self.wants:
-            return False
-        action = self.wants.popleft()
-        if isinstance(action, server.Load):
-            stored = self.store.delivery_now(CHANNEL, action.journal_id)
-            self._served(self.server.loaded(action.stream, stored, self.file, self.now_ms))
-            return True
-        outcomes = self.store.apply_now(action.writes)
-        if not self.calm and self.dice.random() < 0.03:
-            self.crash_server()  # between the commit and the answers
-            return True
-        self._served(self.server.committed(action.then, outcomes, self.now_ms))
-        return True
+    def hub_store(self) -> bool:
+        return self.hub.step()
 
-    def crash_server(self) -> bool:
-        self.wants.clear()
-        self.server = self._new_server()
-        self.up.clear()
-        self._part(lose=self.dice.random() < 0.5)
-        self.stream = None
-        return True
+    def hub_close(self) -> bool:
+        return self.hub.close()
 
-    # ---- the network between ------------------------------------------------------------------------------------------------
+    def desk_start(self) -> bool:
+        stopped = [desk for desk in self.desks if not desk.running]
+        for desk in stopped[:1]:
+            desk.start()
+        return bool(stopped)
 
-    def cut(self) -> bool:
-        """The stream ends; some frames are lost, each side notices by itself."""
-        if self.stream is None:
-            return False
-        self.up = deque(list(self.up)[: self.dice.randrange(len(self.up) + 1)])
-        while self.up and self.dice.random() < 0.8:
-            self.server_frame()
-        gone, self.stream = self.stream, None
-        self.up.clear()
-        self._served(self.server.lost(gone, self.now_ms)) if gone is not None else None
-        self._part(lose=self.dice.random() < 0.5)
-        return True
+    def desk_work(self) -> bool:
+        return (desk := self.desk()) is not None and desk.work()
 
-    def _part(self, *, lose: bool) -> None:
-        if not lose:
-            while self.down:
-                self._wanted(self.agent.receive(self.down.popleft(), self.now_ms))
-        self.down.clear()
-        self._wanted(self.agent.disconnected(self.now_ms))
+    def desk_frame(self) -> bool:
+        return (desk := self.desk()) is not None and desk.frame()
 
-    def connect(self) -> bool:
-        if self.stream is not None:
-            return False
-        self.streams += 1
-        self.stream = server.StreamId(self.streams)
-        self._wanted(self.agent.connected())
-        return True
+    def desk_connect(self) -> bool:
+        return (desk := self.desk()) is not None and desk.connect()
 
-    # ---- the agent ----------------------------------------------------------------------------------------------------------
+    def desk_notice(self) -> bool:
+        return (desk := self.desk()) is not None and desk.notice()
 
-    def _wanted(self, actions: object) -> None:
-        for action in actions:  # type: ignore[attr-defined]
-            if isinstance(action, agent.Send):
-                if self.stream is not None:
-                    self.up.append(action.frame)
-            elif isinstance(action, (agent.Check, agent.Perform, agent.Reconcile)):
-                self.asked.append(action)
-            else:
-                self.jobs.append(action)
+    def desk_page(self) -> bool:
+        return (desk := self.desk()) is not None and desk.page_answers()
 
-    def agent_frame(self) -> bool:
-        if not self.down:
-            return False
-        self._wanted(self.agent.receive(self.down.popleft(), self.now_ms))
-        return True
+    def desk_page_back(self) -> bool:
+        return (desk := self.desk()) is not None and desk.page_back()
 
-    def agent_disk(self) -> bool:
-        if not self.jobs:
-            return False
-        match self.jobs.popleft():
-            case agent.Append() as append:
-                need(append.entries[0].sequence == len(self.disk.entries) + 1, "the journal has a gap")
-                self.disk.entries += append.entries
-                self._wanted(self.agent.appended(append, self.now_ms))
-            case agent.ReadJournal(after=after, until=until):
-                entries = self.disk.entries[after:until]
-                for i in range(0, len(entries) + 1, 2):
-                    last = i + 2 > len(entries)
-                    self._wanted(self.agent.read(entries[i : i + 2], last=last))
-            case agent.SaveEpoch(epoch=epoch):
-                self.disk.epoch = max(self.disk.epoch, epoch)
-                self._wanted(self.agent.epoch_saved(epoch, self.now_ms))
-            case agent.RenewJournal():
-                self.disk.journal_id = f"j{self._next()}"
-                self._wanted(self.agent.renewed(self.disk.journal_id, len(self.disk.entries)))
-        return True
+    def desk_forgets(self) -> bool:
+        return (desk := self.desk()) is not None and desk.forget()
 
-    def crash_agent(self) -> bool:
-        self.jobs.clear()
-        self.asked.clear()
-        self._excuse_open()
-        if self.stream is not None:
-            gone, self.stream = self.stream, None
-            self.up.clear()
-            self._served(self.server.lost(gone, self.now_ms))
-        self.down.clear()
-        self.agent = self._new_agent()
-        return True
+    def finish_move(self) -> bool:
+        return self.hub.finish_move()
 
-    def _excuse_open(self) -> None:
-        """Whoever loses page or process between intent and end may end as uncertain."""
-        self.excused |= {lease.whatsapp_id for lease in self.agent.journal.open.values()}
+    # ---- WhatsApp -----------------------------------------------------------------------------------------------------------
 
-    # ---- the page and WhatsApp ----------------------------------------------------------------------------------------------
+    def act(self, desk: Desk, lease: pb.Lease) -> Performed:
+        """The page carries an operation out; whatever it answers may be lost on the way."""
+        body = body_of(lease)
+        need(any(e.lease_id == lease.lease_id and e.WhichOneof("fact") == "intent" for e in desk.disk.entries),
+             f"I8 {body} without a durable intent")  # fmt: skip
+        need(lease.lease_id in self.oracle.granted, f"I8 {body} without a durable go")
+        done = desk.profile.perform(lease, self.now_ms, calm=self.calm)
+        if lease.WhichOneof("action") != "send_text":
+            self._contact_done(lease)
+        elif lease.whatsapp_id in desk.profile.messages and desk.profile.messages[lease.whatsapp_id].ack == 0:
+            self._made(desk, lease.whatsapp_id)
+        if isinstance(done, Unclear):
+            self.oracle.doubt([body], "the page gave no answer")
+        elif done.kind == pb.Outcome.KIND_SENT:
+            self._through(desk.profile.messages[lease.whatsapp_id], lease.whatsapp_id)
+        return done
 
-    def page_answers(self) -> bool:
-        if not self.asked:
-            return False
-        action = self.asked.pop(self.dice.randrange(len(self.asked)))
-        lease = action.lease  # type: ignore[union-attr]
-        match action:
-            case agent.Check():
-                self._wanted(self.agent.checked(lease.lease_id, self._check(lease), self.now_ms))
-            case agent.Perform():
-                self._wanted(self.agent.performed(lease.lease_id, self._perform(lease), self.now_ms))
-            case agent.Reconcile():
-                self._wanted(self.agent.reconciled(lease.lease_id, self._reconcile(lease), self.now_ms))
-        return True
+    def _contact_done(self, lease: pb.Lease) -> None:
+        if self.network.contacts.get(lease.save_contact.contact) == lease.save_contact.name:
+            self.oracle.done.add(lease.save_contact.name)
 
-    def _check(self, lease: pb.Lease) -> Clear | Found | GiveBack | Impossible:
-        if not self.page_up:
-            return GiveBack(reason="page away")
-        if lease.whatsapp_id in self.page:
-            return Found()
-        luck = 1.0 if self.calm else self.dice.random()
-        if luck < 0.05:
-            return GiveBack(reason="in doubt", wait_ms=5)
-        return Impossible(code="not_on_whatsapp", message="no") if luck < 0.08 else Clear()
+    def _made(self, desk: Desk, wa_id: str) -> None:
+        message = desk.profile.messages[wa_id]
+        self.oracle.doubt([message.body], "a message was made, and its way is unknown")
+        if self.network.up and self.dice.random() < 0.6:
+            self._through(message, wa_id)
 
-    def _perform(self, lease: pb.Lease) -> Ended | Unclear:
-        wa_id = lease.whatsapp_id
-        row = next(o for o in self.store.operations_now() if o.wa_id == wa_id)
-        need(lease.lease_id in self.agent.journal.open, "I8 a send without an intent")
-        need(any(e.lease_id == lease.lease_id for e in self.disk.entries), "I8 a send without a durable intent")
-        need(
-            row.lease is not None and row.lease.lease_id == lease.lease_id and row.lease.started, "I8 a send without go"
-        )
-        need(wa_id not in self.network, "I1 sent twice")
-        luck = 1.0 if self.calm else self.dice.random()
-        if not self.page_up or luck < 0.05:
-            self.excused.add(wa_id)
-            return Unclear()
-        if luck < 0.1:
-            return Ended(kind=pb.Outcome.KIND_FAILED, code="chat_not_found", message="thrown before a message was made")
-        message = self.page[wa_id] = Message(chat=lease.send_text.chat)
-        if luck < 0.2:
-            self.excused.add(wa_id)
-            return Unclear()
-        self._arrive(wa_id, message)
-        if luck < 0.25:
-            return Unclear()
-        return Ended(kind=pb.Outcome.KIND_SENT)
-
-    def _arrive(self, wa_id: str, message: Message) -> None:
-        if wa_id in self.network:
-            return
-        row = next(o for o in self.store.operations_now() if o.wa_id == wa_id)
-        need(row.state not in (OperationState.CANCELLED, OperationState.EXPIRED), f"I3 {row.state}, then sent")
-        mine = self.operations[wa_id]
-        for other in self.network:
-            theirs = self.operations[other]
-            overtaken = theirs.target == mine.target and theirs.id > mine.id
-            need(not overtaken or wa_id in self.excused, "I10 overtaken in its chat")
-        self.network.append(wa_id)
+    def _through(self, message: Message, wa_id: str) -> None:
+        """The phone network takes it; a page's own repeat of an id is dropped."""
         message.ack = max(message.ack, 1)
+        if wa_id in self.network.ids:
+            return
+        self.network.ids.add(wa_id)
+        self.network.chats.add(message.chat)
+        self.network.arrivals.append((wa_id, message))
+        self.oracle.arrive(wa_id, message.body)
 
-    def _reconcile(self, lease: pb.Lease) -> Ended | Unclear:
-        if not self.page_up:
-            return Unclear()
-        message = self.page.get(lease.whatsapp_id)
-        if message is None:
-            return Ended(kind=pb.Outcome.KIND_UNCERTAIN, code="not_found_afterwards", message="absent")
-        if message.ack == 0:
-            self.excused.add(lease.whatsapp_id)
-            return Ended(kind=pb.Outcome.KIND_UNCERTAIN, code="no_answer", message="still pending")
-        return Ended(kind=pb.Outcome.KIND_SENT)
+    def look_up(self, desk: Desk, lease: pb.Lease) -> Performed:
+        found = desk.profile.reconcile(lease)
+        if lease.WhichOneof("action") != "send_text":
+            self._contact_done(lease)
+        return found
 
     def network_step(self) -> bool:
-        """A message with ack 0 gets through, or a receipt comes."""
-        if not self.page or not self.page_up:
+        """A message in an outbox gets through, or a receipt comes."""
+        desk = self.desk()
+        if desk is None or not desk.profile.up or not desk.profile.messages or not self.network.up:
             return False
-        wa_id = self.dice.choice(list(self.page))
-        message = self.page[wa_id]
+        wa_id = self.dice.choice(list(desk.profile.messages))
+        message = desk.profile.messages[wa_id]
         if message.ack == 0:
-            self._arrive(wa_id, message)
+            self._through(message, wa_id)
         elif message.ack < 3:
             message.ack += 1
-        self._wanted(self.agent.seen(wa_id, message.ack, self.now_ms))
-        return True
-
-    def page_crash(self) -> bool:
-        if not self.page_up:
+        elif desk.machine.journal.known.get(wa_id, 3) == 3:
             return False
-        self._excuse_open()
-        self.page_up = False
-        for wa_id, message in list(self.page.items()):
-            if message.ack == 0 and self.dice.random() < 0.5:
-                # The outbox was not written yet, and its bytes are on their way: the page has forgotten it.
-                del self.page[wa_id]
-                self.wire.append(wa_id)
-                self.excused.add(wa_id)
-        self._wanted(self.agent.set_able(False, "the page is away", self.now_ms))
+        desk.seen(wa_id, message.ack)
         return True
 
     def wire_step(self) -> bool:
-        """Bytes that outlived their page arrive, or never do."""
-        if not self.wire:
+        """Bytes that outlived their page arrive, or never do. The account's other browsers may hear of it."""
+        if not self.network.wire or not self.network.up:
             return False
-        wa_id = self.wire.pop()
+        wa_id, message = self.network.wire.pop()
         if self.dice.random() < 0.6:
-            need(wa_id not in self.network, "I1 sent twice")
-            message = self.page.setdefault(wa_id, Message(chat=self.operations[wa_id].target))
-            self._arrive(wa_id, message)
-            self._wanted(self.agent.seen(wa_id, message.ack, self.now_ms))
+            self._through(message, wa_id)
+            for desk in self.desks:
+                if self.dice.random() < 0.7:
+                    known = desk.profile.messages.setdefault(wa_id, message)
+                    known.ack = max(known.ack, 1)
+                    desk.seen(wa_id, known.ack)
         return True
-
-    def page_back(self) -> bool:
-        if self.page_up:
-            return False
-        self.page_up = True
-        self._wanted(self.agent.set_able(True, "", self.now_ms))
-        for wa_id, message in self.page.items():
-            if message.ack > 0:
-                self._wanted(self.agent.seen(wa_id, message.ack, self.now_ms))
-        return True
-
-    # ---- invariants ---------------------------------------------------------------------------------------------------------
-
-    def check(self) -> None:
-        need(len(set(self.network)) == len(self.network), "I1 sent twice")
-        for row in self.store.operations_now():
-            if row.state in SENT:
-                need(row.wa_id in self.network, f"I2 {row.state} but not in WhatsApp")
-            if row.state in (OperationState.CANCELLED, OperationState.EXPIRED, OperationState.FAILED):
-                need(row.wa_id not in self.network, f"I3 {row.state} but sent")
-            if row.state is OperationState.UNCERTAIN:
-                need(row.wa_id in self.excused, "I6 uncertain without a fault")
-            self.seen[row.state] += 1
-
-    def at_rest(self) -> None:
-        need(len(self.store.operations_now()) == len(self.operations), "I5 accepted and gone")
-        for row in self.store.operations_now():
-            need(row.state in SETTLED, f"I5 at rest {row.state}")
-            if row.wa_id in self.network:
-                need(row.state in SENT, f"I5 a fact was lost: {row.state}")
-        last = {event.operation_id: event.state for event in self.store.events_now()}
-        for row in self.store.operations_now():
-            need(last[row.id] == row.state, "I11 a state without its event")
-
-
-STEPS = {
-    "accept": 3,
-    "cancel": 1,
-    "tick": 2,
-    "server_frame": 20,
-    "server_store": 20,
-    "connect": 5,
-    "agent_frame": 20,
-    "agent_disk": 20,
-    "page_answers": 15,
-    "network_step": 5,
-    "page_back": 3,
-    "wire_step": 0.5,
-}
-FAULTS = {"cut": 1.0, "crash_server": 0.5, "crash_agent": 0.5, "page_crash": 0.5}
-
-
-def play(seed: int, length: int = 600) -> World:
-    """One run: faults anywhere, then calm until everything is settled. Raises Violation."""
-    world = World(seed)
-    weights = STEPS | {fault: weight * world.dice.choice((0, 1, 1, 4)) for fault, weight in FAULTS.items()}
-    for name in world.dice.choices(list(weights), list(weights.values()), k=length):
-        getattr(world, name)()
-        world.check()
-    world.calm = True
-    for _ in range(4_000):
-        progress = [getattr(world, name)() for name in STEPS if name not in ("accept", "cancel")]
-        world.check()
-        if all(row.state in SETTLED for row in world.store.operations_now()) and not any(progress[1:7]):
-            break
-    world.at_rest()
-    return world

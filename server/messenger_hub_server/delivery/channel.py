@@ -51,6 +51,14 @@ StreamId = NewType("StreamId", int)
 MAX_CREDIT = 1024
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HelloId:
+    """One hello of a stream. A stream may say hello again while answers of the store to its hello before are on their way."""
+
+    stream: StreamId
+    number: int
+
+
 class Phase(Enum):
     """Where a stream's hello stands; see the top of this file."""
 
@@ -75,7 +83,7 @@ class Send:
 class Load:
     """Read `store.delivery` for a journal and what the high-water file holds of the channel; answer with `loaded`."""
 
-    stream: StreamId
+    hello: HelloId
     journal_id: JournalId
 
 
@@ -103,14 +111,14 @@ Action = Send | Load | Commit | End
 class EpochTaken:
     """Then: ask for the journal."""
 
-    stream: StreamId
+    hello: HelloId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PageStored:
     """Then: acknowledge; after the last page, sweep."""
 
-    stream: StreamId
+    hello: HelloId
     sequence: int
     last: bool
 
@@ -119,7 +127,7 @@ class PageStored:
 class Swept:
     """Then: welcome, or refuse the journal."""
 
-    stream: StreamId
+    hello: HelloId
     silent: bool
     not_started: Sequence[str]
 
@@ -128,7 +136,7 @@ class Swept:
 class Claimed:
     """Then: hand out what was leased."""
 
-    stream: StreamId
+    hello: HelloId
     asked: int
 
 
@@ -136,7 +144,7 @@ class Claimed:
 class EntriesStored:
     """Then: answer intents (position of the Start in the writes, lease) and acknowledge."""
 
-    stream: StreamId
+    hello: HelloId
     sequence: int
     starts: Sequence[tuple[int | None, str]]
     ended: Sequence[LeaseId]
@@ -146,7 +154,7 @@ class EntriesStored:
 class Returned:
     """Then: lease again."""
 
-    stream: StreamId
+    hello: HelloId
     ended: Sequence[LeaseId]
 
 
@@ -159,7 +167,7 @@ class GivenBack:
 class RolledBack:
     """Then: ask for the journal of an agent that does not own the channel; its owner says hello again."""
 
-    stream: StreamId
+    hello: HelloId
 
 
 Then = EpochTaken | PageStored | Swept | Claimed | EntriesStored | Returned | GivenBack | RolledBack
@@ -167,8 +175,9 @@ Then = EpochTaken | PageStored | Swept | Claimed | EntriesStored | Returned | Gi
 
 @dataclass(slots=True)
 class _Attachment:
-    """A stream on this channel."""
+    """A stream on this channel, since its last hello."""
 
+    id: HelloId
     agent_id: AgentId
     hello: pb.ChannelHello
     phase: Phase = Phase.LOADING
@@ -204,6 +213,7 @@ class Channel:
         self._first_id = first_id
         self._streams: dict[StreamId, _Attachment] = {}
         self._live: StreamId | None = None
+        self._hellos = 0
         self._work = True
 
     # ---- what operators want, and what happens around -----------------------------------------------------------------------
@@ -264,18 +274,25 @@ class Channel:
         others = [s for s, a in self._streams.items() if s != stream and a.agent_id == agent_id]
         if self._live == stream:
             self._live = None
-        self._streams[stream] = _Attachment(agent_id=agent_id, hello=hello)
+        self._hellos += 1
+        hello_id = HelloId(stream=stream, number=self._hellos)
+        self._streams[stream] = _Attachment(id=hello_id, agent_id=agent_id, hello=hello)
         ends = [End(stream=other, replaced=True) for other in others]
-        return [*ends, Load(stream=stream, journal_id=JournalId(hello.journal_id))]
+        return [*ends, Load(hello=hello_id, journal_id=JournalId(hello.journal_id))]
 
-    def loaded(self, stream: StreamId, stored: Delivery, file: HighMark, now_ms: int) -> Sequence[Action]:
+    def _attached(self, hello: HelloId) -> _Attachment | None:
+        """None when the stream is gone, or has said hello again."""
+        attachment = self._streams.get(hello.stream)
+        return attachment if attachment is not None and attachment.id == hello else None
+
+    def loaded(self, hello: HelloId, stored: Delivery, file: HighMark, now_ms: int) -> Sequence[Action]:
         """The answer to Load."""
-        attachment = self._streams.get(stream)
+        attachment = self._attached(hello)
         match attachment:
             case _Attachment(phase=Phase.LOADING):
-                return self._judge_journal(stream, attachment, stored, file)
+                return self._judge_journal(hello.stream, attachment, stored, file)
             case _Attachment(phase=Phase.SWEEPING):
-                return self._sweep(stream, attachment, stored, now_ms)
+                return self._sweep(attachment, stored, now_ms)
             case _:
                 return []
 
@@ -289,18 +306,18 @@ class Channel:
         mark = [MarkRestored(restoration=noticed)] if noticed else []
         if hello.first_sequence > stored.sequence + 1:
             refusal = self._refuse(stream, "the journal lacks entries that the hub has not seen")
-            return [*([Commit(then=RolledBack(stream=stream), writes=mark)] if mark else []), *refusal]
+            return [*([Commit(then=RolledBack(hello=attachment.id), writes=mark)] if mark else []), *refusal]
         attachment.sequence = stored.sequence
         attachment.restored = noticed or stored.restored
         if attachment.agent_id != self.owner:
             attachment.phase = Phase.FACTS
             if mark:
-                return [Commit(then=RolledBack(stream=stream), writes=mark)]
+                return [Commit(then=RolledBack(hello=attachment.id), writes=mark)]
             return [self._recall(stream, attachment)]
         attachment.phase = Phase.TAKING
         attachment.epoch = max(stored.epoch, hello.epoch, file.epoch) + 1
         take = TakeEpoch(channel_id=self.id, epoch=attachment.epoch, journal_id=attachment.journal_id)
-        return [Commit(then=EpochTaken(stream=stream), writes=[*mark, take])]
+        return [Commit(then=EpochTaken(hello=attachment.id), writes=[*mark, take])]
 
     def _noticed(self, hello: pb.ChannelHello, stored: Delivery, file: HighMark) -> Restoration | None:
         """A journal was told that more of it is durable than is stored: this is an older copy, which nobody has said. Told it was of
@@ -342,7 +359,7 @@ class Channel:
                 )
             else:
                 writes += evidence.outcome(entry, now_ms)
-        then = PageStored(stream=stream, sequence=attachment.sequence, last=page.last)
+        then = PageStored(hello=attachment.id, sequence=attachment.sequence, last=page.last)
         return [Commit(then=then, writes=[*writes, self._advance(attachment)])]
 
     def _in_sequence(self, attachment: _Attachment, entries: Sequence[pb.JournalEntry]) -> None:
@@ -354,7 +371,7 @@ class Channel:
     def _advance(self, attachment: _Attachment) -> AdvanceJournal:
         return AdvanceJournal(channel_id=self.id, journal_id=attachment.journal_id, sequence=attachment.sequence)
 
-    def _sweep(self, stream: StreamId, attachment: _Attachment, stored: Delivery, now_ms: int) -> Sequence[Action]:
+    def _sweep(self, attachment: _Attachment, stored: Delivery, now_ms: int) -> Sequence[Action]:
         open_leases = frozenset(attachment.hello.open_lease_ids)
         swept, silent = evidence.sweep(stored.leased, attachment.epoch, attachment.journal_id, open_leases, now_ms)
         writes = [*swept]
@@ -368,7 +385,7 @@ class Channel:
                 *restoration.doubts(stored.restored, attachment.journal_id, now_ms),
                 EndRestored(channel_id=self.id),
             ]
-        return [Commit(then=Swept(stream=stream, silent=silent, not_started=unstarted), writes=writes)]
+        return [Commit(then=Swept(hello=attachment.id, silent=silent, not_started=unstarted), writes=writes)]
 
     def _credit(self, stream: StreamId, attachment: _Attachment, credit: pb.Credit, now_ms: int) -> Sequence[Action]:
         if not 0 <= credit.window <= MAX_CREDIT:
@@ -396,7 +413,7 @@ class Channel:
                 lease_id = LeaseId(entry.lease_id)
                 writes += evidence.outcome(entry, now_ms, held=lease_id in attachment.held)
                 ended.append(lease_id)
-        then = EntriesStored(stream=stream, sequence=attachment.sequence, starts=starts, ended=ended)
+        then = EntriesStored(hello=attachment.id, sequence=attachment.sequence, starts=starts, ended=ended)
         return [Commit(then=then, writes=[*writes, self._advance(attachment)])]
 
     def _start(
@@ -412,15 +429,15 @@ class Channel:
         known = [(back, attachment.held.get(LeaseId(back.lease_id))) for back in frame.returns]
         writes = [evidence.returned(wa_id, back, now_ms) for back, wa_id in known if wa_id is not None]
         ended = [LeaseId(back.lease_id) for back, _ in known]
-        return [Commit(then=Returned(stream=stream, ended=ended), writes=writes)] if writes else []
+        return [Commit(then=Returned(hello=attachment.id, ended=ended), writes=writes)] if writes else []
 
     # ---- answers of the store -----------------------------------------------------------------------------------------------
 
     def committed(self, then: Then, outcomes: Sequence[Outcome], now_ms: int) -> Sequence[Action]:
         """The answer to Commit. Some of it stands even when its stream is gone: it is in the database by now."""
         match then:
-            case EpochTaken(stream=stream):
-                return self._epoch_taken(stream, outcomes)
+            case EpochTaken(hello=hello):
+                return self._epoch_taken(hello, outcomes)
             case PageStored():
                 return self._page_stored(then)
             case Swept():
@@ -429,17 +446,17 @@ class Channel:
                 return self._claimed(then, outcomes, now_ms)
             case EntriesStored():
                 return self._entries_stored(then, outcomes, now_ms)
-            case Returned(stream=stream, ended=ended):
-                return self._freed(stream, ended, now_ms)
+            case Returned(hello=hello, ended=ended):
+                return self._freed(hello, ended, now_ms)
             case GivenBack():
                 return self._claim(now_ms)
-            case RolledBack(stream=stream):
-                return self._rolled_back(stream)
+            case RolledBack(hello=hello):
+                return self._rolled_back(hello)
             case _:
                 assert_never(then)
 
-    def _epoch_taken(self, stream: StreamId, outcomes: Sequence[Outcome]) -> Sequence[Action]:
-        attachment = self._streams.get(stream)
+    def _epoch_taken(self, hello: HelloId, outcomes: Sequence[Outcome]) -> Sequence[Action]:
+        attachment, stream = self._attached(hello), hello.stream
         if attachment is None:
             return []
         if not outcomes[-1]:
@@ -448,35 +465,35 @@ class Channel:
         attachment.phase = Phase.PAGES
         return [self._recall(stream, attachment)]
 
-    def _rolled_back(self, stream: StreamId) -> Sequence[Action]:
-        attachment = self._streams.get(stream)
+    def _rolled_back(self, hello: HelloId) -> Sequence[Action]:
+        attachment = self._attached(hello)
         again = [s for s, a in self._streams.items() if a.agent_id == self.owner]
         ends = [End(stream=owner, reason="the hub's database was found to be an older copy") for owner in again]
-        return [*ends, *([self._recall(stream, attachment)] if attachment is not None else [])]
+        return [*ends, *([self._recall(hello.stream, attachment)] if attachment is not None else [])]
 
     def _page_stored(self, then: PageStored) -> Sequence[Action]:
-        attachment = self._streams.get(then.stream)
+        attachment = self._attached(then.hello)
         if attachment is None:
             return []
-        acknowledged = self._send(then.stream, acknowledged=pb.Acknowledged(sequence=then.sequence))
+        acknowledged = self._send(then.hello.stream, acknowledged=pb.Acknowledged(sequence=then.sequence))
         if not then.last or attachment.phase is not Phase.PAGES:
             return [acknowledged]
         attachment.phase = Phase.SWEEPING
-        return [acknowledged, Load(stream=then.stream, journal_id=attachment.journal_id)]
+        return [acknowledged, Load(hello=then.hello, journal_id=attachment.journal_id)]
 
     def _swept(self, then: Swept, now_ms: int) -> Sequence[Action]:
-        attachment = self._streams.get(then.stream)
-        if attachment is None or self._live != then.stream:
+        attachment = self._attached(then.hello)
+        if attachment is None or self._live != then.hello.stream:
             return []
         if then.silent:
-            return self._refuse(then.stream, "the journal does not know a lease that it had started")
+            return self._refuse(then.hello.stream, "the journal does not know a lease that it had started")
         attachment.phase = Phase.WELCOMED
         noes = [pb.Goes.Go(lease_id=lease_id, go=False) for lease_id in then.not_started]
         welcome = pb.Welcome(epoch=attachment.epoch)
         welcome.server_time.FromMilliseconds(now_ms)
         # The noes come first: an agent reconciles what is still open when the welcome comes.
-        answers = [self._send(then.stream, goes=pb.Goes(goes=noes))] if noes else []
-        return [*answers, self._send(then.stream, welcome=welcome)]
+        answers = [self._send(then.hello.stream, goes=pb.Goes(goes=noes))] if noes else []
+        return [*answers, self._send(then.hello.stream, welcome=welcome)]
 
     def _claim(self, now_ms: int) -> Sequence[Action]:
         stream = self._live
@@ -496,12 +513,12 @@ class Channel:
             now_ms=now_ms,
             reason="Handed to the desktop app",
         )
-        return [Commit(then=Claimed(stream=stream, asked=free), writes=[claim])]
+        return [Commit(then=Claimed(hello=attachment.id, asked=free), writes=[claim])]
 
     def _claimed(self, then: Claimed, outcomes: Sequence[Outcome], now_ms: int) -> Sequence[Action]:
         operations = [o for o in _operations(outcomes[0]) if o.lease is not None]
-        attachment = self._streams.get(then.stream)
-        if attachment is None or self._live != then.stream:
+        attachment = self._attached(then.hello)
+        if attachment is None or self._live != then.hello.stream:
             held = [(o.wa_id, o.lease.lease_id) for o in operations if o.lease]
             writes = evidence.given_back(held, "Back in the queue: the desktop app is away", now_ms)
             return [Commit(then=GivenBack(), writes=writes)] if writes else []
@@ -511,24 +528,26 @@ class Channel:
         if not operations:
             return self._claim(now_ms)
         leases = pb.Leases(leases=[evidence.lease_frame(o) for o in operations])
-        return [self._send(then.stream, leases=leases), *self._claim(now_ms)]
+        return [self._send(then.hello.stream, leases=leases), *self._claim(now_ms)]
 
     def _entries_stored(self, then: EntriesStored, outcomes: Sequence[Outcome], now_ms: int) -> Sequence[Action]:
         actions: list[Action] = []
+        if self._attached(then.hello) is None:
+            return actions  # the journal may have another id by now, whose numbers mean something else
         if then.starts:
             goes = [
                 pb.Goes.Go(lease_id=lease, go=position is not None and bool(outcomes[position]))
                 for position, lease in then.starts
             ]
-            actions.append(self._send(then.stream, goes=pb.Goes(goes=goes)))
+            actions.append(self._send(then.hello.stream, goes=pb.Goes(goes=goes)))
         if then.ended or not then.starts:
             # Intents alone are not acknowledged: their end is, soon, and a frame costs as much as an operation's whole commit.
-            actions.append(self._send(then.stream, acknowledged=pb.Acknowledged(sequence=then.sequence)))
-        return [*actions, *self._freed(then.stream, then.ended, now_ms)]
+            actions.append(self._send(then.hello.stream, acknowledged=pb.Acknowledged(sequence=then.sequence)))
+        return [*actions, *self._freed(then.hello, then.ended, now_ms)]
 
-    def _freed(self, stream: StreamId, ended: Sequence[LeaseId], now_ms: int) -> Sequence[Action]:
+    def _freed(self, hello: HelloId, ended: Sequence[LeaseId], now_ms: int) -> Sequence[Action]:
         """Leases have ended: their lanes and their credit are free again."""
-        attachment = self._streams.get(stream)
+        attachment = self._attached(hello)
         if attachment is None or not ended:
             return []
         for lease_id in ended:

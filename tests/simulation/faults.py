@@ -1,0 +1,228 @@
+"""What can go wrong, each as one step. A fault excuses only what it touches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from messenger_hub_server.model import JournalId, OperationState
+
+from tests.simulation.desk import Desk, Disk
+from tests.simulation.hub import CHANNEL, File
+from tests.simulation.world import KEPT_COPIES, Copy, World
+
+Fault = Callable[[World], bool]
+
+
+def cut(world: World) -> bool:
+    """A stream breaks; each end notices by itself, and what was on its way may be lost."""
+    wires = [wire for wire in world.hub.wires if not wire.cut]
+    if not wires:
+        return False
+    world.dice.choice(wires).break_off(world.dice)
+    return True
+
+
+def server_crash(world: World) -> bool:
+    """The server's process is gone."""
+    if not world.hub.running:
+        return False
+    world.hub.crash()
+    return True
+
+
+def agent_crash(world: World) -> bool:
+    """An agent's process is gone; its browser ends with it."""
+    desk = world.desk()
+    if desk is None:
+        return False
+    desk.crash()
+    _page_goes(world, desk)
+    return True
+
+
+def page_crash(world: World) -> bool:
+    """A page or a browser is gone, the agent goes on."""
+    desk = world.desk()
+    if desk is None or not desk.profile.up:
+        return False
+    world.oracle.doubt(desk.open_bodies(), "the page went between intent and end")
+    _page_goes(world, desk)
+    desk.judge()
+    return True
+
+
+def _page_goes(world: World, desk: Desk) -> None:
+    world.oracle.doubt(
+        (m.body for m in desk.profile.messages.values() if m.ack == 0), "it was in the outbox of a page that went"
+    )
+    desk.profile.crash()
+
+
+def network_away(world: World) -> bool:
+    """The phone network is away for a while, or back."""
+    world.network.up = not world.network.up
+    return True
+
+
+def restriction(world: World) -> bool:
+    """WhatsApp restricts the account: no new chats for a while."""
+    world.network.restricted_until_ms = world.now_ms + world.dice.randrange(5, 40)
+    return True
+
+
+def clock_jump(world: World) -> bool:
+    """The hub's clock is set forward or back, or its machine slept. A desk whose clocks part ends its stream."""
+    world.now_ms += world.dice.choice((-30, -5, 20, 100))
+    for desk in world.desks:
+        if desk.wire is not None and world.dice.random() < 0.5:
+            desk.wire.break_off(world.dice)
+    return True
+
+
+def move(world: World) -> bool:
+    """The channel goes to the other desk once nothing is leased any more."""
+    if world.hub.moving_to is not None:
+        return False
+    world.hub.moving_to = next(d.agent_id for d in world.desks if d.agent_id != world.hub.owner)
+    world.hub.configure()
+    return True
+
+
+def forced_move(world: World) -> bool:
+    """The old desk is given up: what it had started is uncertain then."""
+    _lost_for_good(
+        world, {row.body for row in world.open_rows() if row.state is OperationState.LEASED}, "moved by force"
+    )
+    world.hub.owner = next(d.agent_id for d in world.desks if d.agent_id != world.hub.owner)
+    world.hub.moving_to = None
+    world.hub.configure()
+    return True
+
+
+def _lost_for_good(world: World, bodies: set[str], why: str) -> None:
+    world.evidence_lost = True
+    world.oracle.doubt(bodies, why)
+    world.oracle.unordered |= bodies
+
+
+def folder_lost(world: World) -> bool:
+    """A desk's folder is gone; a new one has another journal and a browser that was linked anew."""
+    desk = world.desk()
+    if desk is None:
+        return False
+    desk.crash()
+    _folder_fault(world, desk)
+    desk.disk = Disk(world.fresh("j"))
+    desk.profile = desk.profile.linked_anew()
+    desk.start()
+    return True
+
+
+def folder_rolled_back(world: World) -> bool:
+    """A desk's folder is an older copy of itself."""
+    desk = world.desk()
+    older = world.folders.get(desk.name) if desk is not None else None
+    if desk is None or older is None:
+        return False
+    desk.crash()
+    _folder_fault(world, desk)
+    disk, profile = older
+    desk.disk, desk.profile = disk.copied(), profile.copied()
+    desk.start()
+    return True
+
+
+def _folder_fault(world: World, desk: Desk) -> None:
+    """What this folder had in its hands, and what it sent and has not told yet, may be uncertain."""
+    rows = {row.body for row in world.open_rows()}
+    _lost_for_good(world, rows | desk.open_bodies(), "a desk's folder was lost")
+    if world.restoring:
+        world.oracle.lost |= world.oracle.accepted.keys() - {row.body for row in world.hub.store.operations_now()}
+    if world.restoring:
+        # An older database and an older journal at once: nobody is left who knows.
+        world.oracle.unguarded |= rows | world.oracle.lost
+
+
+def folder_kept(world: World) -> bool:
+    """Somebody makes a copy of a desk's folder."""
+    desk = world.desk()
+    if desk is None:
+        return False
+    world.folders[desk.name] = (desk.disk.copied(), desk.profile.copied())
+    return True
+
+
+def copy_started(world: World) -> bool:
+    """A copy of a desk's folder runs beside it, with the same credential."""
+    if len(world.desks) > 2:
+        world.desks.pop().crash()
+        return True
+    desk = world.desk()
+    if desk is None:
+        return False
+    _folder_fault(world, desk)
+    world.copied = True
+    world.desks.append(Desk(world, "copy", desk.agent_id, desk.disk.copied(), desk.profile.copied()))
+    return True
+
+
+def database_kept(world: World) -> bool:
+    """Somebody makes a copy of the database."""
+    copy = Copy(world.hub.store.snapshot(), world.hub.file.copied(), len(world.oracle.epochs))
+    world.copies = [*world.copies, copy][-KEPT_COPIES:]
+    return True
+
+
+def database_restored(world: World) -> bool:
+    """An older copy of the database is put back. The high-water file is that of now; or it is lost, which a person is asked about;
+    or, with the whole machine's disk, as old as the copy, which only a desk can notice."""
+    if not world.copies:
+        return False
+    kept = world.dice.choice(world.copies)
+    del world.copies[world.copies.index(kept) + 1 :]  # they are of a time that will not have been
+    way = world.dice.choice(("file of now", "file of now", "file lost", "disk of then"))
+    world.hub.crash()
+    world.file_trusted = world.file_trusted and way == "file of now"
+    witness = _witness(world, kept)
+    world.hub.store = kept.store.snapshot()
+    world.oracle.restored(world.hub.store, witnessed=witness is not None)
+    world.restoring = True
+    if way != "file of now":
+        world.oracle.epoch_streams.clear()  # what was given out since is not known any more
+    if way == "file lost":
+        world.hub.file = File()
+        world.hub.mark_restored(file_lost=True)
+    elif way == "disk of then":
+        world.hub.file = kept.file.copied()
+        world.oracle.numbers_reused = True  # nobody can know which were given out since
+    return True
+
+
+def _witness(world: World, kept: Copy) -> str | None:
+    """The journal under which every epoch since the copy was taken, if it is that of the owner's desk and the file says so."""
+    marked = kept.store.delivery_now(CHANNEL, kept.file.mark.journal_id).restored is not None
+    if marked or not kept.epochs or not world.file_trusted or world.copied:
+        return None
+    since = {journal for _, journal in world.oracle.epochs[kept.epochs - 1 :]}
+    owner = world.owner.disk
+    stored = kept.store.delivery_now(CHANNEL, JournalId(owner.journal_id)).sequence
+    return owner.journal_id if since == {owner.journal_id} and owner.first <= stored + 1 else None
+
+
+FAULTS: Mapping[Fault, float] = {
+    cut: 1.0,
+    server_crash: 0.4,
+    agent_crash: 0.5,
+    page_crash: 0.5,
+    network_away: 0.3,
+    restriction: 0.1,
+    clock_jump: 0.2,
+    move: 0.2,
+    forced_move: 0.1,
+    folder_lost: 0.08,
+    folder_kept: 0.3,
+    folder_rolled_back: 0.1,
+    copy_started: 0.15,
+    database_kept: 0.4,
+    database_restored: 0.25,
+}

@@ -1,0 +1,271 @@
+"""The server: its machine, the memory store, the high-water file, and the operators' wishes."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from messenger_hub_server.delivery import channel as machine
+from messenger_hub_server.delivery import ids, restoration
+from messenger_hub_server.model import AgentId, ChannelId, HighMark, LeaseId, OperationId, OperationState
+from messenger_hub_server.store.base import EndRestored, ExpireDue, Outcome, Start, TakeEpoch, Write
+from messenger_hub_server.store.memory import MemoryStore
+
+from tests.simulation.wire import Wire
+
+if TYPE_CHECKING:
+    from tests.simulation.desk import Desk
+    from tests.simulation.world import World
+
+CHANNEL = ChannelId(1)
+
+
+class CommitFailed(Exception):
+    """A commit failed: nothing was written, or nobody knows."""
+
+
+@dataclass
+class File:
+    """The high-water file."""
+
+    limit: int = 0
+    mark: HighMark = field(default_factory=HighMark)
+
+    def take(self, taken: TakeEpoch) -> None:
+        """As highwater.py does, before the commit."""
+        before = self.mark
+        if taken.epoch <= before.epoch:
+            return
+        since = before.taken_over_at if before.journal_id == taken.journal_id else taken.epoch
+        self.mark = HighMark(epoch=taken.epoch, journal_id=taken.journal_id, taken_over_at=since)
+
+    def copied(self) -> File:
+        return File(self.limit, self.mark)
+
+
+class Hub:
+    """One server process, or none, on a store and a file that survive it."""
+
+    def __init__(self, world: World, owner: AgentId) -> None:
+        self.world = world
+        self.store = MemoryStore()
+        self.file = File()
+        self.owner = owner
+        self.moving_to: AgentId | None = None
+        self.wires: list[Wire] = []
+        self.streams = 0
+        self.restores = 0
+        self.running = False
+
+    @property
+    def holding(self) -> bool:
+        return self.moving_to is not None
+
+    @property
+    def now_ms(self) -> int:
+        return self.world.now_ms
+
+    # ---- life ---------------------------------------------------------------------------------------------------------------
+
+    def start(self) -> bool:
+        if self.running:
+            return False
+        self.running = True
+        self.wants: deque[machine.Load | machine.Commit] = deque()
+        self._notice_older_copy()
+        self.numbers = ids.Block(self.file.limit, self.file.limit)
+        self.first_id = OperationId(self.file.limit + 1)
+        if self.world.unnoticed:
+            # What was accepted since the copy came back cannot be told from what the copy held.
+            self.world.oracle.doubt((row.body for row in self.world.open_rows()), "restored, unnoticed, then restarted")
+        self._new_machine()
+        return True
+
+    def _notice_older_copy(self) -> None:
+        epoch = self.store.delivery_now(CHANNEL, self.file.mark.journal_id).epoch
+        if epoch < self.file.mark.epoch - 1:
+            self.mark_restored(file_lost=False)
+
+    def mark_restored(self, *, file_lost: bool) -> None:
+        """As restoring.py does."""
+        rows = self.store.operations_now()
+        largest = max((row.id for row in rows), default=0)
+        self.restores += 1
+        later_ms = self.restores * 10**9  # people take their time between two of them
+        self.file.limit = restoration.next_limit(self.file.limit, largest, later_ms, file_lost=file_lost)
+        epoch = self.store.delivery_now(CHANNEL, self.file.mark.journal_id).epoch
+        mark = HighMark() if file_lost else self.file.mark
+        if mark.epoch or file_lost:
+            writes = restoration.marks({CHANNEL: epoch}, {CHANNEL: mark}, OperationId(self.file.limit + 1))
+            self._apply(writes)
+
+    def crash(self) -> None:
+        self.running = False
+        self.wants.clear()
+        for wire in self.wires:
+            wire.break_off(self.world.dice)
+            wire.close_hub()
+        self.wires.clear()
+
+    def _new_machine(self) -> None:
+        self.machine = machine.Channel(
+            CHANNEL, lease_ids=self._lease_ids, spare_ids=self._spare_ids, first_id=self.first_id
+        )
+        self.machine.configure(owner=self.owner, holding=self.holding, now_ms=self.now_ms)
+
+    def _lease_ids(self, count: int) -> Sequence[LeaseId]:
+        return [LeaseId(self.world.fresh("L")) for _ in range(count)]
+
+    def _spare_ids(self, count: int) -> Sequence[OperationId]:
+        return [self.next_id() for _ in range(count)]
+
+    def next_id(self) -> OperationId:
+        """From a block that the file holds before it is used."""
+        if (limit := self.numbers.short_of(1)) is not None:
+            self.file.limit = limit
+            self.numbers.raise_to(limit)
+        return self.numbers.take()
+
+    # ---- commits ------------------------------------------------------------------------------------------------------------
+
+    def commit(self, writes: Sequence[Write]) -> Sequence[Outcome]:
+        """One transaction. Raises CommitFailed."""
+        for write in writes:
+            if isinstance(write, TakeEpoch):
+                self.file.take(write)
+        if self.world.misfortune("commit fails"):
+            if self.world.dice.random() < 0.5:
+                self._apply(writes)  # the error came, and the rows came back
+            raise CommitFailed
+        return self._apply(writes)
+
+    def _apply(self, writes: Sequence[Write]) -> Sequence[Outcome]:
+        outcomes = self.store.apply_now(writes)
+        for write, outcome in zip(writes, outcomes, strict=True):
+            match write:
+                case Start(lease_id=lease_id) if outcome:
+                    self.world.started(lease_id)
+                case TakeEpoch() if outcome:
+                    self.world.oracle.epochs.append((write.epoch, write.journal_id))
+                case EndRestored() if outcome:
+                    self.world.oracle.told()
+                case _:
+                    pass
+        self.world.oracle.look(self.store)
+        return outcomes
+
+    def step(self) -> bool:
+        """Performs the next load, or all commits up to it in one transaction."""
+        if not self.running or not self.wants:
+            return False
+        if isinstance(load := self.wants[0], machine.Load):
+            self.wants.popleft()
+            stored = self.store.delivery_now(CHANNEL, load.journal_id)
+            self.perform(self.machine.loaded(load.hello, stored, self.file.mark, self.now_ms))
+            return True
+        commits: list[machine.Commit] = []
+        while self.wants and isinstance(commit := self.wants[0], machine.Commit):
+            commits.append(commit)
+            self.wants.popleft()
+        try:
+            outcomes = self.commit([write for commit in commits for write in commit.writes])
+        except CommitFailed:
+            self._restart_channel()
+            return True
+        if self.world.misfortune("server crash"):
+            self.crash()  # between the commit and the answers
+            return True
+        position = 0
+        for commit in commits:
+            mine = outcomes[position : position + len(commit.writes)]
+            position += len(commit.writes)
+            self.perform(self.machine.committed(commit.then, mine, self.now_ms))
+        self.wake()
+        return True
+
+    def _restart_channel(self) -> None:
+        self.wants.clear()
+        for wire in self.wires:
+            wire.ending = True
+        self._new_machine()
+
+    def perform(self, actions: Sequence[machine.Action]) -> None:
+        for action in actions:
+            match action:
+                case machine.Send(stream=stream, frame=frame):
+                    if wire := self._wire(stream):
+                        self.world.oracle.frame(stream, frame)
+                        wire.send_down(frame)
+                case machine.End(stream=stream):
+                    if wire := self._wire(stream):
+                        wire.ending = True
+                case machine.Load() | machine.Commit():
+                    self.wants.append(action)
+
+    def _wire(self, stream: machine.StreamId) -> Wire | None:
+        return next((wire for wire in self.wires if wire.id == stream), None)
+
+    # ---- streams ------------------------------------------------------------------------------------------------------------
+
+    def opened(self, desk: Desk) -> Wire:
+        """A desk connects: an older stream of the same agent ends."""
+        for wire in self.wires:
+            wire.ending = wire.ending or wire.desk.agent_id == desk.agent_id
+        self.streams += 1
+        wire = Wire(machine.StreamId(self.streams), desk)
+        self.wires.append(wire)
+        return wire
+
+    def frame(self) -> bool:
+        """A frame of any stream arrives, also of one that is about to end."""
+        waiting = [wire for wire in self.wires if wire.up]
+        if not self.running or not waiting:
+            return False
+        wire = self.world.dice.choice(waiting)
+        frame = wire.up.popleft()
+        self.perform(self.machine.receive(wire.id, wire.desk.agent_id, frame, self.now_ms))
+        return True
+
+    def close(self) -> bool:
+        """Notices that a stream is gone, or ends one."""
+        over = [wire for wire in self.wires if wire.ending or (wire.cut and not wire.up) or not wire.desk_open]
+        if not self.running or not over:
+            return False
+        wire = self.world.dice.choice(over)
+        self.wires.remove(wire)
+        wire.close_hub()
+        self.perform(self.machine.lost(wire.id, self.now_ms))
+        return True
+
+    # ---- what time and operators bring --------------------------------------------------------------------------------------
+
+    def wake(self) -> None:
+        if self.running:
+            self.perform(self.machine.wake(self.now_ms))
+
+    def upkeep(self) -> None:
+        """What is too late expires; what has come due is looked for."""
+        if not self.running:
+            return
+        try:
+            self.commit([ExpireDue(now_ms=self.now_ms, reason="Expired")])
+        except CommitFailed:
+            return
+        self.wake()
+
+    def configure(self) -> None:
+        """The registry has changed."""
+        if self.running:
+            self.perform(self.machine.configure(owner=self.owner, holding=self.holding, now_ms=self.now_ms))
+        for desk in self.world.desks:
+            desk.judge()
+
+    def finish_move(self) -> bool:
+        """A gentle move ends when nothing is leased any more."""
+        if self.moving_to is None or any(o.state is OperationState.LEASED for o in self.store.operations_now()):
+            return False
+        self.owner, self.moving_to = self.moving_to, None
+        self.configure()
+        return True

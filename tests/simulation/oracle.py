@@ -1,0 +1,165 @@
+"""What must hold, and what excuses an uncertain operation. It knows what happened, not what the machines think."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from messenger_hub.agent.v1 import agent_service_pb2 as pb
+from messenger_hub_server.delivery.channel import StreamId
+from messenger_hub_server.delivery.states import NOT_SENT, SETTLED, TRANSITIONS
+from messenger_hub_server.model import NewOperation, OperationId, OperationState
+from messenger_hub_server.store.memory import MemoryStore
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
+
+S = OperationState
+ON_THE_NETWORK = frozenset({S.SENT, S.DELIVERED, S.READ})
+
+
+class Violation(AssertionError):
+    """An invariant does not hold."""
+
+
+def need(holds: bool, what: str) -> None:
+    if not holds:
+        raise Violation(what)
+
+
+class Oracle:
+    """Bodies are what it knows operations by: every accepted request has a text of its own, repeats of one key the same."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.accepted: dict[str, NewOperation] = {}
+        self.answered: dict[OperationId, str] = {}
+        self.numbers_reused = False
+        self.granted: set[str] = set()
+        self.epochs: list[tuple[int, str]] = []
+        self.epoch_streams: dict[int, StreamId] = {}
+        self.doubted: dict[str, str] = {}
+        self.unordered: set[str] = set()
+        self.decided: set[str] = set()
+        self.blindly: set[str] = set()  # decided while nobody knew that the database is an older copy
+        self.lost: set[str] = set()
+        self.unguarded: set[str] = set()
+        self.forgotten: set[str] = set()  # no journal has them any more, so a receipt finds nothing
+        self.arrived: dict[str, str] = {}
+        self.done: set[str] = set()
+        self.states: dict[OperationId, OperationState] = {}
+        self.seen_events = 0
+        self.transitions: Counter[tuple[str, str]] = Counter()
+
+    # ---- what happened ------------------------------------------------------------------------------------------------------
+
+    def doubt(self, bodies: Iterable[str], why: str) -> None:
+        """From now on these may end as uncertain, and what overtakes them is not out of order."""
+        for body in bodies:
+            self.doubted.setdefault(body, why)
+
+    def accept(self, new: NewOperation) -> None:
+        """A program was told that it is queued."""
+        self.accepted.setdefault(new.body, new)
+        self.answered[new.id] = new.body
+        self.lost.discard(new.body)
+
+    def arrive(self, wa_id: str, body: str) -> None:
+        """A message reached the phone network."""
+        need(body not in self.arrived or body in self.unguarded, f"I1 sent twice: {body}")
+        for row in self.world.hub.store.operations_now():
+            if row.wa_id == wa_id:
+                refused = row.state in NOT_SENT and body not in self.decided and body not in self.blindly
+                need(not refused or body in self.unguarded, f"I3 {row.state}, then sent: {body}")
+        self._in_order(body)
+        self.arrived.setdefault(body, wa_id)
+
+    def _in_order(self, body: str) -> None:
+        mine = self.accepted.get(body)
+        if mine is None or body in self.doubted or body in self.unordered:
+            return
+        for other in self.arrived:
+            theirs = self.accepted.get(other)
+            same = theirs is not None and (theirs.lane, theirs.priority) == (mine.lane, mine.priority)
+            if theirs is not None and same and other not in self.unordered:
+                place = (theirs.due_at_ms, theirs.id) > (mine.due_at_ms, mine.id)
+                need(not place, f"I10 {other} overtook {body}")
+
+    def frame(self, stream: StreamId, frame: pb.ConnectResponse) -> None:
+        """I9: at most one stream is given work under an epoch."""
+        for lease in frame.leases.leases:
+            holder = self.epoch_streams.setdefault(lease.epoch, stream)
+            need(holder == stream, f"I9 two streams under epoch {lease.epoch}")
+
+    # ---- an older copy ------------------------------------------------------------------------------------------------------
+
+    def restored(self, store: MemoryStore, *, witnessed: bool) -> None:
+        """An older copy was put back: what it lacks may be gone for good, what it calls open may be uncertain, unless a journal
+        has seen everything since (`witnessed`)."""
+        rows = store.operations_now()
+        held = {row.body for row in rows}
+        self.lost |= self.accepted.keys() - held - (self.arrived.keys() if witnessed else set())
+        self.unordered |= self.accepted.keys()
+        self.states = {row.id: row.state for row in rows}
+        self.seen_events = len(store.events_now())
+        if not witnessed:
+            self.world.evidence_lost = True
+            self.unguarded |= self.arrived.keys() - held  # a repeat with the same key is another operation
+            self.doubt(
+                (row.body for row in rows if row.state not in SETTLED), "restored, and the journal is another one"
+            )
+            self.doubt(self.accepted.keys() - held, "restored, and the journal is another one")
+
+    def told(self) -> None:
+        """A hello has told what the copy lacks."""
+        self.world.restoring = False
+
+    # ---- invariants ---------------------------------------------------------------------------------------------------------
+
+    def look(self, store: MemoryStore) -> None:
+        """Everything that has changed since the last look."""
+        events = store.events_now()
+        for event in events[self.seen_events :]:
+            before = self.states.get(event.operation_id)
+            self.transitions[before.value if before else "", event.state.value] += 1
+            if before is not None:
+                need(event.state in TRANSITIONS[before], f"I7 {before} to {event.state}")
+            self.states[event.operation_id] = event.state
+            self._judge(store, event.operation_id)
+        self.seen_events = len(events)
+
+    def _judge(self, store: MemoryStore, number: OperationId) -> None:
+        row = next(o for o in store.operations_now() if o.id == number)
+        body = row.body
+        same = self.numbers_reused or self.answered.get(number, body) == body
+        need(same, f"I4 {number} names another operation now")
+        match row.state:
+            case S.SENT | S.DELIVERED | S.READ:
+                need(body in self.arrived or body in self.decided, f"I2 {row.state} but not in WhatsApp: {body}")
+            case S.SUCCEEDED:
+                need(body in self.done or body in self.decided, f"I2 succeeded but never done: {body}")
+            case S.CANCELLED | S.EXPIRED | S.FAILED:
+                known = body not in self.arrived or body in self.decided or body in self.unguarded
+                if self.world.unnoticed:
+                    self.blindly.add(body)
+                need(known or self.world.unnoticed, f"I3 {row.state} but sent: {body}")
+            case S.UNCERTAIN:
+                need(body in self.doubted, f"I6 uncertain without a reason: {body} ({row.problem})")
+            case _:
+                pass
+
+    def at_rest(self, store: MemoryStore) -> None:
+        """Everything has calmed down."""
+        rows = {row.body: row for row in store.operations_now()}
+        for body in self.accepted.keys() - self.lost:
+            need(body in rows, f"I5 accepted and gone: {body}")
+        last = {event.operation_id: event.state for event in store.events_now()}
+        for body, row in rows.items():
+            need(row.state in SETTLED, f"I5 at rest {row.state}: {body}")
+            if body in self.arrived and body not in self.decided and body not in self.unguarded:
+                lost = (self.world.evidence_lost or body in self.forgotten) and (
+                    row.state is S.UNCERTAIN or body in self.blindly
+                )
+                need(row.state in ON_THE_NETWORK or lost, f"I5 a fact was lost: {row.state} {body}")
+            need(last[row.id] == row.state, f"I11 a state without its event: {body}")

@@ -1,0 +1,112 @@
+"""One run: faults anywhere, then calm until everything is settled."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from itertools import accumulate
+
+from messenger_hub_server.delivery.states import SETTLED
+
+from tests.simulation.faults import FAULTS, Fault
+from tests.simulation.world import MISFORTUNES, World
+
+Step = Callable[[World], bool]
+
+STEPS: Mapping[Step, float] = {
+    World.accept: 3,
+    World.cancel: 0.7,
+    World.clear_queue: 0.1,
+    World.resolve: 0.5,
+    World.tick: 2,
+    World.hub_start: 3,
+    World.hub_frame: 20,
+    World.hub_store: 20,
+    World.hub_close: 4,
+    World.desk_start: 3,
+    World.desk_connect: 6,
+    World.desk_frame: 20,
+    World.desk_work: 45,
+    World.desk_notice: 4,
+    World.desk_page: 15,
+    World.desk_page_back: 3,
+    World.desk_forgets: 0.3,
+    World.network_step: 5,
+    World.wire_step: 0.5,
+    World.finish_move: 3,
+}
+WISHES: Sequence[Step] = (World.accept, World.cancel, World.clear_queue, World.resolve, World.desk_forgets)
+CALM: Sequence[Step] = tuple(step for step in STEPS if step not in WISHES and step is not World.tick)
+MOST_TRIES = 10  # most steps cannot happen just now
+LONGEST_CALM = 3_000
+QUIET = 5
+# A run has few kinds of faults: with all of them at once nothing ever gets far enough for the rare states.
+SETS: Sequence[frozenset[str]] = (
+    frozenset(),
+    frozenset({"cut", "server_crash"}),
+    frozenset({"cut", "agent_crash", "page_crash", "network_away", "restriction"}),
+    frozenset({"cut", "move", "forced_move", "agent_crash"}),
+    frozenset({"cut", "folder_lost", "folder_kept", "folder_rolled_back", "copy_started"}),
+    frozenset({"cut", "database_kept", "database_restored"}),
+    frozenset({"cut", "database_kept", "database_restored", "agent_crash", "page_crash", "network_away"}),
+    frozenset({"database_kept", "database_restored", "move", "forced_move", "folder_lost", "clock_jump"}),
+    frozenset(fault.__name__ for fault in FAULTS),
+)
+
+
+def weights(world: World) -> Mapping[Step | Fault, float]:
+    """Drawn for a run from its own dice."""
+    chosen = world.dice.choice(SETS)
+    often = world.dice.choice((0.5, 1, 3))
+    world.luckless = {kind: rate * world.dice.choice((0, 0, 1, 3)) for kind, rate in MISFORTUNES.items()}
+    return {**STEPS, **{fault: rate * often for fault, rate in FAULTS.items() if fault.__name__ in chosen}}
+
+
+def take(world: World, step: Step | Fault) -> bool:
+    """One step; the invariants are looked at whenever something changes."""
+    if step not in FAULTS:
+        return step(world)
+    before = [(row.state.value) for row in world.hub.store.operations_now()]
+    if not step(world):
+        return False
+    name = step.__name__
+    world.faults[name] += 1
+    for state in before:
+        world.faults_in[name, state] += 1
+    return True
+
+
+def play(seed: int, length: int = 600) -> World:
+    """Raises Violation, or whatever a machine raises that meets what cannot happen."""
+    world = World(seed)
+    drawn = weights(world)
+    steps, often = list(drawn), list(accumulate(drawn.values()))
+    for _ in range(length * MOST_TRIES):
+        world.steps += take(world, world.dice.choices(steps, cum_weights=often)[0])
+        if world.steps >= length:
+            break
+    settle(world)
+    return world
+
+
+def settle(world: World) -> None:
+    """All faults stop, everything is started, and everything that was accepted comes to its end."""
+    world.calm = True
+    world.network.up = True
+    world.network.restricted_until_ms = 0
+    for copy in world.desks[2:]:
+        copy.crash()
+    del world.desks[2:]
+    quiet = 0
+    for _ in range(LONGEST_CALM):
+        for step in CALM:
+            world.steps += step(world)
+        World.tick(world)
+        for desk in world.desks:
+            while desk.running and desk.work():
+                world.steps += 1
+        open_rows = any(row.state not in SETTLED for row in world.hub.store.operations_now())
+        busy = any(desk.inbox or desk.todo or desk.asked for desk in world.desks) or bool(world.hub.wants)
+        quiet = 0 if open_rows or busy else quiet + 1
+        if quiet > QUIET:
+            break
+    world.oracle.at_rest(world.hub.store)
