@@ -43,9 +43,7 @@ KEPT_SECONDS = 8.0  # localStorage reaches the disk about five seconds after a l
 UPDATE_SECONDS = 600.0  # a page that was too old is loaded again now and then: WhatsApp may have changed its mind
 HUNG_LOOKS = 3  # so many looks without an answer, and the page is opened anew
 
-STOPPED = (
-    "WhatsApp shows no more codes until somebody chooses Link WhatsApp in the icon's menu or runs messenger-hub channel link"
-)
+STOPPED = "WhatsApp shows no more codes until somebody chooses Link WhatsApp in the icon's menu or runs messenger-hub channel link"
 ASKED = "WhatsApp is asked for a new code"
 
 CAUSES = {

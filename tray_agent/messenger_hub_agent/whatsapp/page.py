@@ -184,7 +184,9 @@ class EventsLost:
     """Nobody took events for so long that the bounded queue was cleared: read state and receipts again."""
 
 
-PageEvent = AckChanged | QrChanged | StateChanged | Shown | LoggedOut | PageCrashed | BrowserGone | NeedsUpdate | EventsLost
+PageEvent = (
+    AckChanged | QrChanged | StateChanged | Shown | LoggedOut | PageCrashed | BrowserGone | NeedsUpdate | EventsLost
+)
 
 
 class PageError(Exception):
