@@ -6,15 +6,14 @@ import click
 from messenger_hub.admin.v1 import operation_admin_service_pb2 as pb
 from messenger_hub.v1 import operation_pb2
 
+from messenger_hub_cli.failures import Misused
 from messenger_hub_cli.messages import choices, plain
 from messenger_hub_cli.output import Listing, Record, confirm
 from messenger_hub_cli.running_hub import RunningHub
 from messenger_hub_cli.verb import operator_verb, yes_option
 
 STATUSES = choices(operation_pb2.DESCRIPTOR.enum_types_by_name["OperationStatus"])
-DECISIONS = {
-    name.replace("_", "-"): n for name, n in choices(operation_pb2.DESCRIPTOR.enum_types_by_name["Decision"]).items()
-}
+DECISIONS = choices(operation_pb2.DESCRIPTOR.enum_types_by_name["Decision"])
 COLUMNS = {
     "operation.operation_id": "Operation",
     "channel_name": "Channel",
@@ -65,13 +64,17 @@ async def cancel(hub: RunningHub, operation_id: int, yes: bool) -> Record:
 
 
 @operator_verb(
-    "resolve", group=operation, example='messenger-hub operation resolve 42 --as sent --reason "Seen on the phone"'
+    "resolve", group=operation, example='messenger-hub operation resolve 42 --sent --reason "Seen on the phone"'
 )
 @number_argument
-@click.option("--as", "decision", required=True, type=click.Choice([*DECISIONS]), help="What a person saw in the chat.")
+@click.option("--sent", "decision", flag_value="sent", help="It is in the chat.")
+@click.option("--not-sent", "decision", flag_value="not_sent", help="It is not: let it fail.")
+@click.option("--send-again", "decision", flag_value="send_again", help="It is not: send it as a new operation.")
 @click.option("--reason", default="", help="Kept in the operation's timeline.")
-async def resolve(hub: RunningHub, operation_id: int, decision: str, reason: str) -> Record:
+async def resolve(hub: RunningHub, operation_id: int, decision: str | None, reason: str) -> Record:
     """Decide on an uncertain operation, after looking into the chat on the phone."""
+    if decision is None:
+        raise Misused("Say what you saw in the chat: --sent, --not-sent or --send-again.")
     chosen = operation_pb2.Decision.ValueType(DECISIONS[decision])
     request = pb.ResolveOperationRequest(operation_id=operation_id, decision=chosen, reason=reason)
     return _record((await hub.operations.ResolveOperation(request)).operation)

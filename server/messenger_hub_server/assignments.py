@@ -45,6 +45,7 @@ class Assignments:
         presence: Presence,
         commits: Commits,
         queue_depth: Callable[[ChannelId], int],
+        uncertain: Callable[[ChannelId], int],
         api_address: Callable[[], str],
         clock: Clock,
     ) -> None:
@@ -52,6 +53,7 @@ class Assignments:
         self._presence = presence
         self._commits = commits
         self._queue_depth = queue_depth
+        self._uncertain = uncertain
         self._api_address = api_address
         self._clock = clock
 
@@ -86,6 +88,7 @@ class Assignments:
             unlink=self._registry.unlinking(channel.id),
             queue_depth=self._queue_depth(channel.id),
             owned=channel.agent_id == agent_id,
+            uncertain=self._uncertain(channel.id),
         )
 
     def on_change(self, callback: Callable[[], None]) -> Callable[[], None]:

@@ -1,4 +1,4 @@
-"""How many operations wait on each channel, kept at hand for what cannot wait for a read: the desktop apps' icons."""
+"""How many operations wait on each channel, and on how many a person has to decide, kept at hand for what cannot wait for a read: the desktop apps' icons."""
 
 from __future__ import annotations
 
@@ -24,11 +24,16 @@ class Depths:
         self._store = store
         self._news = news
         self._pending: dict[ChannelId, int] = {}
+        self._uncertain: dict[ChannelId, int] = {}
         self._callbacks: set[Callable[[], None]] = set()
 
     def of(self, channel_id: ChannelId) -> int:
         """Pending operations of a channel, as last read."""
         return self._pending.get(channel_id, 0)
+
+    def uncertain(self, channel_id: ChannelId) -> int:
+        """Uncertain operations of a channel, as last read."""
+        return self._uncertain.get(channel_id, 0)
 
     def on_change(self, callback: Callable[[], None]) -> Callable[[], None]:
         """Calls back after a change; returns what ends that."""
@@ -46,11 +51,12 @@ class Depths:
     async def _read(self) -> None:
         try:
             depths = await self._store.queue_depths()
+            uncertain = await self._store.uncertain_counts()
         except StoreError:
             _log.warning("queue depths not read", exc_info=True)
             return
         pending = {channel_id: depth.pending for channel_id, depth in depths.items()}
-        if pending != self._pending:
-            self._pending = pending
+        if (pending, uncertain) != (self._pending, self._uncertain):
+            self._pending, self._uncertain = pending, uncertain
             for callback in tuple(self._callbacks):
                 callback()

@@ -74,7 +74,7 @@ class Wishes(Assignments):
     """Streams hear of changed queue depths too, which the icon shows."""
 
     def __init__(self, *, depths: Depths, **fields: object) -> None:
-        super().__init__(queue_depth=depths.of, **fields)  # type: ignore[arg-type]
+        super().__init__(queue_depth=depths.of, uncertain=depths.uncertain, **fields)  # type: ignore[arg-type]
         self._depths = depths
 
     def on_change(self, callback: Callable[[], None]) -> Callable[[], None]:

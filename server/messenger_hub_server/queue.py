@@ -385,9 +385,10 @@ class Queue:
         return len(changed) if isinstance(changed, Sequence) else 0
 
     async def resolve(
-        self, operation_id: OperationId, session_api_id: SessionApiId | None, decision: Decision, reason: str
+        self, operation_id: OperationId, session_api_id: SessionApiId | None, decision: Decision, who: str, reason: str
     ) -> Operation:
-        """A person's decision: one compare-and-set. Returns the operation, for SEND_AGAIN the new one.
+        """A person's decision: one compare-and-set. Returns the operation, for SEND_AGAIN the new one. `who` begins the sentence
+        that the timeline keeps.
 
         Raises NotFound, NotUncertain or Restored.
         """
@@ -396,9 +397,9 @@ class Queue:
         now_ms = self._clock.now_ms()
         words = f": {reason}" if reason else ""
         if decision is Decision.SEND_AGAIN:
-            return await self._send_again(operation, now_ms, words)
+            return await self._send_again(operation, now_ms, who, words)
         done = OperationState.SENT if operation.kind is OperationKind.SEND_MESSAGE else OperationState.SUCCEEDED
-        problem = Problem(code="not_sent", message=f"A person saw that it did not happen{words}")
+        problem = Problem(code="not_sent", message=f"{who} saw that it did not happen{words}")
         sent = decision is Decision.SENT
         change = Change(
             operation_id=operation_id,
@@ -406,7 +407,7 @@ class Queue:
             from_states=frozenset({OperationState.UNCERTAIN}),
             to=done if sent else OperationState.FAILED,
             at_ms=now_ms,
-            reason=f"A person saw that it happened{words}" if sent else problem.message,
+            reason=f"{who} saw that it happened{words}" if sent else problem.message,
             problem=None if sent else problem,
         )
         (resolved,) = await self.commit([change], frees=(operation.channel_id,))
@@ -414,7 +415,7 @@ class Queue:
             raise NotUncertain
         return await self.find(operation_id, session_api_id)
 
-    async def _send_again(self, operation: Operation, now_ms: int, words: str) -> Operation:
+    async def _send_again(self, operation: Operation, now_ms: int, who: str, words: str) -> Operation:
         if not operation.target:
             raise NotUncertain("Its number and text were erased: there is nothing left to send again.")
         await self._reserve(1 + SPARE)
@@ -429,7 +430,7 @@ class Queue:
             reference=operation.reference,
         )
         successor = acceptance.operation(draft, self._numbers.take(), ids.wa_id(self._randomness), now_ms)
-        problem = Problem(code="resent", message=f"A person sent it again as operation {successor.id}{words}")
+        problem = Problem(code="resent", message=f"{who} sent it again as operation {successor.id}{words}")
         replace = Replace(
             operation_id=operation.id, at_ms=now_ms, reason=problem.message, problem=problem, successor=successor
         )

@@ -193,6 +193,9 @@ async def test_groups_listing_and_counts_are_read_back(store: base.Store) -> Non
     assert [operation.id for operation in page] == [3, 1]
     assert (await store.counts())[S.PENDING] == 5
     assert (await store.queue_depth(CHANNEL)).oldest_accepted_at_ms == 1
+    assert await store.uncertain_counts() == {}
+    await store.apply([_to(S.UNCERTAIN, {S.PENDING}, number=n) for n in (1, 2)])
+    assert await store.uncertain_counts() == {CHANNEL: 2}
 
 
 def _to(to: S, source: set[S], *, number: int = 1, **more: object) -> base.Change:

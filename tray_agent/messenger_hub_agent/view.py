@@ -46,6 +46,7 @@ def _view(assignment: pb.Assignments.Assignment, channel: Channel | None) -> Cha
         reason=reason,
         restricted_until=until,
         queue_depth=assignment.queue_depth,
+        uncertain=assignment.uncertain,
     )
 
 

@@ -91,6 +91,7 @@ class OperationHandlers:
             OperationId(request.operation_id),
             context.session_api.id,
             DECISIONS[request.decision],
+            f"A person behind the session API {context.session_api.name}",
             request.reason,
         )
         timeline = await self._queue.timeline(operation.id)

@@ -398,6 +398,10 @@ class Store(Protocol):
         """What is pending on one channel."""
         ...
 
+    async def uncertain_counts(self) -> dict[ChannelId, int]:
+        """How many operations are uncertain, for every channel that has one."""
+        ...
+
     async def counts(self) -> dict[OperationState, int]:
         """Live states only: pending, leased, uncertain."""
         ...

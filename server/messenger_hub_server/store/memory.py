@@ -491,6 +491,11 @@ class MemoryStore:
             next_due_at_ms=min((o.due_at_ms for o in pending), default=None),
         )
 
+    async def uncertain_counts(self) -> dict[ChannelId, int]:
+        """Every channel that has something uncertain."""
+        found = [o.channel_id for o in self._rows.operations.values() if o.state is OperationState.UNCERTAIN]
+        return {channel_id: found.count(channel_id) for channel_id in found}
+
     async def counts(self) -> dict[OperationState, int]:
         """Live states only."""
         live = (OperationState.PENDING, OperationState.LEASED, OperationState.UNCERTAIN)

@@ -202,6 +202,9 @@ SELECT channel_id, count(*), min(accepted_at_ms), min(due_at_ms) FROM operation 
 -- name: queue_depth
 SELECT count(*), min(accepted_at_ms), min(due_at_ms) FROM operation WHERE state = 'pending' AND channel_id = ?;
 
+-- name: uncertain_counts
+SELECT channel_id, count(*) FROM operation WHERE state = 'uncertain' GROUP BY channel_id;
+
 -- name: counts
 SELECT (SELECT count(*) FROM operation WHERE state = 'pending'), (SELECT count(*) FROM operation WHERE state = 'leased'),
   (SELECT count(*) FROM operation WHERE state = 'uncertain');

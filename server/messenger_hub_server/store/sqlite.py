@@ -190,6 +190,11 @@ class SqliteStore:
         found = await self._read(lambda c: c.execute(SQL["queue_depth"], (channel_id,)).fetchone())
         return _depth(found[0], found[1], found[2])
 
+    async def uncertain_counts(self) -> dict[ChannelId, int]:
+        """Every channel that has something uncertain."""
+        found = await self._read(lambda c: c.execute(SQL["uncertain_counts"]).fetchall())
+        return {ChannelId(row[0]): row[1] for row in found}
+
     async def counts(self) -> dict[OperationState, int]:
         """Live states only."""
         found = await self._read(lambda c: c.execute(SQL["counts"]).fetchone())

@@ -79,7 +79,7 @@ def test_an_uncertain_message_is_sent_again_when_a_person_says_so_and_once(world
     world.phones("fail", count=1)
     number = world.send("perhaps")
     world.reaches(number, "uncertain")
-    decided = world.ask("operation", "resolve", str(number), "--as", "send-again", "--reason", "not on the phone")
+    decided = world.ask("operation", "resolve", str(number), "--send-again", "--reason", "not on the phone")
     successor = max(world.operation_ids())
     assert successor != number
     world.reaches(successor, "read")

@@ -217,9 +217,33 @@ async def test_of_two_decisions_one_wins_and_the_other_gets_409(hub: Hub, decisi
     expected = {"SENT": "SENT", "NOT_SENT": "FAILED", "SEND_AGAIN": "FAILED"}[decision]
     assert found.status == operation_pb2.OperationStatus.Value(f"OPERATION_STATUS_{expected}")
     assert found.error.code == {"SENT": "", "NOT_SENT": "not_sent", "SEND_AGAIN": "resent"}[decision]
-    assert "I looked" in found.timeline[-1].reason
+    assert found.timeline[-1].reason.startswith("A person behind the session API shop")
+    assert found.timeline[-1].reason.endswith(": I looked")
     listed = await hub.programs.operations.ListOperations(pb.ListOperationsRequest(), metadata=api.metadata)
     assert len(listed.operations) == (2 if decision == "SEND_AGAIN" else 1)
+
+
+async def test_what_a_person_has_decided_is_corrected_by_what_is_learnt_later(hub: Hub) -> None:
+    api = await hub.session_api(scopes=[1, 2, 3, 4])
+    async with connected(hub, 1, await enrolled(hub)) as agent:
+        operation_id = await send(hub, api)
+        lease = await agent.carry_out("UNCERTAIN", "whatsapp_error")
+        decision = {"decision": "not_sent"}
+        path = f"{BASE}/operations/{operation_id}/resolve"
+        async with hub.http.post(path, json=decision, headers=api.headers) as http:
+            assert http.status == 200
+        await agent.end(lease, "SENT")
+    found = await find(hub, api, operation_id)
+    assert found.status == operation_pb2.OPERATION_STATUS_SENT
+    assert found.timeline[-1].reason == "Corrected: accepted by WhatsApp"
+
+
+async def test_the_desktop_is_told_on_how_many_a_person_has_to_decide(hub: Hub) -> None:
+    api = await hub.session_api()
+    async with connected(hub, 1, await enrolled(hub)) as agent:
+        await uncertain(hub, api, agent)
+        while not (await agent.next("assignments")).assignments.assignments[0].uncertain:
+            pass
 
 
 async def test_deciding_needs_a_scope_that_a_key_does_not_start_with(hub: Hub) -> None:

@@ -45,6 +45,8 @@ class ChannelView:
     """Only with `RESTRICTED`; shown as it is, so hand it over in the desktop's time zone."""
     queue_depth: int | None = None
     """How many operations wait; None when the server has not said."""
+    uncertain: int = 0
+    """On how many a person has to decide, because they may or may not have been sent."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -224,7 +226,8 @@ def _title_parts(view: TrayView) -> list[str]:
 
 def _summary(channel: ChannelView) -> str:
     waiting = f", {channel.queue_depth} waiting" if channel.queue_depth else ""
-    return state_words(channel) + waiting
+    uncertain = f", {channel.uncertain} uncertain" if channel.uncertain else ""
+    return state_words(channel) + waiting + uncertain
 
 
 def _entries(view: TrayView) -> tuple[Entry, ...]:
@@ -268,7 +271,14 @@ def _details(channel: ChannelView) -> list[Entry]:
     lines: list[Entry] = [_line(channel.reason)] if channel.reason.strip() else []
     if channel.queue_depth is not None:
         lines.append(_line(_waiting(channel.queue_depth)))
+    if channel.uncertain:
+        lines.append(_line(f"{uncertain_words(channel.uncertain)}: look into the chat, then decide"))
     return lines
+
+
+def uncertain_words(count: int) -> str:
+    """How many are uncertain, for people."""
+    return "1 operation is uncertain" if count == 1 else f"{count} operations are uncertain"
 
 
 def _waiting(depth: int) -> str:

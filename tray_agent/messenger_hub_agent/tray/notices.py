@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from messenger_hub_agent.tray.menu import APP_NAME, ChannelState, ChannelView, TrayView, one_line, state_words
+from messenger_hub_agent.tray.menu import (
+    APP_NAME,
+    ChannelState,
+    ChannelView,
+    TrayView,
+    one_line,
+    state_words,
+    uncertain_words,
+)
 
 UNREACHABLE_NOTICE_SECONDS = 60
 """Shorter gaps heal by themselves (a router, a restart of the server) and nobody wants to read of them."""
@@ -39,7 +47,9 @@ def notices(before: TrayView | None, now: TrayView) -> tuple[Notice, ...]:
         return ()
     known = {channel.id: channel for channel in before.channels}
     changes = [(known[channel.id], channel) for channel in now.channels if channel.id in known]
-    found = [_of_connection(before, now), *(_of_channel(old, new) for old, new in changes)]
+    found = [_of_connection(before, now)]
+    for old, new in changes:
+        found += [_of_channel(old, new), _of_uncertain(old, new)]
     return tuple(notice for notice in found if notice is not None)
 
 
@@ -62,6 +72,16 @@ def _of_connection(before: TrayView, now: TrayView) -> Notice | None:
     if now.connected and was >= UNREACHABLE_NOTICE_SECONDS:
         return _notice("Connected to the hub again", "Sending goes on.")
     return None
+
+
+def _of_uncertain(before: ChannelView, now: ChannelView) -> Notice | None:
+    """More than before: a person should look while the chat is fresh in mind."""
+    if now.uncertain <= before.uncertain:
+        return None
+    return _notice(
+        f"{now.name}: {uncertain_words(now.uncertain)}",
+        "It may or may not have been sent. Look into the chat on the phone, then decide: messenger-hub operation list --status uncertain",
+    )
 
 
 def _of_channel(before: ChannelView, now: ChannelView) -> Notice | None:

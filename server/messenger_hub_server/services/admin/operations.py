@@ -16,6 +16,7 @@ from messenger_hub_server.services.translation import cursor, cursor_number, kin
 from messenger_hub_server.store.base import Filter
 
 CANCELLED = "Cancelled by an operator"
+OPERATOR = "An operator"
 
 
 class AdminSights:
@@ -79,7 +80,9 @@ class OperationAdminHandlers:
     ) -> pb.ResolveOperationResponse:
         """A person's decision."""
         decision = DECISIONS[request.decision]
-        operation = await self._queue.resolve(OperationId(request.operation_id), None, decision, request.reason)
+        operation = await self._queue.resolve(
+            OperationId(request.operation_id), None, decision, OPERATOR, request.reason
+        )
         return pb.ResolveOperationResponse(operation=await self._with_timeline(operation))
 
     async def _with_timeline(self, operation: Operation) -> pb.AdminOperation:

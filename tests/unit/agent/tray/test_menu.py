@@ -188,6 +188,14 @@ def test_the_queue_is_told_in_proper_english(depth: int, line: str) -> None:
     assert face(view(replace(SALES, queue_depth=depth))).entries[1] == Line(text=line)
 
 
+def test_what_waits_for_a_decision_is_told_in_title_and_menu() -> None:
+    shown = face(view(replace(SALES, uncertain=2)))
+    assert shown.title == "Messenger Hub: Sales linked, 3 waiting, 2 uncertain"
+    assert Line(text="2 operations are uncertain: look into the chat, then decide") in shown.entries
+    one = face(view(replace(SALES, uncertain=1)))
+    assert Line(text="1 operation is uncertain: look into the chat, then decide") in one.entries
+
+
 def test_equal_views_have_equal_faces() -> None:
     assert face(view(SALES, SUPPORT)) == face(view(replace(SALES), replace(SUPPORT)))
 

@@ -120,3 +120,11 @@ def test_no_notice_is_longer_than_a_desktop_can_show() -> None:
         channel = replace(SALES, name="n" * 200, state=before)
         found = notices(view(channel), view(replace(channel, state=now, reason="r" * 400)))
         assert all(len(n.title) <= 63 and len(n.message) <= MAX_MESSAGE_CHARACTERS for n in found)
+
+
+def test_an_operation_that_became_uncertain_is_told_once_and_says_what_to_do() -> None:
+    calm, one = view(SALES), view(replace(SALES, uncertain=1))
+    (notice,) = notices(calm, one)
+    assert notice.title == "Sales: 1 operation is uncertain"
+    assert notice.message.endswith("messenger-hub operation list --status uncertain")
+    assert notices(one, one) == notices(one, calm) == ()
