@@ -42,6 +42,8 @@ RECEIPTS_SECONDS = 7 * 24 * 3600.0
 KEPT_SECONDS = 8.0  # localStorage reaches the disk about five seconds after a link; a kill before would lose it
 UPDATE_SECONDS = 600.0  # a page that was too old is loaded again now and then: WhatsApp may have changed its mind
 HUNG_LOOKS = 3  # so many looks without an answer, and the page is opened anew
+READY_SECONDS = 90.0  # a page that answers and is not ready by then never will be: one of its scripts did not come
+READY_MOST_SECONDS = 720.0  # twice as long each time, for a network over which it takes longer
 
 STOPPED = "WhatsApp shows no more codes until somebody chooses Link WhatsApp in the icon's menu or runs messenger-hub channel link"
 ASKED = "WhatsApp is asked for a new code"
@@ -135,6 +137,8 @@ class PageWatch:
         self._unlink = False
         self._unanswered = 0
         self._opened_at = 0.0
+        self._ready_at = 0.0  # when it was last, or was opened
+        self._patience = READY_SECONDS
         self._groups: Sequence[pb.Group] | None = None
         self._codes = CodeRequests()
         self._wait: asyncio.Timeout | None = None  # for news, while that goes on
@@ -207,24 +211,37 @@ class PageWatch:
         self._set(Sight(reason="WhatsApp Web is starting again"))
         await self._open()
 
+    async def _open_afresh(self) -> None:
+        """For a page that looks sound, which opening alone would leave as it is: with a new browser."""
+        log.warning("page not ready and opened again", seconds=round(self._patience))
+        self._patience = min(READY_MOST_SECONDS, 2 * self._patience)
+        self._set(Sight(reason="WhatsApp Web is starting again"))
+        await self._page.close()
+        await self._open()
+
     async def _open(self) -> None:
         lasted = 0.0
         while True:
             began = self._opened_at = self._clock.monotonic()
             try:
-                return await self._page.open()
+                await self._page.open()
             except BrowserError as error:
                 self._set(Sight(reason=str(error)))
                 log.warning("browser not started", code=error.code)
             except PageError as error:
                 self._set(Sight(reason="WhatsApp Web cannot be reached: check this desktop's network"))
                 log.warning("page not opened", code=error.code)
+            else:
+                self._ready_at = self._clock.monotonic()
+                return
             lasted = self._clock.monotonic() - began
             await asyncio.sleep(self._backoff.next_seconds(lasted))
 
     async def _look(self) -> None:
         try:
             state = await self._page.state()
+            if state.ready or state.needs_update:
+                self._ready_at, self._patience = self._clock.monotonic(), READY_SECONDS
             self._codes.saw(state, self._clock.monotonic())
             sight = sight_of(state, now=self._clock.now_ms() / 1000, cause=self._cause)
             sight = await self._completed(sight, idle=state.idle)
@@ -236,7 +253,9 @@ class PageWatch:
             await self._unanswered_look(error)
             return
         self._unanswered = 0
-        if state.needs_update and self._clock.monotonic() - self._opened_at > UPDATE_SECONDS:
+        if self._waited_in_vain():
+            await self._open_afresh()
+        elif state.needs_update and self._clock.monotonic() - self._opened_at > UPDATE_SECONDS:
             await self._reopen()
         elif sight != self.sight or self._groups is not None:
             self._set(sight)
@@ -246,6 +265,11 @@ class PageWatch:
         if self._unanswered >= HUNG_LOOKS:
             log.warning("page hangs and is opened again")
             await self._reopen()
+        elif self._waited_in_vain():
+            await self._open_afresh()
+
+    def _waited_in_vain(self) -> bool:
+        return self._clock.monotonic() - self._ready_at >= self._patience
 
     def _set(self, sight: Sight) -> None:
         self.sight = sight

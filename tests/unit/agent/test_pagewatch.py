@@ -11,7 +11,16 @@ import pytest
 from messenger_hub.v1 import channel_service_pb2 as v1
 from messenger_hub_agent import pagewatch
 from messenger_hub_agent.codes import AGAIN_SECONDS, SCANNED_SECONDS
-from messenger_hub_agent.pagewatch import ASKED, KEPT_SECONDS, STOPPED, PageWatch, Sight, sight_of
+from messenger_hub_agent.pagewatch import (
+    ASKED,
+    KEPT_SECONDS,
+    READY_MOST_SECONDS,
+    READY_SECONDS,
+    STOPPED,
+    PageWatch,
+    Sight,
+    sight_of,
+)
 from messenger_hub_agent.reconnecting import Backoff
 from messenger_hub_agent.whatsapp.errors import BrowserMissing
 from messenger_hub_agent.whatsapp.page import (
@@ -168,6 +177,37 @@ async def test_a_page_that_died_is_opened_again(event: PageCrashed | BrowserGone
                 await watched.told()
         assert [sight.reason for sight in watched.sights] == ["", "WhatsApp Web is starting again", ""]
         assert watched.page.asked.count("open") == 2
+
+
+NOT_READY = replace(LINKED, ready=False)
+
+
+@pytest.mark.parametrize("seen", [NOT_READY, replace(NOT_READY, injected=False), PageError("script_error", "")])
+async def test_a_page_that_answers_and_never_becomes_ready_is_opened_in_a_new_browser_with_growing_patience(
+    seen: PageState | PageError,
+) -> None:
+    async with watching(FakePage(now=seen)) as watched:
+        await watched.later(0)
+        patience = READY_SECONDS
+        for times in range(1, 6):
+            await watched.later(patience - 1, seen)
+            assert watched.page.asked.count("close") == times - 1
+            await watched.later(1, seen)
+            assert watched.page.asked[-2:] == ["close", "open"]
+            assert watched.page.asked.count("close") == times
+            patience = min(READY_MOST_SECONDS, 2 * patience)
+        assert patience == READY_MOST_SECONDS
+        await watched.later(1, LINKED)
+        assert watched.watch.sight.state == v1.CHANNEL_STATE_LINKED
+        await watched.later(READY_SECONDS, seen)
+        assert watched.page.asked.count("close") == 6  # it had been ready: the count began anew
+
+
+async def test_a_page_that_is_ready_is_not_opened_again_however_long_it_waits_for_a_link() -> None:
+    async with watching(FakePage(now=UNLINKED)) as watched:
+        for _ in range(5):
+            await watched.later(READY_MOST_SECONDS)
+        assert "close" not in watched.page.asked
 
 
 async def test_a_browser_that_is_missing_is_told_and_looked_for_again() -> None:
