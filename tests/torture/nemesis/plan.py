@@ -51,7 +51,9 @@ TABLE: Sequence[Fault] = (
     Fault(name="copy agent", weight=0.3, seconds=(2.0, 8.0)),
 )
 SIGKILLS = frozenset({"kill server", "kill agent", "kill browser", "kill page", "kill twin", "copy agent"})
-BREAKS = frozenset({"cut", "stall", "half-open", "half-open, silent"})
+SILENT = frozenset({"half-open, silent"})
+"""Nobody ever says that the connection is gone: only the next sign of life that stays out tells, which takes up to a minute."""
+BREAKS = frozenset({"cut", "stall", "half-open"}) | SILENT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,7 +23,8 @@ SLOW_SECONDS = 0.05  # for each piece
 CONNECT_SECONDS = 5.0
 
 FRAME_HEAD = 9  # of HTTP/2: length (3 bytes), type, flags, stream (4 bytes)
-DATA = 0
+DATA, HEADERS, RST_STREAM = 0, 1, 3
+END_STREAM = 1  # among the flags of DATA and HEADERS
 
 
 class Mode(Enum):
@@ -37,9 +38,13 @@ class Mode(Enum):
 
 
 class DataFrames:
-    """Finds DATA frames in what a server sends over HTTP/2: `feed` tells whether the piece held the head of one with content."""
+    """Finds DATA frames in what a server sends over HTTP/2: `feed` tells whether the piece held the head of one with content.
+
+    `ended`: the server has ended the call since the last of them. The connection may outlive that.
+    """
 
     def __init__(self) -> None:
+        self.ended = False
         self._rest = b""
         self._skip = 0
 
@@ -53,8 +58,11 @@ class DataFrames:
             if self._skip or len(data) < FRAME_HEAD:
                 self._rest = data
                 return found
-            length = int.from_bytes(data[:3], "big")
-            found = found or (data[3] == DATA and length > 0)
+            length, kind, flags = int.from_bytes(data[:3], "big"), data[3], data[4]
+            if kind == DATA and length > 0:
+                found, self.ended = True, False
+            if kind == RST_STREAM or (kind in (DATA, HEADERS) and flags & END_STREAM):
+                self.ended = True
             self._skip = FRAME_HEAD + length
 
 
@@ -136,8 +144,8 @@ class Proxy:
 
     @property
     def unbroken(self) -> bool:
-        """A stream that has worked is still whole."""
-        return any(link.worked and not (link.vanished or link.over) for link in self._links)
+        """A stream that has worked is still whole: neither has its connection suffered, nor has the server ended it."""
+        return any(link.worked and not (link.vanished or link.over or link.frames.ended) for link in self._links)
 
     async def works(self, seconds: float) -> float | None:
         """Call right after `heal`: seconds until the stream works, None when it does not within so many."""

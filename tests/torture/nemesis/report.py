@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from tests.torture.nemesis.ledger import Code
-from tests.torture.nemesis.plan import BREAKS
+from tests.torture.nemesis.plan import BREAKS, SILENT
 from tests.torture.nemesis.round import Result
 
 TARGET_SECONDS = 2.0  # within which a stream works again, at p99
@@ -110,7 +110,7 @@ def _recoveries(batch: Batch) -> Mapping[str, Any]:
     for result in batch.results:
         for one in result.done.recoveries:
             found.setdefault(one.fault, []).append(float("inf") if one.seconds is None else one.seconds)
-    breaks = [seconds for name, some in found.items() if name in BREAKS for seconds in some]
+    breaks = [seconds for name, some in found.items() if name in BREAKS - SILENT for seconds in some]
     return {name: _percentiles(some) for name, some in sorted({**found, "all breaks": breaks}.items()) if some}
 
 

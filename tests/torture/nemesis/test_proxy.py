@@ -15,8 +15,8 @@ SECONDS = 10
 SOON = 0.2  # how long nothing must come
 
 
-def frame(kind: int, content: bytes) -> bytes:
-    return len(content).to_bytes(3, "big") + bytes([kind, 0]) + (1).to_bytes(4, "big") + content
+def frame(kind: int, content: bytes, flags: int = 0) -> bytes:
+    return len(content).to_bytes(3, "big") + bytes([kind, flags]) + (1).to_bytes(4, "big") + content
 
 
 class End:
@@ -169,6 +169,18 @@ async def test_a_stream_that_was_only_stalled_works_at_once() -> None:
         one.proxy.set(Mode.STALLED)
         one.proxy.heal(forgotten=True)
         assert await one.proxy.works(SECONDS) == 0.0
+
+
+@pytest.mark.parametrize("end", [frame(1, b"trailers", flags=5), frame(3, b"\0\0\0\2")], ids=["trailers", "reset"])
+async def test_a_stream_that_the_server_has_ended_does_not_work_though_its_connection_stays(end: bytes) -> None:
+    async with way() as one:
+        near, far = await one.ends()
+        far.writer.write(frame(0, b"hello") + end)
+        await near.heard(14 + len(end))
+        assert not one.proxy.unbroken
+        far.writer.write(frame(1, b"headers", flags=4) + frame(0, b"hello again"))
+        await near.heard(16 + 20)
+        assert one.proxy.unbroken
 
 
 @pytest.mark.parametrize("size", [1, 2, 9, 10, 1_000])

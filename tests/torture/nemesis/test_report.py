@@ -71,6 +71,14 @@ def test_a_stream_that_did_not_come_back_is_not_forgotten_among_the_others() -> 
     assert "longer than a minute" in page(batch(result(0, seconds=None)))
 
 
+def test_what_nobody_can_notice_soon_is_told_apart() -> None:
+    one = result(0)
+    one.done.recoveries.append(Recovery(fault="half-open, silent", lasted_seconds=1.0, seconds=55.0))
+    told = summary(batch(one))["recovery"]
+    assert (told["all breaks"]["count"], told["all breaks"]["most"]) == (1, 0.5)
+    assert told["half-open, silent"] == {"count": 1, "p50": 55.0, "p99": 55.0, "most": 55.0}
+
+
 def test_one_violation_or_one_round_that_was_not_played_breaks_the_batch() -> None:
     assert summary(batch(result(0), result(1, TWICE)))["violations"] == {"duplicated": 1}
     assert not batch(result(0, TWICE)).sound
