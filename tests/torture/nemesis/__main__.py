@@ -14,6 +14,7 @@ import shutil
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -41,6 +42,7 @@ def main(arguments: Sequence[str] | None = None, *, tamper: Tamper = lambda hist
     given = _parser().parse_args(arguments)
     seed = given.seed or secrets.token_hex(4)
     rounds = f" --rounds {given.rounds}" if given.rounds > 1 else ""
+    rounds += f" --worlds {given.worlds}" if given.worlds > 1 else ""
     command = f"./hub torture --minutes {given.minutes:g}{rounds} --seed {shlex.quote(seed)}"
     batch = report.Batch(seed=seed, minutes=given.minutes, command=command, code=Code.here(), begun=time.time())
     _tell(f"seed {seed}: the same faults again with {command}")
@@ -50,26 +52,49 @@ def main(arguments: Sequence[str] | None = None, *, tamper: Tamper = lambda hist
 
 
 async def _play_all(batch: report.Batch, given: argparse.Namespace, tamper: Tamper) -> None:
+    """The rounds, some at once; after one that could not be played no other begins."""
     count, seconds = plan.rounds(batch.minutes, given.rounds)
-    for number in range(count):
-        folder = Path(tempfile.mkdtemp(prefix="messenger-hub-torture-", dir=given.folder))
-        progress = Progress()
-        telling = asyncio.ensure_future(_keep_telling(batch, number, progress))
-        seed = f"{batch.seed}/{number}"
-        try:
-            played = play(number, seed, plan.layout(number), plan.schedule(seed), seconds, folder, progress, tamper)
-            batch.results.append(await played)
-        except* (ProgramFailed, NoNginx, TimeoutError, OSError) as problems:
-            batch.broken.append((number, _innermost(problems)))
-        finally:
-            telling.cancel()
-            with suppress(asyncio.CancelledError):
-                await telling
-        judged = batch.results[-1] if len(batch.results) > number else None
-        keep = judged is None or bool(judged.verdict.violations)
-        _leave(folder, given.keep / f"torture-{batch.seed}-{number}", keep=keep)
-        if batch.broken:
-            return
+    waiting, playing = iter(range(count)), dict[int, Progress]()
+
+    async def world() -> None:
+        for number in waiting:
+            await _play_one(batch, given, tamper, number, seconds, playing)
+            if batch.broken:
+                return
+
+    telling = asyncio.ensure_future(_keep_telling(batch, playing))
+    try:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(given.worlds):
+                group.create_task(world())
+    finally:
+        telling.cancel()
+        with suppress(asyncio.CancelledError):
+            await telling
+    batch.results.sort(key=lambda one: one.number)
+
+
+async def _play_one(
+    batch: report.Batch,
+    given: argparse.Namespace,
+    tamper: Tamper,
+    number: int,
+    seconds: float,
+    playing: dict[int, Progress],
+) -> None:
+    folder = Path(tempfile.mkdtemp(prefix="messenger-hub-torture-", dir=given.folder))
+    progress = playing[number] = Progress()
+    seed = f"{batch.seed}/{number}"
+    sound = False
+    try:
+        played = await play(number, seed, plan.layout(number), plan.schedule(seed), seconds, folder, progress, tamper)
+        batch.results.append(played)
+        sound = not played.verdict.violations
+    except* (ProgramFailed, NoNginx, TimeoutError, OSError) as problems:
+        batch.broken.append((number, _innermost(problems)))
+    finally:
+        del playing[number]
+    _leave(folder, given.keep / f"torture-{batch.seed}-{number}", keep=not sound)
 
 
 def _innermost(problems: BaseExceptionGroup[BaseException]) -> str:
@@ -93,25 +118,28 @@ def _leave(folder: Path, kept: Path, *, keep: bool) -> None:
 # ---- telling ----------------------------------------------------------------------------------------------------------------
 
 
-async def _keep_telling(batch: report.Batch, number: int, progress: Progress) -> None:
+async def _keep_telling(batch: report.Batch, playing: Mapping[int, Progress]) -> None:
     lively = sys.stderr.isatty()
     while True:
-        line = _line(batch, number, progress)
+        line = _line(batch, playing)
         click.echo(f"\r\033[K{line}" if lively else line, err=True, nl=not lively)
         await asyncio.sleep(TELL_SECONDS if lively else TELL_LINE_SECONDS)
 
 
-def _line(batch: report.Batch, number: int, progress: Progress) -> str:
+def _line(batch: report.Batch, playing: Mapping[int, Progress]) -> str:
     elapsed = int(time.time() - batch.begun)
-    kills = progress.done.kills + sum(one.done.kills for one in batch.results)
-    accepted = progress.accepted + sum(one.verdict.counts["accepted"] for one in batch.results)
-    settled = progress.settled + sum(one.verdict.counts["accepted"] for one in batch.results)
-    faults = sum((one.done.faults for one in batch.results), start=progress.done.faults.copy())
-    bad = sum(len(one.verdict.violations) for one in batch.results)
-    verdict = f"{bad} VIOLATIONS" if bad else "sound so far" if batch.results else "not judged yet"
+    over, under_way = batch.results, playing.values()
+    judged = sum(one.verdict.counts["accepted"] for one in over)
+    kills = sum(one.done.kills for one in (*over, *under_way))
+    accepted = judged + sum(progress.accepted for progress in under_way)
+    settled = judged + sum(progress.settled for progress in under_way)
+    faults = sum((one.done.faults for one in (*over, *under_way)), start=Counter[str]())
+    bad = sum(len(one.verdict.violations) for one in over)
+    verdict = f"{bad} VIOLATIONS" if bad else "sound so far" if over else "not judged yet"
     shown = ", ".join(f"{name} {count}" for name, count in sorted(faults.items()))
+    phases = ", ".join(f"round {number} {progress.phase}" for number, progress in sorted(playing.items()))
     return (
-        f"{elapsed // 60}:{elapsed % 60:02} round {number} {progress.phase} | {kills} kills | "
+        f"{elapsed // 60}:{elapsed % 60:02} {phases} | {kills} kills | "
         f"{accepted} accepted, {settled} settled | {verdict} | {shown}"
     )
 
@@ -154,6 +182,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--minutes", type=_minutes, default=5.0, help="how long to disturb (%(default)g)")
     parser.add_argument("--seed", default="", help="which faults come when; the same again for the same seed (drawn)")
     parser.add_argument("--rounds", type=int, default=1, help="at least so many worlds; by default one for 5 minutes")
+    parser.add_argument("--worlds", type=int, default=1, help="how many rounds are played at once (%(default)s)")
     parser.add_argument(
         "--json", type=Path, default=RESULTS / "torture.json", help="where everything goes (%(default)s)"
     )

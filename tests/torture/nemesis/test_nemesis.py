@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,17 +18,36 @@ from tests.torture.nemesis.record import History
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
 
 
-def run(folder: Path, minutes: str, *more: str, **given: Any) -> tuple[int, Mapping[str, Any], str]:
-    """The exit code, the ledger's line and the page."""
+Run = tuple[int, Mapping[str, Any], str, Path]
+
+
+def run(folder: Path, minutes: str, *more: str, **given: Any) -> Run:
+    """The exit code, the ledger's line, the page, and where the logs of a broken round are kept."""
     places = {name: folder / name for name in ("json", "page", "ledger", "keep")}
     options = [part for name, place in places.items() for part in (f"--{name}", str(place))]
     code = main(["--minutes", minutes, "--folder", str(folder), *options, *more], **given)
     [line] = places["ledger"].read_text().splitlines()
-    return code, json.loads(line), places["page"].read_text()
+    return code, json.loads(line), places["page"].read_text(), places["keep"]
 
 
-def test_nothing_is_lost_and_nothing_sent_twice_whatever_is_killed_or_cut(tmp_path: Path) -> None:
-    code, told, page = run(tmp_path, "0.7", "--rounds", "2")
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, Future[Run]]]:
+    """Both at once: most of the time is waiting for programs that start."""
+
+    def lose(history: History) -> History:
+        return replace(history, arrivals=history.arrivals[1:])
+
+    with ThreadPoolExecutor(2, thread_name_prefix="nemesis") as threads:
+        yield {
+            "sound": threads.submit(run, tmp_path_factory.mktemp("sound"), "0.7", "--rounds", "2", "--worlds", "2"),
+            "tampered": threads.submit(
+                run, tmp_path_factory.mktemp("tampered"), "0.05", "--seed", "one message less", tamper=lose
+            ),
+        }
+
+
+def test_nothing_is_lost_and_nothing_sent_twice_whatever_is_killed_or_cut(runs: Mapping[str, Future[Run]]) -> None:
+    code, told, page, _ = runs["sound"].result()
     assert told["violations"] == {} and told["broken rounds"] == [], told
     assert code == 0 and "Nothing lost, nothing twice" in page
     assert (told["rounds"], told["rounds through nginx"]) == (2, 1)
@@ -37,12 +57,9 @@ def test_nothing_is_lost_and_nothing_sent_twice_whatever_is_killed_or_cut(tmp_pa
     assert told["counts"]["accepted"] > 50 and told["counts"]["arrivals"] > 50, told["counts"]
 
 
-def test_a_message_that_is_missing_from_the_oracle_fails_the_run(tmp_path: Path) -> None:
-    def lose(history: History) -> History:
-        return replace(history, arrivals=history.arrivals[1:])
-
-    code, told, page = run(tmp_path, "0.05", "--seed", "one message less", tamper=lose)
+def test_a_message_that_is_missing_from_the_oracle_fails_the_run(runs: Mapping[str, Future[Run]]) -> None:
+    code, told, page, kept = runs["tampered"].result()
     assert code == 1
     assert told["violations"] == {"lost": 1}
     assert "it is read, and never arrived" in page
-    assert (tmp_path / "keep" / "torture-one message less-0" / "arrivals.jsonl").exists()
+    assert (kept / "torture-one message less-0" / "arrivals.jsonl").exists()
