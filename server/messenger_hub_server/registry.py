@@ -108,7 +108,7 @@ class Registry(Records):
 
     async def linked(self, channel_id: ChannelId, account: str) -> Channel:
         """An agent reports the account. The first one is kept; another one waits until a person confirms it with `resume`."""
-        self._linking.pop(channel_id, None)
+        self.clear_linking(channel_id)
         channel = self._existing(channel_id)
         if account in ("", channel.changed_account) or (account == channel.account and not channel.changed_account):
             return channel

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from messenger_hub.agent.v1 import agent_service_pb2 as pb
 from messenger_hub_agent.delivery import channel as machine
+from messenger_hub_agent.delivery.existence import Doubts
 from messenger_hub_agent.delivery.work import is_message
 from messenger_hub_server.model import AgentId
 
@@ -106,6 +107,7 @@ class Desk:
         self.inbox: deque[Callable[[], Sequence[machine.Action]]] = deque()
         self.todo: deque[machine.Action] = deque()
         self.asked: list[machine.Check | machine.Perform | machine.Reconcile] = []
+        self.doubts = Doubts()
         self.machine = machine.Channel(1, self.disk.view(), window=3)
         self.machine.pace = pb.PACE_OFF
         self.judge()
@@ -216,6 +218,7 @@ class Desk:
         self.start()
         if (wire := self.wire) is not None:
             self.inbox.append(lambda: self._opened(wire))
+        self.tell_receipts()
 
     def crash(self) -> None:
         """The process is gone."""
@@ -241,6 +244,8 @@ class Desk:
             return False
         gone = self.disk.forget(self.machine.journal.acknowledged)
         self.world.oracle.forgotten |= {body_of(entry.intent) for entry in gone}
+        if gone and self.world.restoring:
+            self.world.oracle.unwitnessed(self.world.hub.store, "restored, and the journal's retention was over before the hello")
         self.machine.forgot(self.disk.first)
         return True
 
@@ -253,7 +258,7 @@ class Desk:
         lease, calm = action.lease, self.world.calm
         match action:
             case machine.Check():
-                checked = self.profile.check(lease, self.now_ms, calm=calm)
+                checked = self.profile.check(lease, self.doubts, self.now_ms, calm=calm)
                 self.inbox.append(lambda: self.machine.checked(lease.lease_id, checked, self.now_ms))
             case machine.Perform():
                 performed = self.world.act(self, lease)
@@ -269,10 +274,15 @@ class Desk:
             return False
         self.profile.up = True
         self.judge()
-        for wa_id, message in self.profile.messages.items():
-            self.seen(wa_id, message.ack)
+        self.tell_receipts()
         self.inbox.append(lambda: self.machine.page_returned(self.now_ms))
         return True
+
+    def tell_receipts(self) -> None:
+        """After every start the page is asked how far its messages have got."""
+        for wa_id, message in self.profile.messages.items():
+            if message.ack > self.machine.journal.known.get(wa_id, 0) or wa_id not in self.machine.journal.known:
+                self.seen(wa_id, message.ack)
 
     def seen(self, wa_id: str, ack: int) -> None:
         if ack > 0 and self.running and self.profile.up:

@@ -12,6 +12,8 @@ from messenger_hub_server.delivery.states import NOT_SENT, SETTLED, TRANSITIONS
 from messenger_hub_server.model import NewOperation, OperationId, OperationState
 from messenger_hub_server.store.memory import MemoryStore
 
+from tests.simulation.whatsapp import NOT_ON_WHATSAPP
+
 if TYPE_CHECKING:
     from tests.simulation.world import World
 
@@ -46,6 +48,8 @@ class Oracle:
         self.lost: set[str] = set()
         self.unguarded: set[str] = set()
         self.forgotten: set[str] = set()  # no journal has them any more, so a receipt finds nothing
+        self.untold: set[str] = set()  # sent by a page that died of it, and no other browser was told
+        self.made: set[str] = set()
         self.arrived: dict[str, str] = {}
         self.done: set[str] = set()
         self.states: dict[OperationId, OperationState] = {}
@@ -64,6 +68,11 @@ class Oracle:
         self.accepted.setdefault(new.body, new)
         self.answered[new.id] = new.body
         self.lost.discard(new.body)
+
+    def make(self, wa_id: str, body: str) -> None:
+        """A page made a message. Nobody has shown that WhatsApp drops the repeat of an id that is made anew."""
+        need(wa_id not in self.made or body in self.unguarded, f"I1 made twice: {body}")
+        self.made.add(wa_id)
 
     def arrive(self, wa_id: str, body: str) -> None:
         """A message reached the phone network."""
@@ -104,12 +113,17 @@ class Oracle:
         self.states = {row.id: row.state for row in rows}
         self.seen_events = len(store.events_now())
         if not witnessed:
-            self.world.evidence_lost = True
-            self.unguarded |= self.arrived.keys() - held  # a repeat with the same key is another operation
-            self.doubt(
-                (row.body for row in rows if row.state not in SETTLED), "restored, and the journal is another one"
-            )
-            self.doubt(self.accepted.keys() - held, "restored, and the journal is another one")
+            self.unwitnessed(store, "restored, and the journal is another one")
+
+    def unwitnessed(self, store: MemoryStore, why: str) -> None:
+        """No journal tells any more what an older copy lacks."""
+        rows = store.operations_now()
+        missing = self.accepted.keys() - {row.body for row in rows}
+        self.world.evidence_lost = True
+        self.lost |= missing
+        self.unguarded |= self.arrived.keys() - {row.body for row in rows}  # a repeat with the same key is another operation
+        self.doubt((row.body for row in rows if row.state not in SETTLED), why)
+        self.doubt(missing, why)
 
     def told(self) -> None:
         """A hello has told what the copy lacks."""
@@ -144,6 +158,8 @@ class Oracle:
                 if self.world.unnoticed:
                     self.blindly.add(body)
                 need(known or self.world.unnoticed, f"I3 {row.state} but sent: {body}")
+                unproven = row.problem is not None and row.problem.code == "not_on_whatsapp"
+                need(not unproven or row.target == NOT_ON_WHATSAPP, f"I3 failed without a proof: {body}")
             case S.UNCERTAIN:
                 need(body in self.doubted, f"I6 uncertain without a reason: {body} ({row.problem})")
             case _:
@@ -158,8 +174,7 @@ class Oracle:
         for body, row in rows.items():
             need(row.state in SETTLED, f"I5 at rest {row.state}: {body}")
             if body in self.arrived and body not in self.decided and body not in self.unguarded:
-                lost = (self.world.evidence_lost or body in self.forgotten) and (
-                    row.state is S.UNCERTAIN or body in self.blindly
-                )
+                excused = self.world.evidence_lost or body in self.forgotten or body in self.untold
+                lost = excused and (row.state is S.UNCERTAIN or body in self.blindly)
                 need(row.state in ON_THE_NETWORK or lost, f"I5 a fact was lost: {row.state} {body}")
             need(last[row.id] == row.state, f"I11 a state without its event: {body}")

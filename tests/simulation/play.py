@@ -39,6 +39,7 @@ CALM: Sequence[Step] = tuple(step for step in STEPS if step not in WISHES and st
 MOST_TRIES = 10  # most steps cannot happen just now
 LONGEST_CALM = 3_000
 QUIET = 5
+STUCK = 150  # nothing waits for a time that is further away
 # A run has few kinds of faults: with all of them at once nothing ever gets far enough for the rare states.
 SETS: Sequence[frozenset[str]] = (
     frozenset(),
@@ -53,9 +54,10 @@ SETS: Sequence[frozenset[str]] = (
 )
 
 
-def weights(world: World) -> Mapping[Step | Fault, float]:
-    """Drawn for a run from its own dice."""
-    chosen = world.dice.choice(SETS)
+def weights(world: World, faults: frozenset[str] | None = None) -> Mapping[Step | Fault, float]:
+    """Drawn for a run from its own dice; `faults` chooses which can happen."""
+    drawn = world.dice.choice(SETS)
+    chosen = drawn if faults is None else faults
     often = world.dice.choice((0.5, 1, 3))
     world.luckless = {kind: rate * world.dice.choice((0, 0, 1, 3)) for kind, rate in MISFORTUNES.items()}
     return {**STEPS, **{fault: rate * often for fault, rate in FAULTS.items() if fault.__name__ in chosen}}
@@ -75,10 +77,10 @@ def take(world: World, step: Step | Fault) -> bool:
     return True
 
 
-def play(seed: int, length: int = 600) -> World:
-    """Raises Violation, or whatever a machine raises that meets what cannot happen."""
+def play(seed: int, length: int = 600, *, faults: frozenset[str] | None = None) -> World:
+    """`length` effective steps under faults, then calm. Raises Violation, or whatever a machine raises that meets what cannot happen."""
     world = World(seed)
-    drawn = weights(world)
+    drawn = weights(world, faults)
     steps, often = list(drawn), list(accumulate(drawn.values()))
     for _ in range(length * MOST_TRIES):
         world.steps += take(world, world.dice.choices(steps, cum_weights=often)[0])
@@ -89,24 +91,28 @@ def play(seed: int, length: int = 600) -> World:
 
 
 def settle(world: World) -> None:
-    """All faults stop, everything is started, and everything that was accepted comes to its end."""
+    """All faults stop, everything is started, and everything that was accepted comes to its end. None of it counts as a step."""
     world.calm = True
     world.network.up = True
     world.network.restricted_until_ms = 0
     for copy in world.desks[2:]:
         copy.crash()
     del world.desks[2:]
-    quiet = 0
+    still = 0
     for _ in range(LONGEST_CALM):
-        for step in CALM:
-            world.steps += step(world)
-        World.tick(world)
-        for desk in world.desks:
-            while desk.running and desk.work():
-                world.steps += 1
+        moved = _all_move(world)
         open_rows = any(row.state not in SETTLED for row in world.hub.store.operations_now())
-        busy = any(desk.inbox or desk.todo or desk.asked for desk in world.desks) or bool(world.hub.wants)
-        quiet = 0 if open_rows or busy else quiet + 1
-        if quiet > QUIET:
+        still = 0 if moved else still + 1
+        if still > (STUCK if open_rows else QUIET):
             break
+        World.tick(world)
     world.oracle.at_rest(world.hub.store)
+
+
+def _all_move(world: World) -> bool:
+    """Each actor does what it can; False when nothing could be done."""
+    moved = [step(world) for step in CALM]
+    for desk in world.desks:
+        while desk.running and desk.work():
+            moved.append(True)
+    return any(moved)

@@ -7,6 +7,7 @@ import random
 from dataclasses import dataclass, field
 
 from messenger_hub.agent.v1 import agent_service_pb2 as pb
+from messenger_hub_agent.delivery.existence import Doubts
 from messenger_hub_agent.delivery.work import Checked, Clear, Ended, Found, GiveBack, Impossible, Performed, Unclear
 
 SENT = Ended(kind=pb.Outcome.KIND_SENT)
@@ -15,6 +16,9 @@ ABSENT = Ended(kind=pb.Outcome.KIND_UNCERTAIN, code="not_found_afterwards", mess
 STAYED_PENDING = Ended(kind=pb.Outcome.KIND_UNCERTAIN, code="no_answer", message="still pending")
 THROWN = Ended(kind=pb.Outcome.KIND_FAILED, code="chat_not_found", message="thrown before a message was made")
 RESTRICTED = Ended(kind=pb.Outcome.KIND_FAILED, code="account_restricted", message="refused with 463")
+
+NOT_ON_WHATSAPP = "4@c.us"
+LOOK_UP_MS = 5_000  # a run is short: for look-ups each of its milliseconds counts as so many
 
 
 @dataclass
@@ -64,7 +68,7 @@ class Profile:
         fresh.messages = {wa_id: copy.copy(message) for wa_id, message in known}
         return fresh
 
-    def check(self, lease: pb.Lease, now_ms: int, *, calm: bool) -> Checked:
+    def check(self, lease: pb.Lease, doubts: Doubts, now_ms: int, *, calm: bool) -> Checked:
         if not self.up:
             return GiveBack(reason="page away")
         if lease.WhichOneof("action") != "send_text":
@@ -73,10 +77,18 @@ class Profile:
             return Found()
         if self.network.refuses(lease.send_text.chat, now_ms):
             return GiveBack(reason="restricted", wait_ms=self.network.restricted_until_ms - now_ms)
-        luck = 1.0 if calm else self.dice.random()
-        if luck < 0.04:
-            return GiveBack(reason="in doubt", wait_ms=5)
-        return Impossible(code="not_on_whatsapp", message="no") if luck < 0.06 else Clear()
+        broken = not calm and self.dice.random() < 0.06
+        return self._exists(lease.send_text.chat, doubts, now_ms, broken=broken)
+
+    @staticmethod
+    def _exists(chat: str, doubts: Doubts, now_ms: int, *, broken: bool) -> Checked:
+        """As executor.py asks it: a network error looks like a no, and the channel's own number is not found either then."""
+        if chat != NOT_ON_WHATSAPP and not broken:
+            doubts.found(chat)
+            return Clear()
+        if doubts.not_found(chat, own_number_found=not broken, now_ms=now_ms * LOOK_UP_MS):
+            return Impossible(code="not_on_whatsapp", message="no")
+        return GiveBack(reason="in doubt", wait_ms=5)
 
     def perform(self, lease: pb.Lease, now_ms: int, *, calm: bool) -> Performed:
         """Everything but the arrival: a message that was made lies in the outbox with ack 0."""

@@ -32,7 +32,7 @@ from messenger_hub_server.store.memory import MemoryStore
 from tests.simulation.desk import Desk, Disk, body_of
 from tests.simulation.hub import CHANNEL, CommitFailed, File, Hub
 from tests.simulation.oracle import Oracle, need
-from tests.simulation.whatsapp import Message, Network, Profile
+from tests.simulation.whatsapp import NOT_ON_WHATSAPP, Message, Network, Profile
 
 CHATS = ("1@c.us", "2@c.us", "3@c.us")
 FIRST, SECOND = AgentId(1), AgentId(2)
@@ -161,6 +161,8 @@ class World:
         self.texts += key is None
         body = f"text {self.texts}" if key is None else f"key {key}"
         chat = CHATS[key % 3] if key is not None else self.dice.choice(CHATS)
+        if key is None and self.dice.random() < 0.04:
+            chat = NOT_ON_WHATSAPP
         contact = key == 7 if key is not None else self.dice.random() < 0.1
         draft = Draft(
             channel_id=CHANNEL,
@@ -256,7 +258,7 @@ class World:
         self.now_ms += self.dice.randrange(1, 5)
         self.hub.upkeep()
         for desk in self.desks:
-            if desk.running:
+            if desk.running and desk.machine.wake_at_ms() is not None:
                 desk.inbox.append(lambda desk=desk: desk.machine.tick(self.now_ms))  # type: ignore[misc]
         return True
 
@@ -312,10 +314,11 @@ class World:
         need(any(e.lease_id == lease.lease_id and e.WhichOneof("fact") == "intent" for e in desk.disk.entries),
              f"I8 {body} without a durable intent")  # fmt: skip
         need(lease.lease_id in self.oracle.granted, f"I8 {body} without a durable go")
+        before = desk.profile.messages.get(lease.whatsapp_id)
         done = desk.profile.perform(lease, self.now_ms, calm=self.calm)
         if lease.WhichOneof("action") != "send_text":
             self._contact_done(lease)
-        elif lease.whatsapp_id in desk.profile.messages and desk.profile.messages[lease.whatsapp_id].ack == 0:
+        elif desk.profile.messages.get(lease.whatsapp_id) is not before:
             self._made(desk, lease.whatsapp_id)
         if isinstance(done, Unclear):
             self.oracle.doubt([body], "the page gave no answer")
@@ -329,6 +332,7 @@ class World:
 
     def _made(self, desk: Desk, wa_id: str) -> None:
         message = desk.profile.messages[wa_id]
+        self.oracle.make(wa_id, message.body)
         self.oracle.doubt([message.body], "a message was made, and its way is unknown")
         if self.network.up and self.dice.random() < 0.6:
             self._through(message, wa_id)
@@ -372,9 +376,12 @@ class World:
         wa_id, message = self.network.wire.pop()
         if self.dice.random() < 0.6:
             self._through(message, wa_id)
-            for desk in self.desks:
-                if self.dice.random() < 0.7:
-                    known = desk.profile.messages.setdefault(wa_id, message)
-                    known.ack = max(known.ack, 1)
-                    desk.seen(wa_id, known.ack)
+            told = [desk for desk in self.desks if self.dice.random() < 0.7]
+            for desk in told:
+                known = desk.profile.messages.setdefault(wa_id, message)
+                known.ack = max(known.ack, 1)
+                desk.seen(wa_id, known.ack)
+            if not any(entry.whatsapp_id == wa_id for desk in told for entry in desk.disk.entries):
+                # No browser that could say so to a journal which knows the message ever hears of it.
+                self.oracle.untold.add(message.body)
         return True

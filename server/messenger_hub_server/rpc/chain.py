@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -124,12 +125,13 @@ class Chain:
             observed.code = "OK"
             return response
 
-    async def stream(self, method: Method, context: CallContext, request: Message) -> AsyncIterator[Message]:
-        """A server-streaming call's responses. Raises HubError."""
+    async def stream(self, method: Method, context: CallContext, request: Message) -> AsyncGenerator[Message, None]:
+        """A server-streaming call's responses; close it when nobody wants more. Raises HubError."""
         with _Observed(self, method, context) as observed:
             self._admit(method, context, request, None)
-            async for response in self._handlers[method.full_name](request, context):
-                yield response
+            async with aclosing(self._handlers[method.full_name](request, context)) as responses:
+                async for response in responses:
+                    yield response
             observed.code = "OK"
 
     async def converse(

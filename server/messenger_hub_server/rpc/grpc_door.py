@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import aclosing
 from typing import Any, NoReturn
 
 import grpc
@@ -60,11 +61,13 @@ class GrpcDoor:
         return serve
 
     def _stream(self, method: Method) -> Callable[..., Any]:
-        async def serve(request: Message, servicer: grpc.aio.ServicerContext) -> AsyncIterator[Message]:
+        async def serve(request: Message, servicer: grpc.aio.ServicerContext) -> None:
+            # Written, not yielded: a client that leaves cancels this coroutine, but would leave a generator to the garbage collector.
             try:
                 context = self._open(method, servicer)
-                async for response in self._chain.stream(method, context, request):
-                    yield response
+                async with aclosing(self._chain.stream(method, context, request)) as responses:
+                    async for response in responses:
+                        await servicer.write(response)
             except HubError as error:
                 await _abort(servicer, error)
 
