@@ -28,7 +28,8 @@ RATE_PER_MINUTE = "1000000"
 
 @dataclass(slots=True, kw_only=True)
 class Sent:
-    """One operation that was asked for: `id` once it was accepted, -1 when nobody will ever know (no key, no answer)."""
+    """One operation that was asked for: `id` once it was accepted, -1 when nobody will ever know (no key, no answer; or expired
+    before there was one)."""
 
     text: str
     lane: tuple[str, str]
@@ -113,20 +114,22 @@ class Stage(World):
     # ---- programs that send -------------------------------------------------------------------------------------------------
 
     def ask_once(self, path: str, body: Mapping[str, object], key: str) -> int:
-        """The operation's id; 0 when no answer came, or one that says to come again."""
+        """The operation's id; 0 when no answer came, or one that says to come again; -1 when it has expired by the time it is repeated."""
         headers = {"X-API-Key": self.key} | ({"Idempotency-Key": key} if key else {})
         try:
             code, answer = http_call("POST", f"{self.http}/api/whatsapp-session{path}", body, **headers)
         except (OSError, http.client.HTTPException, ValueError):
             return 0
+        if code == 422 and "expires_at" in answer.get("errors", ()):
+            return -1
         assert code in (201, 503), f"{code} {answer}"
         data = answer.get("data") or {}
         return int(data.get("message_id") or data.get("operation_id") or 0)
 
-    def states(self) -> Mapping[int, Mapping[str, Any]]:
-        """The newest hundred operations; nothing while the server is away."""
+    def states(self, count: int) -> Mapping[int, Mapping[str, Any]]:
+        """The newest operations, a hundred at most; nothing while the server is away."""
         try:
-            code, answer = self.call("GET", "/operations?limit=100")
+            code, answer = self.call("GET", f"/operations?limit={min(count, 100)}")
         except (OSError, http.client.HTTPException, ValueError):
             return {}
         return {one["operation_id"]: one for one in answer["data"]["operations"]} if code == 200 else {}

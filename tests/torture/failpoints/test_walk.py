@@ -13,7 +13,7 @@ from tests.torture.failpoints.walk import walk
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
 SEED = 1
-WORLDS = 2  # most of the time is waiting for programs that start
+WORLDS = 3  # most of the time is waiting for programs that start
 
 
 def test_a_death_at_any_failpoint_loses_nothing_and_sends_nothing_twice(tmp_path: Path) -> None:
