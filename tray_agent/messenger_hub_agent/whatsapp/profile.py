@@ -96,7 +96,8 @@ def _prepare(folder: Path, profiles: Path) -> int:
     """Makes the folder private to whom the browser will run as, and clears what a dead browser left."""
     folder.mkdir(mode=_PRIVATE, exist_ok=True)
     folder.chmod(_PRIVATE)
-    # Our lock has decided that nobody works here. Left by a container with another host name, this one stops the browser.
+    # Our lock has decided that no agent works here, and a browser that outlived its agent is ended before another one starts.
+    # Left by a container with another host name, this one stops the browser.
     (folder / "SingletonLock").unlink(missing_ok=True)
     if os.geteuid() != 0:
         return NOBODY_CHANGES

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from messenger_hub_agent.whatsapp.browser import Browser, BrowserOptions
+from messenger_hub_agent.whatsapp.leftover import end_leftover
 from messenger_hub_agent.whatsapp.page import PageError
 from messenger_hub_agent.whatsapp.profile import Profile, take_profile
 from messenger_hub_agent.whatsapp.pyppeteer_connection import PageSession, PipeConnection
@@ -28,6 +29,7 @@ class RunningBrowser:
         """Raises BrowserError."""
         profile = take_profile(folder)
         try:
+            await end_leftover(profile.folder)
             browser = await Browser.start(profile, options)
         except BaseException:
             profile.release()
