@@ -127,8 +127,9 @@ class Desk:
         self.inbox.append(lambda: self.machine.set_able(able, "the page is away", self.now_ms))
 
     def open_bodies(self) -> set[str]:
-        """What is between its intent and its end, as this process knows it."""
-        return {body_of(lease) for lease in self.machine.journal.open.values()}
+        """What is between its intent and its end, in this process or on its disk: an end may not be written yet."""
+        opened = [*self.machine.journal.open.values(), *self.disk.view().open.values()]
+        return {body_of(lease) for lease in opened}
 
     # ---- steps --------------------------------------------------------------------------------------------------------------
 
@@ -245,7 +246,9 @@ class Desk:
         gone = self.disk.forget(self.machine.journal.acknowledged)
         self.world.oracle.forgotten |= {body_of(entry.intent) for entry in gone}
         if gone and self.world.restoring:
-            self.world.oracle.unwitnessed(self.world.hub.store, "restored, and the journal's retention was over before the hello")
+            self.world.oracle.unwitnessed(
+                self.world.hub.store, "restored, and the journal's retention was over before the hello"
+            )
         self.machine.forgot(self.disk.first)
         return True
 

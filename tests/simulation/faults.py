@@ -93,9 +93,7 @@ def forced_move(world: World) -> bool:
     _lost_for_good(
         world, {row.body for row in world.open_rows() if row.state is OperationState.LEASED}, "moved by force"
     )
-    world.hub.owner = next(d.agent_id for d in world.desks if d.agent_id != world.hub.owner)
-    world.hub.moving_to = None
-    world.hub.configure()
+    world.hub.hand_over(next(d.agent_id for d in world.desks if d.agent_id != world.hub.owner))
     return True
 
 
@@ -195,6 +193,9 @@ def database_restored(world: World) -> bool:
     elif way == "disk of then":
         world.hub.file = kept.file.copied()
         world.oracle.numbers_reused = True  # nobody can know which were given out since
+        if _journals_since(world, kept) != {world.owner.disk.journal_id}:
+            # The file of then calls a journal the witness that another one has relieved since.
+            world.oracle.unguarded |= world.oracle.arrived.keys()
     return True
 
 
@@ -203,10 +204,15 @@ def _witness(world: World, kept: Copy) -> str | None:
     marked = kept.store.delivery_now(CHANNEL, kept.file.mark.journal_id).restored is not None
     if marked or not kept.epochs or not world.file_trusted or world.copied:
         return None
-    since = {journal for _, journal in world.oracle.epochs[kept.epochs - 1 :]}
-    owner = world.owner.disk
+    since, owner = _journals_since(world, kept), world.owner.disk
     stored = kept.store.delivery_now(CHANNEL, JournalId(owner.journal_id)).sequence
-    return owner.journal_id if since == {owner.journal_id} and owner.first <= stored + 1 else None
+    old = kept.store.delivery_now(CHANNEL, world.hub.file.mark.journal_id).epoch < world.hub.file.mark.taken_over_at
+    told = since == {owner.journal_id} and owner.first <= stored + 1
+    return owner.journal_id if told and not old else None
+
+
+def _journals_since(world: World, kept: Copy) -> set[str]:
+    return {journal for _, journal in world.oracle.epochs[max(0, kept.epochs - 1) :]}
 
 
 FAULTS: Mapping[Fault, float] = {

@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING
 from messenger_hub_server.delivery import channel as machine
 from messenger_hub_server.delivery import ids, restoration
 from messenger_hub_server.model import AgentId, ChannelId, HighMark, LeaseId, OperationId, OperationState
-from messenger_hub_server.store.base import Change, EndRestored, ExpireDue, Outcome, Start, TakeEpoch, Write
+from messenger_hub_server.store.base import (
+    Change,
+    EndRestored,
+    ExpireDue,
+    MarkRestored,
+    Outcome,
+    Start,
+    TakeEpoch,
+    Write,
+)
 from messenger_hub_server.store.memory import MemoryStore
 
 from tests.simulation.wire import Wire
@@ -154,6 +163,9 @@ class Hub:
                     self.world.started(lease_id)
                 case TakeEpoch() if outcome:
                     self.world.oracle.epochs.append((write.epoch, write.journal_id))
+                case MarkRestored() if self.world.faults["database_restored"] and not self.world.restoring:
+                    # The owner's hello has ended the mark, and now a desktop that the copy lacks entries of says its own.
+                    self.world.oracle.doubt((row.body for row in self.world.open_rows()), "noticed once more")
                 case EndRestored() if outcome:
                     self.world.oracle.told()
                 case _:
@@ -276,6 +288,12 @@ class Hub:
         """A gentle move ends when nothing is leased any more."""
         if self.moving_to is None or any(o.state is OperationState.LEASED for o in self.store.operations_now()):
             return False
-        self.owner, self.moving_to = self.moving_to, None
-        self.configure()
+        self.hand_over(self.moving_to)
         return True
+
+    def hand_over(self, owner: AgentId) -> None:
+        """The channel has another owner."""
+        self.owner, self.moving_to = owner, None
+        if self.world.restoring:
+            self.world.oracle.unwitnessed(self.store, "restored, and moved before the hello")
+        self.configure()

@@ -49,6 +49,7 @@ class Oracle:
         self.unguarded: set[str] = set()
         self.forgotten: set[str] = set()  # no journal has them any more, so a receipt finds nothing
         self.untold: set[str] = set()  # sent by a page that died of it, and no other browser was told
+        self.stored: set[str] = set()  # also what nobody was told of
         self.made: set[str] = set()
         self.arrived: dict[str, str] = {}
         self.done: set[str] = set()
@@ -118,10 +119,12 @@ class Oracle:
     def unwitnessed(self, store: MemoryStore, why: str) -> None:
         """No journal tells any more what an older copy lacks."""
         rows = store.operations_now()
-        missing = self.accepted.keys() - {row.body for row in rows}
+        missing = (self.accepted.keys() | self.stored) - {row.body for row in rows}
         self.world.evidence_lost = True
         self.lost |= missing
-        self.unguarded |= self.arrived.keys() - {row.body for row in rows}  # a repeat with the same key is another operation
+        self.unguarded |= self.arrived.keys() - {
+            row.body for row in rows
+        }  # a repeat with the same key is another operation
         self.doubt((row.body for row in rows if row.state not in SETTLED), why)
         self.doubt(missing, why)
 
@@ -146,6 +149,7 @@ class Oracle:
     def _judge(self, store: MemoryStore, number: OperationId) -> None:
         row = next(o for o in store.operations_now() if o.id == number)
         body = row.body
+        self.stored.add(body)
         same = self.numbers_reused or self.answered.get(number, body) == body
         need(same, f"I4 {number} names another operation now")
         match row.state:

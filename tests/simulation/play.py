@@ -37,6 +37,7 @@ STEPS: Mapping[Step, float] = {
 WISHES: Sequence[Step] = (World.accept, World.cancel, World.clear_queue, World.resolve, World.desk_forgets)
 CALM: Sequence[Step] = tuple(step for step in STEPS if step not in WISHES and step is not World.tick)
 MOST_TRIES = 10  # most steps cannot happen just now
+TENSIONS = (0.0, 0.02, 0.06)  # how often a try is a fault while something is between its intent and its end
 LONGEST_CALM = 3_000
 QUIET = 5
 STUCK = 150  # nothing waits for a time that is further away
@@ -82,8 +83,15 @@ def play(seed: int, length: int = 600, *, faults: frozenset[str] | None = None) 
     world = World(seed)
     drawn = weights(world, faults)
     steps, often = list(drawn), list(accumulate(drawn.values()))
+    harmful = {step: weight for step, weight in drawn.items() if step in FAULTS}
+    harm, harm_often = list(harmful), list(accumulate(harmful.values()))
+    tension = world.dice.choice(TENSIONS) if harm else 0.0
     for _ in range(length * MOST_TRIES):
-        world.steps += take(world, world.dice.choices(steps, cum_weights=often)[0])
+        if tension and world.dice.random() < tension and world.tense:
+            step = world.dice.choices(harm, cum_weights=harm_often)[0]
+        else:
+            step = world.dice.choices(steps, cum_weights=often)[0]
+        world.steps += take(world, step)
         if world.steps >= length:
             break
     settle(world)

@@ -113,15 +113,22 @@ class World:
     def started(self, lease_id: str) -> None:
         """The hub has said go."""
         self.oracle.granted.add(lease_id)
+        rows = self.hub.store.operations_now()
+        mine = [row.body for row in rows if row.lease is not None and row.lease.lease_id == lease_id]
+        if self.unnoticed:
+            self.oracle.unguarded.update(mine)
         if len(self.desks) > 2:
-            rows = self.hub.store.operations_now()
-            mine = (row.body for row in rows if row.lease is not None and row.lease.lease_id == lease_id)
             self.oracle.doubt(mine, "started while a copy of the folder runs")
 
     @property
     def unnoticed(self) -> bool:
         """An older copy is there, and the hub does not know it yet."""
         return self.restoring and self.hub.store.delivery_now(CHANNEL, self.hub.file.mark.journal_id).restored is None
+
+    @property
+    def tense(self) -> bool:
+        """Something is between its intent and its end: where a fault hurts most."""
+        return any(desk.machine.journal.open for desk in self.desks)
 
     def open_rows(self) -> list[Operation]:
         return [row for row in self.hub.store.operations_now() if row.state in UNSTARTED]

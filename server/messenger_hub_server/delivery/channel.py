@@ -116,11 +116,12 @@ class EpochTaken:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PageStored:
-    """Then: acknowledge; after the last page, sweep."""
+    """Then: acknowledge; after the last page, sweep. `imports` are the positions of Imports in the writes."""
 
     hello: HelloId
     sequence: int
     last: bool
+    imports: Sequence[int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -304,6 +305,8 @@ class Channel:
             return self._refuse(stream, "the journal is older than what the hub has seen of it")
         noticed = self._noticed(hello, stored, file)
         mark = [MarkRestored(restoration=noticed)] if noticed else []
+        if noticed:
+            self._live = None  # before the mark is durable: from here on nothing is leased, and nothing gets go
         if hello.first_sequence > stored.sequence + 1:
             refusal = self._refuse(stream, "the journal lacks entries that the hub has not seen")
             return [*([Commit(then=RolledBack(hello=attachment.id), writes=mark)] if mark else []), *refusal]
@@ -341,10 +344,15 @@ class Channel:
         if attachment.phase not in (Phase.PAGES, Phase.FACTS):
             raise ValueError("a journal page came without a recall")
         self._in_sequence(attachment, page.entries)
+        if page.last and attachment.sequence < attachment.hello.last_sequence:
+            # Its retention was over between hello and page: the next hello shows the gap.
+            raise ValueError(f"the journal's pages end at {attachment.sequence}, and its hello said more")
         spare = iter(self._spare_ids(len(page.entries)))
         writes: list[Write] = []
+        imports: list[int] = []
         for entry in page.entries:
             if entry.WhichOneof("fact") == "intent":
+                imports.append(len(writes))
                 adopts = attachment.restored is not None
                 writes.append(
                     evidence.imported(
@@ -359,7 +367,7 @@ class Channel:
                 )
             else:
                 writes += evidence.outcome(entry, now_ms)
-        then = PageStored(hello=attachment.id, sequence=attachment.sequence, last=page.last)
+        then = PageStored(hello=attachment.id, sequence=attachment.sequence, last=page.last, imports=imports)
         return [Commit(then=then, writes=[*writes, self._advance(attachment)])]
 
     def _in_sequence(self, attachment: _Attachment, entries: Sequence[pb.JournalEntry]) -> None:
@@ -439,7 +447,7 @@ class Channel:
             case EpochTaken(hello=hello):
                 return self._epoch_taken(hello, outcomes)
             case PageStored():
-                return self._page_stored(then)
+                return self._page_stored(then, outcomes)
             case Swept():
                 return self._swept(then, now_ms)
             case Claimed():
@@ -467,15 +475,20 @@ class Channel:
 
     def _rolled_back(self, hello: HelloId) -> Sequence[Action]:
         attachment = self._attached(hello)
-        again = [s for s, a in self._streams.items() if a.agent_id == self.owner]
-        ends = [End(stream=owner, reason="the hub's database was found to be an older copy") for owner in again]
+        ends = self._owner_again("the hub's database was found to be an older copy")
         return [*ends, *([self._recall(hello.stream, attachment)] if attachment is not None else [])]
 
-    def _page_stored(self, then: PageStored) -> Sequence[Action]:
+    def _owner_again(self, reason: str) -> Sequence[Action]:
+        return [End(stream=s, reason=reason) for s, a in self._streams.items() if a.agent_id == self.owner]
+
+    def _page_stored(self, then: PageStored, outcomes: Sequence[Outcome]) -> Sequence[Action]:
         attachment = self._attached(then.hello)
         if attachment is None:
             return []
         acknowledged = self._send(then.hello.stream, acknowledged=pb.Acknowledged(sequence=then.sequence))
+        if attachment.phase is Phase.FACTS and any(outcomes[position] for position in then.imports):
+            # Started by a desktop that owns the channel no more; only the sweep of the owner's next hello is about it.
+            return [acknowledged, *self._owner_again("another desktop had started what the hub did not know")]
         if not then.last or attachment.phase is not Phase.PAGES:
             return [acknowledged]
         attachment.phase = Phase.SWEEPING
@@ -519,9 +532,10 @@ class Channel:
         operations = [o for o in _operations(outcomes[0]) if o.lease is not None]
         attachment = self._attached(then.hello)
         if attachment is None or self._live != then.hello.stream:
+            self._work = True  # asked under an epoch that is over: an empty answer does not say that nothing waits
             held = [(o.wa_id, o.lease.lease_id) for o in operations if o.lease]
             writes = evidence.given_back(held, "Back in the queue: the desktop app is away", now_ms)
-            return [Commit(then=GivenBack(), writes=writes)] if writes else []
+            return [Commit(then=GivenBack(), writes=writes)] if writes else self._claim(now_ms)
         attachment.claiming = False
         attachment.held |= {o.lease.lease_id: o.wa_id for o in operations if o.lease}
         self._work = self._work or len(operations) == then.asked

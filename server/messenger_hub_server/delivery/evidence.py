@@ -238,7 +238,8 @@ def imported(
         if origin.key_hash
         else None,
     )
-    mark = LeaseMark(epoch=lease.epoch, lease_id=LeaseId(entry.lease_id), journal_id=journal_id, started=True)
+    # Its epoch was of a database that is gone, and may be higher than this one's: the next sweep is about it in any case.
+    mark = LeaseMark(epoch=0, lease_id=LeaseId(entry.lease_id), journal_id=journal_id, started=True)
     return Import(
         operation=operation,
         spare_id=spare_id,

@@ -221,6 +221,8 @@ class Channel:
             case "recall":
                 return self._recalled(frame.recall)
             case "journal_refused":
+                # From here on, not from `renewed`: entries are forgotten and appended meanwhile, and it is about the former id.
+                self.journal.acknowledged = 0
                 return [RenewJournal(reason=frame.journal_refused.reason)]
             case "welcome":
                 self._offset_ms = frame.welcome.server_time.ToMilliseconds() - now_ms
