@@ -9,9 +9,17 @@ from messenger_hub.runtime.clock import SystemClock
 from messenger_hub.runtime.folder import PrivateFolder
 from messenger_hub_server.delivery.acceptance import Draft, Receipt
 from messenger_hub_server.highwater import HighWater
-from messenger_hub_server.model import ChannelId, OperationId, OperationKind, OperationState, SessionApiId
+from messenger_hub_server.model import (
+    ChannelId,
+    JournalId,
+    LeaseId,
+    OperationId,
+    OperationKind,
+    OperationState,
+    SessionApiId,
+)
 from messenger_hub_server.queue import Queue
-from messenger_hub_server.store.base import Age
+from messenger_hub_server.store.base import Age, Change, Claim, TakeEpoch
 from messenger_hub_server.store.sqlite import SqliteStore
 from messenger_hub_server.upkeep.due import LONGEST_MS, Due
 from messenger_hub_server.upkeep.retention import AT_ONCE, DAY_MS, EVERY_MS, Fate, Keep, Retention
@@ -68,6 +76,28 @@ async def test_what_is_too_late_expires_and_says_so(queue: Queue) -> None:
     await Due(queue, Wakeups()).run_once(now_ms + 20_000)
     operation = await queue.find(receipt.operation_id, None)
     assert operation.state is OperationState.EXPIRED
+
+
+async def test_what_is_given_back_after_its_time_expires_at_the_next_look(queue: Queue) -> None:
+    now_ms = SystemClock().now_ms()
+    receipt = await accepted(queue, expires_at_ms=now_ms + 20_000)
+    take = TakeEpoch(channel_id=CHANNEL, epoch=1, journal_id=JournalId("j"))
+    claim = Claim(
+        channel_id=CHANNEL, epoch=1, journal_id=JournalId("j"), lease_ids=[LeaseId("l")], now_ms=now_ms + 10, reason="x"
+    )
+    await queue.commit([take, claim])
+    due = Due(queue, Wakeups())
+    await due.run_once(now_ms + 30_000)
+    back = Change(
+        operation_id=receipt.operation_id,
+        from_states=frozenset({OperationState.LEASED}),
+        to=OperationState.PENDING,
+        at_ms=now_ms + 30_001,
+        reason="given back",
+    )
+    await queue.commit([back])
+    await due.run_once(now_ms + 30_002)
+    assert (await queue.find(receipt.operation_id, None)).state is OperationState.EXPIRED
 
 
 async def test_settled_operations_are_deleted_after_their_retention_and_waiting_ones_are_not(queue: Queue) -> None:

@@ -407,7 +407,8 @@ class Store(Protocol):
         ...
 
     async def next_wake_at_ms(self, now_ms: int) -> int | None:
-        """When the next pending operation that was held comes due, or any may be tried again or expires, after `now_ms`."""
+        """When the next pending operation that was held comes due, or any may be tried again, after `now_ms`, or when one expires,
+        also before: what is given back after its time has to expire at once. Restored channels expire nothing."""
         ...
 
     async def groups(self, channel_id: ChannelId) -> tuple[Sequence[Group], int | None]:

@@ -506,9 +506,10 @@ class MemoryStore:
         """When the next pending operation that was held comes due, or any may be tried again or expires."""
         pending = [o for o in self._rows.operations.values() if o.state is OperationState.PENDING]
         held = [o.due_at_ms for o in pending if o.due_at_ms > o.accepted_at_ms]
-        others = [t for o in pending for t in (o.not_before_ms, o.expires_at_ms) if t is not None]
-        times = [t for t in (*held, *others) if t > now_ms]
-        return min(times, default=None)
+        again = [o.not_before_ms for o in pending if o.not_before_ms is not None]
+        living = [o for o in pending if o.channel_id not in self._rows.restored]
+        expiring = [o.expires_at_ms for o in living if o.expires_at_ms is not None]
+        return min((*(t for t in (*held, *again) if t > now_ms), *expiring), default=None)
 
     async def groups(self, channel_id: ChannelId) -> tuple[Sequence[Group], int | None]:
         """The groups of a channel and when they were reported."""

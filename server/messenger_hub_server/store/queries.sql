@@ -214,4 +214,5 @@ SELECT (SELECT count(*) FROM operation WHERE state = 'pending'), (SELECT count(*
 SELECT min(at) FROM (
   SELECT min(due_at_ms) AS at FROM operation WHERE state = 'pending' AND due_at_ms > accepted_at_ms AND due_at_ms > :now_ms
   UNION ALL SELECT min(not_before_ms) FROM operation WHERE state = 'pending' AND not_before_ms > :now_ms
-  UNION ALL SELECT min(expires_at_ms) FROM operation WHERE state = 'pending' AND expires_at_ms > :now_ms);
+  UNION ALL SELECT min(expires_at_ms) FROM operation WHERE state = 'pending' AND expires_at_ms IS NOT NULL
+    AND channel_id NOT IN (SELECT channel_id FROM restored));
