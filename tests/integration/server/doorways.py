@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -196,6 +197,10 @@ def _plain(value: Any, known: Mapping[int, str], name: str = "") -> Any:
             return known.get(value, "a new one")
         case str() if name in ("at", "since", "agent_last_seen", "next_cursor", "whatsapp_message_id") and value:
             return f"some {name}"
+        case str() if name == "reason":
+            return re.sub(
+                r"session API door \d+", "session API of this door", value
+            )  # who decided; each door has a key of its own
         case int() if name == "queue_age_seconds":
             return "some seconds"
         case _:
