@@ -98,8 +98,7 @@ def forced_move(world: World) -> bool:
 
 
 def _lost_for_good(world: World, bodies: set[str], why: str) -> None:
-    world.evidence_lost = True
-    world.oracle.doubt(bodies, why)
+    world.oracle.doubt(bodies, why, lost=True)
     world.oracle.unordered |= bodies
 
 
@@ -178,10 +177,11 @@ def database_restored(world: World) -> bool:
         return False
     kept = world.dice.choice(world.copies)
     del world.copies[world.copies.index(kept) + 1 :]  # they are of a time that will not have been
-    way = world.dice.choice(("file of now", "file of now", "file lost", "disk of then"))
+    way = world.dice.choice(world.ways)
     world.hub.crash()
-    world.file_trusted = world.file_trusted and way == "file of now"
-    witness = _witness(world, kept)
+    alone = _journals_since(world, kept) == {world.owner.disk.journal_id}
+    world.file_trusted = world.file_trusted and (way == "file of now" or (way == "disk of then" and alone))
+    witness = _witness(world, kept, noticed=way != "disk of then")
     world.hub.store = kept.store.snapshot()
     world.oracle.restored(world.hub.store, witnessed=witness is not None)
     world.restoring = True
@@ -193,21 +193,23 @@ def database_restored(world: World) -> bool:
     elif way == "disk of then":
         world.hub.file = kept.file.copied()
         world.oracle.numbers_reused = True  # nobody can know which were given out since
-        if _journals_since(world, kept) != {world.owner.disk.journal_id}:
+        if not alone:
             # The file of then calls a journal the witness that another one has relieved since.
             world.oracle.unguarded |= world.oracle.arrived.keys()
     return True
 
 
-def _witness(world: World, kept: Copy) -> str | None:
-    """The journal under which every epoch since the copy was taken, if it is that of the owner's desk and the file says so."""
+def _witness(world: World, kept: Copy, *, noticed: bool) -> str | None:
+    """The journal under which every epoch since the copy was taken, if it is that of the owner's desk and the file says so. A roll-back
+    of the whole disk is noticed when that journal was told more than the copy has."""
     marked = kept.store.delivery_now(CHANNEL, kept.file.mark.journal_id).restored is not None
     if marked or not kept.epochs or not world.file_trusted or world.copied:
         return None
     since, owner = _journals_since(world, kept), world.owner.disk
     stored = kept.store.delivery_now(CHANNEL, JournalId(owner.journal_id)).sequence
     old = kept.store.delivery_now(CHANNEL, world.hub.file.mark.journal_id).epoch < world.hub.file.mark.taken_over_at
-    told = since == {owner.journal_id} and owner.first <= stored + 1
+    noticed = noticed or owner.acknowledged > stored
+    told = noticed and since == {owner.journal_id} and owner.first <= stored + 1
     return owner.journal_id if told and not old else None
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from messenger_hub.agent.v1 import agent_service_pb2 as pb
 from messenger_hub_server.delivery.channel import StreamId
 from messenger_hub_server.delivery.states import NOT_SENT, SETTLED, TRANSITIONS
-from messenger_hub_server.model import NewOperation, OperationId, OperationState
+from messenger_hub_server.model import Event, NewOperation, OperationId, OperationState
 from messenger_hub_server.store.memory import MemoryStore
 
 from tests.simulation.whatsapp import NOT_ON_WHATSAPP
@@ -47,9 +47,12 @@ class Oracle:
         self.blindly: set[str] = set()  # decided while nobody knew that the database is an older copy
         self.lost: set[str] = set()
         self.unguarded: set[str] = set()
+        self.unprovable: set[str] = set()
         self.forgotten: set[str] = set()  # no journal has them any more, so a receipt finds nothing
         self.untold: set[str] = set()  # sent by a page that died of it, and no other browser was told
         self.stored: set[str] = set()  # also what nobody was told of
+        self.queued: dict[str, int] = {}  # the event with which it came, and that of its last lease
+        self.leased: dict[str, int] = {}
         self.made: set[str] = set()
         self.arrived: dict[str, str] = {}
         self.done: set[str] = set()
@@ -59,10 +62,13 @@ class Oracle:
 
     # ---- what happened ------------------------------------------------------------------------------------------------------
 
-    def doubt(self, bodies: Iterable[str], why: str) -> None:
-        """From now on these may end as uncertain, and what overtakes them is not out of order."""
+    def doubt(self, bodies: Iterable[str], why: str, *, lost: bool = False) -> None:
+        """From now on these may end as uncertain, and what overtakes them is not out of order. `lost`: even if they were sent, as
+        nobody is left who could tell."""
         for body in bodies:
             self.doubted.setdefault(body, why)
+            if lost:
+                self.unprovable.add(body)
 
     def accept(self, new: NewOperation) -> None:
         """A program was told that it is queued."""
@@ -94,7 +100,8 @@ class Oracle:
             same = theirs is not None and (theirs.lane, theirs.priority) == (mine.lane, mine.priority)
             if theirs is not None and same and other not in self.unordered:
                 place = (theirs.due_at_ms, theirs.id) > (mine.due_at_ms, mine.id)
-                need(not place, f"I10 {other} overtook {body}")
+                came_later = self.queued.get(body, 0) > self.leased.get(other, 0)  # the clock went back
+                need(not place or came_later, f"I10 {other} overtook {body}")
 
     def frame(self, stream: StreamId, frame: pb.ConnectResponse) -> None:
         """I9: at most one stream is given work under an epoch."""
@@ -120,13 +127,12 @@ class Oracle:
         """No journal tells any more what an older copy lacks."""
         rows = store.operations_now()
         missing = (self.accepted.keys() | self.stored) - {row.body for row in rows}
-        self.world.evidence_lost = True
         self.lost |= missing
         self.unguarded |= self.arrived.keys() - {
             row.body for row in rows
         }  # a repeat with the same key is another operation
-        self.doubt((row.body for row in rows if row.state not in SETTLED), why)
-        self.doubt(missing, why)
+        self.doubt((row.body for row in rows if row.state not in SETTLED), why, lost=True)
+        self.doubt(missing, why, lost=True)
 
     def told(self) -> None:
         """A hello has told what the copy lacks."""
@@ -143,13 +149,17 @@ class Oracle:
             if before is not None:
                 need(event.state in TRANSITIONS[before], f"I7 {before} to {event.state}")
             self.states[event.operation_id] = event.state
-            self._judge(store, event.operation_id)
+            self._judge(store, event)
         self.seen_events = len(events)
 
-    def _judge(self, store: MemoryStore, number: OperationId) -> None:
+    def _judge(self, store: MemoryStore, event: Event) -> None:
+        number = event.operation_id
         row = next(o for o in store.operations_now() if o.id == number)
         body = row.body
         self.stored.add(body)
+        self.queued.setdefault(body, event.id)
+        if event.state is S.LEASED:
+            self.leased[body] = event.id
         same = self.numbers_reused or self.answered.get(number, body) == body
         need(same, f"I4 {number} names another operation now")
         match row.state:
@@ -178,7 +188,7 @@ class Oracle:
         for body, row in rows.items():
             need(row.state in SETTLED, f"I5 at rest {row.state}: {body}")
             if body in self.arrived and body not in self.decided and body not in self.unguarded:
-                excused = self.world.evidence_lost or body in self.forgotten or body in self.untold
+                excused = body in self.unprovable or body in self.forgotten or body in self.untold
                 lost = excused and (row.state is S.UNCERTAIN or body in self.blindly)
                 need(row.state in ON_THE_NETWORK or lost, f"I5 a fact was lost: {row.state} {body}")
             need(last[row.id] == row.state, f"I11 a state without its event: {body}")

@@ -14,8 +14,8 @@ Step = Callable[[World], bool]
 
 STEPS: Mapping[Step, float] = {
     World.accept: 3,
-    World.cancel: 0.7,
-    World.clear_queue: 0.1,
+    World.cancel: 0.4,
+    World.clear_queue: 0.04,
     World.resolve: 0.5,
     World.tick: 2,
     World.hub_start: 3,
@@ -37,7 +37,13 @@ STEPS: Mapping[Step, float] = {
 WISHES: Sequence[Step] = (World.accept, World.cancel, World.clear_queue, World.resolve, World.desk_forgets)
 CALM: Sequence[Step] = tuple(step for step in STEPS if step not in WISHES and step is not World.tick)
 MOST_TRIES = 10  # most steps cannot happen just now
-TENSIONS = (0.0, 0.02, 0.06)  # how often a try is a fault while something is between its intent and its end
+PACES = (
+    0.15,
+    1,
+    1,
+    3,
+)  # a run has actors that are slow and others that are fast, or the same windows would always be short
+TENSIONS = (0.0, 0.03, 0.12)  # how often a try is a fault while something is between its intent and its end
 LONGEST_CALM = 3_000
 QUIET = 5
 STUCK = 150  # nothing waits for a time that is further away
@@ -61,13 +67,14 @@ def weights(world: World, faults: frozenset[str] | None = None) -> Mapping[Step 
     chosen = drawn if faults is None else faults
     often = world.dice.choice((0.5, 1, 3))
     world.luckless = {kind: rate * world.dice.choice((0, 0, 1, 3)) for kind, rate in MISFORTUNES.items()}
-    return {**STEPS, **{fault: rate * often for fault, rate in FAULTS.items() if fault.__name__ in chosen}}
+    steps = {step: rate * world.dice.choice(PACES) for step, rate in STEPS.items()}
+    return {**steps, **{fault: rate * often for fault, rate in FAULTS.items() if fault.__name__ in chosen}}
 
 
 def take(world: World, step: Step | Fault) -> bool:
     """One step; the invariants are looked at whenever something changes."""
     if step not in FAULTS:
-        return step(world)
+        return _step(world, step)
     before = [(row.state.value) for row in world.hub.store.operations_now()]
     if not step(world):
         return False
@@ -76,6 +83,12 @@ def take(world: World, step: Step | Fault) -> bool:
     for state in before:
         world.faults_in[name, state] += 1
     return True
+
+
+def _step(world: World, step: Step | Fault) -> bool:
+    """By its name, so that a mutant's step is taken."""
+    done: bool = getattr(world, step.__name__)()
+    return done
 
 
 def play(seed: int, length: int = 600, *, faults: frozenset[str] | None = None) -> World:
@@ -119,7 +132,7 @@ def settle(world: World) -> None:
 
 def _all_move(world: World) -> bool:
     """Each actor does what it can; False when nothing could be done."""
-    moved = [step(world) for step in CALM]
+    moved = [_step(world, step) for step in CALM]
     for desk in world.desks:
         while desk.running and desk.work():
             moved.append(True)

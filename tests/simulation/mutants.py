@@ -1,0 +1,669 @@
+"""Small protocol faults, each put into the real logic: what the simulator must find.
+
+Most replace a few words of one function by others; when the words are no longer there, `reworded` says so. Where the rule is kept at
+the edge, which does I/O and is not played, the fault goes into the simulator's stand-in for it, and the docstring says of what.
+"""
+
+from __future__ import annotations
+import __future__
+
+import inspect
+import textwrap
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from types import FunctionType, ModuleType
+
+import pytest
+from messenger_hub_agent.delivery import channel as agent
+from messenger_hub_agent.delivery import existence, work
+from messenger_hub_server.delivery import channel as server
+from messenger_hub_server.delivery import evidence, restoration
+from messenger_hub_server.store import memory
+from messenger_hub_server.store.memory import MemoryStore
+
+from tests.simulation.desk import Desk, Disk
+from tests.simulation.faults import FAULTS
+from tests.simulation.hub import File, Hub
+from tests.simulation.whatsapp import Profile
+from tests.simulation.world import World
+
+Patch = Callable[[pytest.MonkeyPatch], None]
+
+# Which faults a mutant's runs use.
+CUTS = frozenset({"cut", "server_crash", "agent_crash", "page_crash"})
+FOLDERS = frozenset({"cut", "folder_lost", "folder_kept", "folder_rolled_back", "copy_started"})
+MOVES = frozenset({"cut", "move", "forced_move", "agent_crash"})
+RESTORES = frozenset({"cut", "database_kept", "database_restored"})
+RESTORES_AND_CRASHES = RESTORES | {"agent_crash", "page_crash", "network_away"}
+RESTORES_AND_MOVES = RESTORES | {"move", "forced_move", "folder_lost"}
+ALL = frozenset(fault.__name__ for fault in FAULTS)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mutant:
+    """A fault, the set of faults that its runs use (None: what each run draws), and how many runs may pass until one finds it."""
+
+    name: str
+    why: str
+    patch: Patch
+    faults: frozenset[str] | None
+    runs: int
+
+
+MUTANTS: dict[str, Mutant] = {}
+
+
+def mutant(*, faults: frozenset[str] | None = None, runs: int = 100) -> Callable[[Patch], Patch]:
+    """Puts a patch into the catalogue; its docstring says which rule it breaks."""
+
+    def note(patch: Patch) -> Patch:
+        name = patch.__name__  # type: ignore[attr-defined]
+        MUTANTS[name] = Mutant(name=name, why=inspect.getdoc(patch) or "", patch=patch, faults=faults, runs=runs)
+        return patch
+
+    return note
+
+
+def reworded(patch: pytest.MonkeyPatch, owner: type | ModuleType, name: str, words: Mapping[str, str]) -> None:
+    """Replaces words in the source of a function. Raises ValueError when one of them is not there exactly once."""
+    found = inspect.getattr_static(owner, name)
+    function: FunctionType = found.__func__ if isinstance(found, staticmethod) else found
+    source = textwrap.dedent(inspect.getsource(function))
+    for old, new in words.items():
+        if source.count(old) != 1:
+            raise ValueError(f"{name} says {source.count(old)} times: {old}")
+        source = source.replace(old, new)
+    flags = __future__.annotations.compiler_flag
+    made: dict[str, object] = {}
+    code = compile(source, f"<mutant of {name}>", "exec", flags=flags)
+    exec(code, function.__globals__, made)
+    patch.setattr(owner, name, made[name])
+
+
+# ---- the hub's hello --------------------------------------------------------------------------------------------------------
+
+
+@mutant(faults=FOLDERS)
+def takes_a_journal_that_is_older_than_what_it_has_seen(patch: pytest.MonkeyPatch) -> None:
+    """The journal's last sequence is ignored."""
+    reworded(patch, server.Channel, "_judge_journal", {"hello.last_sequence < stored.sequence": "False"})
+
+
+@mutant(faults=RESTORES, runs=250)
+def takes_a_journal_with_a_gap(patch: pytest.MonkeyPatch) -> None:
+    """What was forgotten before this copy saw it is not missed."""
+    words = {
+        "hello.first_sequence > stored.sequence + 1": "False",
+        "attachment.sequence = stored.sequence": "attachment.sequence = max(stored.sequence, hello.first_sequence - 1)",
+        "noticed = self._noticed(hello, stored, file)": "noticed = None",
+    }
+    reworded(patch, server.Channel, "_judge_journal", words)
+
+
+@mutant(faults=RESTORES, runs=250)
+def does_not_notice_an_older_copy_by_what_a_journal_was_told(patch: pytest.MonkeyPatch) -> None:
+    """`acknowledged_sequence` is ignored."""
+    words = {"max(hello.acknowledged_sequence, hello.first_sequence - 1)": "hello.first_sequence - 1"}
+    reworded(patch, server.Channel, "_noticed", words)
+
+
+@mutant(faults=RESTORES, runs=400)
+def does_not_notice_an_older_copy_by_a_gap(patch: pytest.MonkeyPatch) -> None:
+    """What a journal has forgotten says nothing."""
+    words = {"max(hello.acknowledged_sequence, hello.first_sequence - 1)": "hello.acknowledged_sequence"}
+    reworded(patch, server.Channel, "_noticed", words)
+
+
+@mutant(faults=RESTORES, runs=250)
+def counts_everything_as_older_than_the_copy(patch: pytest.MonkeyPatch) -> None:
+    """The first id of this process is ignored: what was accepted since the copy came back is doubted too."""
+    reworded(patch, server.Channel, "_noticed", {"before=self._first_id": "before=OperationId(2**60)"})
+
+
+@mutant(faults=RESTORES, runs=250)
+def does_not_outbid_the_file(patch: pytest.MonkeyPatch) -> None:
+    """The next epoch is one more than the copy's."""
+    words = {"max(stored.epoch, hello.epoch, file.epoch)": "stored.epoch"}
+    reworded(patch, server.Channel, "_judge_journal", words)
+    reworded(patch, restoration, "marks", {"if file.epoch > stored:": "if False:"})
+
+
+@mutant()
+def takes_an_answer_to_another_hello(patch: pytest.MonkeyPatch) -> None:
+    """Answers of the store to an earlier hello of the same stream count for the present one."""
+    words = {"attachment if attachment is not None and attachment.id == hello else None": "attachment"}
+    reworded(patch, server.Channel, "_attached", words)
+
+
+@mutant(faults=RESTORES_AND_CRASHES)
+def sweeps_before_the_pages(patch: pytest.MonkeyPatch) -> None:
+    """What had started counts as unknown before the journal has told."""
+    words = {"writes=[*mark, take])]": "writes=[*mark, take]), *self._sweep(attachment, stored, 0)]"}
+    reworded(patch, server.Channel, "_judge_journal", words)
+
+
+@mutant(faults=CUTS)
+def sweeps_after_the_first_page(patch: pytest.MonkeyPatch) -> None:
+    """The rest of the journal is not waited for."""
+    reworded(patch, server.Channel, "_page_stored", {"not then.last or ": ""})
+
+
+@mutant(faults=CUTS)
+def says_welcome_before_its_noes(patch: pytest.MonkeyPatch) -> None:
+    """The agent looks up what the hub would have said no to."""
+    words = {
+        "[*answers, self._send(then.hello.stream, welcome=welcome)]": "[self._send(then.hello.stream, welcome=welcome), *answers]"
+    }
+    reworded(patch, server.Channel, "_swept", words)
+
+
+@mutant(faults=CUTS)
+def says_no_to_nothing(patch: pytest.MonkeyPatch) -> None:
+    """Open intents that had not started are not told."""
+    reworded(patch, server.Channel, "_swept", {"for lease_id in then.not_started": "for lease_id in ()"})
+
+
+@mutant(faults=MOVES)
+def keeps_the_streams_of_a_former_owner(patch: pytest.MonkeyPatch) -> None:
+    """A move does not make both desktops say hello again."""
+    words = {"for stream in list(self._streams)": "for stream in ()"}
+    reworded(patch, server.Channel, "configure", words)
+
+
+@mutant(faults=FOLDERS, runs=250)
+def takes_any_epoch(patch: pytest.MonkeyPatch) -> None:
+    """Two streams may take the same one, or a lower one."""
+    words = {'if epoch <= self._rows.epochs.get(channel_id, (0, JournalId("")))[0]:': "if False:"}
+    reworded(patch, MemoryStore, "_one", words)
+    reworded(patch, server.Channel, "_judge_journal", {"max(stored.epoch, hello.epoch, file.epoch) + 1": "1"})
+
+
+@mutant(faults=FOLDERS)
+def ignores_the_journal_id(patch: pytest.MonkeyPatch) -> None:
+    """All journals of a channel share one sequence."""
+    reworded(patch, MemoryStore, "_one", {"key = channel_id, journal_id": 'key = channel_id, JournalId("")'})
+    words = {"(channel_id, journal_id), 0": '(channel_id, JournalId("")), 0'}
+    reworded(patch, MemoryStore, "delivery_now", words)
+
+
+@mutant(faults=CUTS)
+def counts_an_entry_too_many(patch: pytest.MonkeyPatch) -> None:
+    """The sequence runs ahead of what is stored."""
+    reworded(patch, server.Channel, "_advance", {"sequence=attachment.sequence": "sequence=attachment.sequence + 1"})
+
+
+@mutant(faults=CUTS)
+def forgets_that_something_waits(patch: pytest.MonkeyPatch) -> None:
+    """An empty claim under an epoch that is over says that nothing waits."""
+    reworded(patch, server.Channel, "_claimed", {"self._work = True  #": "#"})
+
+
+# ---- the hub's sweep, starts and answers ------------------------------------------------------------------------------------
+
+
+@mutant(faults=MOVES)
+def requeues_what_another_journal_had_started(patch: pytest.MonkeyPatch) -> None:
+    """A lost lease goes back to the queue although it had started."""
+    words = {
+        "_uncertain(operation, mark, EVIDENCE_LOST, now_ms)": "Change(wa_id=operation.wa_id, from_states=LEASED, "
+        "to=OperationState.PENDING, at_ms=now_ms, reason='')"
+    }
+    reworded(patch, evidence, "sweep", words)
+
+
+@mutant(faults=FOLDERS, runs=400)
+def trusts_the_silence_of_the_journal(patch: pytest.MonkeyPatch) -> None:
+    """What a journal had started and does not tell of goes back to the queue."""
+    words = {
+        "_uncertain(operation, mark, JOURNAL_SILENT, now_ms)": "Change(wa_id=operation.wa_id, from_states=LEASED, "
+        "to=OperationState.PENDING, at_ms=now_ms, reason='')"
+    }
+    reworded(patch, evidence, "sweep", words)
+
+
+@mutant(faults=CUTS)
+def doubts_what_the_journal_has_open(patch: pytest.MonkeyPatch) -> None:
+    """What the agent could look up becomes uncertain at once."""
+    reworded(patch, evidence, "sweep", {"elif mark.lease_id not in open_leases:": "else:"})
+
+
+@mutant(faults=CUTS)
+def keeps_unstarted_leases_of_older_epochs(patch: pytest.MonkeyPatch) -> None:
+    """What had not started never comes back to the queue, when the stream's end was not noticed."""
+    reworded(patch, evidence, "sweep", {"if not mark.started:": "if not mark.started and False:"})
+
+
+@mutant(faults=CUTS)
+def gives_back_what_had_started(patch: pytest.MonkeyPatch) -> None:
+    """The end of a stream gives all its leases back."""
+    reworded(patch, evidence, "given_back", {"started=False,": ""})
+
+
+@mutant(faults=CUTS)
+def gives_go_before_the_commit(patch: pytest.MonkeyPatch) -> None:
+    """The answer leaves before the start is durable."""
+    words = {
+        "return [Commit(then=then, writes=[*writes, self._advance(attachment)])]": "goes = [pb.Goes.Go(lease_id=s, go=True) for n, s in "
+        "starts if n is not None]\n    return [self._send(stream, goes=pb.Goes(goes=goes)), "
+        "Commit(then=then, writes=[*writes, self._advance(attachment)])]"
+    }
+    reworded(patch, server.Channel, "_entries", words)
+
+
+@mutant(faults=CUTS)
+def gives_go_to_everything(patch: pytest.MonkeyPatch) -> None:
+    """Whether the lease still stands is not looked at."""
+    words = {"go=position is not None and bool(outcomes[position])": "go=True"}
+    reworded(patch, server.Channel, "_entries_stored", words)
+
+
+@mutant(faults=CUTS)
+def starts_what_was_cancelled(patch: pytest.MonkeyPatch) -> None:
+    """A start does not look at the state."""
+    reworded(patch, MemoryStore, "_start", {" and operation.state is OperationState.LEASED": ""})
+
+
+@mutant(faults=CUTS)
+def cancels_what_has_started(patch: pytest.MonkeyPatch) -> None:
+    """`started=False` is ignored."""
+    reworded(patch, memory, "_holds", {"change.started is None": "True"})
+
+
+@mutant(faults=CUTS)
+def clears_what_has_started(patch: pytest.MonkeyPatch) -> None:
+    """A session API is deleted, and what is on its way counts as failed."""
+    reworded(patch, MemoryStore, "_change_queue", {" and not operation.lease.started": ""})
+
+
+# ---- facts and decisions ----------------------------------------------------------------------------------------------------
+
+
+@mutant(faults=RESTORES_AND_CRASHES, runs=400)
+def lets_a_late_decision_of_another_lease_through(patch: pytest.MonkeyPatch) -> None:
+    """Decisions are not fenced by their lease."""
+    reworded(patch, evidence, "_end", {"lease_id=lease_id, ": ""})
+
+
+@mutant(faults=MOVES)
+def fences_a_late_fact(patch: pytest.MonkeyPatch) -> None:
+    """Sent counts only while its lease stands."""
+    words = {
+        "if fact := FACTS.get(entry.outcome.kind):": "if (fact := FACTS.get(entry.outcome.kind)) and entry.lease_id:\n"
+        "        source, to = LEASED, fact[0]\n"
+        "        return [Change(wa_id=WaId(entry.whatsapp_id), lease_id=LeaseId(entry.lease_id), from_states=source, to=to, "
+        "at_ms=now_ms, reason='')]\n"
+        "    if fact:"
+    }
+    reworded(patch, evidence, "outcome", words)
+
+
+@mutant(faults=RESTORES_AND_CRASHES, runs=250)
+def ignores_receipts(patch: pytest.MonkeyPatch) -> None:
+    """A fact without a lease is not looked at."""
+    words = {
+        "if fact := FACTS.get(entry.outcome.kind):": "if not entry.lease_id:\n        return []\n    if fact := FACTS.get(entry.outcome.kind):"
+    }
+    reworded(patch, evidence, "outcome", words)
+
+
+@mutant(runs=250)
+def never_corrects_what_was_decided(patch: pytest.MonkeyPatch) -> None:
+    """Failed, cancelled and expired stay, whatever turns out."""
+    reworded(patch, evidence, "outcome", {"held and entry.outcome.kind in DIRECT": "entry.outcome.kind in DIRECT"})
+    reworded(
+        patch,
+        evidence,
+        "_fact",
+        {"_learnt(wa_id, to, reason, now_ms), change(NOT_SENT, to, corrected)": "_learnt(wa_id, to, reason, now_ms)"},
+    )
+
+
+# ---- an older copy ----------------------------------------------------------------------------------------------------------
+
+
+@mutant(faults=RESTORES_AND_MOVES, runs=400)
+def trusts_a_journal_that_took_over_later(patch: pytest.MonkeyPatch) -> None:
+    """The witness is whichever journal the file names."""
+    words = {"file.epoch and stored_epoch >= file.taken_over_at": "file.epoch"}
+    reworded(patch, restoration, "witness", words)
+
+
+@mutant(faults=RESTORES_AND_MOVES, runs=250)
+def ends_the_mark_without_the_doubts(patch: pytest.MonkeyPatch) -> None:
+    """After any hello the copy is believed."""
+    reworded(
+        patch, server.Channel, "_sweep", {"*restoration.doubts(stored.restored, attachment.journal_id, now_ms),": ""}
+    )
+
+
+@mutant(faults=RESTORES)
+def never_ends_the_mark(patch: pytest.MonkeyPatch) -> None:
+    """A restored channel stays one."""
+    reworded(patch, server.Channel, "_sweep", {"EndRestored(channel_id=self.id),": ""})
+
+
+@mutant(faults=RESTORES)
+def doubts_what_the_witness_does_not_tell(patch: pytest.MonkeyPatch) -> None:
+    """What was never started becomes uncertain too."""
+    reworded(patch, restoration, "doubts", {"journal_id == mark.journal_id": "False"})
+
+
+@mutant()
+def adopts_in_any_hello(patch: pytest.MonkeyPatch) -> None:
+    """An intent that never got go counts as a start."""
+    reworded(patch, server.Channel, "_page", {"attachment.restored is not None": "True"})
+
+
+@mutant(faults=RESTORES, runs=250)
+def never_adopts(patch: pytest.MonkeyPatch) -> None:
+    """In a restored channel's hello an intent of a known operation is not its start."""
+    reworded(patch, server.Channel, "_page", {"attachment.restored is not None": "False"})
+
+
+@mutant(faults=RESTORES, runs=400)
+def imports_under_a_number_that_is_given_out(patch: pytest.MonkeyPatch) -> None:
+    """A number of the journal is kept, though this process gives it out."""
+    reworded(patch, evidence, "imported", {"number if number < free_to else spare_id": "number"})
+
+
+@mutant(faults=RESTORES, runs=250)
+def imports_over_another_operation(patch: pytest.MonkeyPatch) -> None:
+    """Whether the number is taken is not looked at."""
+    reworded(patch, MemoryStore, "_import", {"write.spare_id if new.id in rows.operations else new.id": "new.id"})
+    reworded(patch, evidence, "imported", {"number if number < free_to else spare_id": "number"})
+
+
+@mutant(faults=RESTORES, runs=250)
+def imports_without_the_key(patch: pytest.MonkeyPatch) -> None:
+    """A client's retry does not find what was imported."""
+    reworded(patch, MemoryStore, "_import", {"idempotency=None if taken else new.idempotency": "idempotency=None"})
+
+
+@mutant(faults=RESTORES, runs=250)
+def imports_beside_the_holder_of_the_key(patch: pytest.MonkeyPatch) -> None:
+    """What was asked for again after the restore does not become what the journal tells."""
+    words = {"return operation if operation.state in NOT_SENT | {OperationState.PENDING} else None": "return None"}
+    reworded(patch, MemoryStore, "_holder", words)
+
+
+@mutant(faults=RESTORES)
+def imports_nothing(patch: pytest.MonkeyPatch) -> None:
+    """An operation that only the journal knows is lost."""
+    words = {"operation = self._holder(new)": "return False"}
+    reworded(patch, MemoryStore, "_import", words)
+
+
+@mutant(faults=RESTORES | MOVES, runs=400)
+def hands_out_while_it_is_restored(patch: pytest.MonkeyPatch) -> None:
+    """An older copy that another desktop notices goes on as before: claims, and go for what it had handed out."""
+    reworded(patch, MemoryStore, "_claim", {"or claim.channel_id in self._rows.restored": ""})
+    reworded(patch, server.Channel, "_judge_journal", {"self._live = None": "pass"})
+    words = {"*ends, ": ""}
+    reworded(patch, server.Channel, "_rolled_back", words)
+
+
+@mutant(faults=RESTORES, runs=250)
+def expires_on_a_restored_channel(patch: pytest.MonkeyPatch) -> None:
+    """What the copy calls pending expires, though it may have been sent."""
+    reworded(patch, MemoryStore, "_expire", {"and o.channel_id not in self._rows.restored": ""})
+
+
+@mutant(faults=RESTORES, runs=250)
+def decides_on_a_restored_channel(patch: pytest.MonkeyPatch) -> None:
+    """A client cancels what the copy calls pending (stand-in for queue.py)."""
+    old = "if not self.hub.running or self.hub.store.delivery_now(CHANNEL, self.hub.file.mark.journal_id).restored:"
+    reworded(patch, World, "_decide", {old: "if not self.hub.running:"})
+
+
+@mutant(faults=RESTORES, runs=250)
+def gives_out_the_same_numbers_again(patch: pytest.MonkeyPatch) -> None:
+    """No ids are skipped after a restore."""
+    patch.setattr(restoration, "SKIPPED", 0)
+
+
+@mutant(faults=RESTORES, runs=250)
+def does_not_notice_at_the_start(patch: pytest.MonkeyPatch) -> None:
+    """The high-water file is not compared (stand-in for restoring.py)."""
+    patch.setattr(Hub, "_notice_older_copy", lambda _: None)
+
+
+@mutant(faults=RESTORES | MOVES, runs=400)
+def lets_a_lower_epoch_name_the_journal(patch: pytest.MonkeyPatch) -> None:
+    """The high-water file believes whoever wrote last (stand-in for highwater.py)."""
+    reworded(
+        patch,
+        File,
+        "take",
+        {
+            "taken.epoch <= before.epoch": "False",
+            "epoch=taken.epoch, journal": "epoch=max(taken.epoch, before.epoch), journal",
+        },
+    )
+
+
+# ---- accepting and leasing --------------------------------------------------------------------------------------------------
+
+
+@mutant()
+def answers_before_the_commit(patch: pytest.MonkeyPatch) -> None:
+    """A client is told, whatever becomes of the commit (stand-in for queue.py)."""
+    words = {
+        "if new.body not in self.oracle.accepted and new.idempotency is None:": "self.oracle.accept(new)\n        if False:"
+    }
+    reworded(patch, World, "accept", words)
+
+
+@mutant()
+def accepts_a_key_twice(patch: pytest.MonkeyPatch) -> None:
+    """The idempotency record is not looked at."""
+    old = "if new.idempotency and (holder := rows.idempotency.get(new.idempotency.key_hash)) is not None:"
+    reworded(patch, MemoryStore, "_accept", {old: "if False:\n        holder = OperationId(0)"})
+
+
+@mutant()
+def leases_two_of_a_chat(patch: pytest.MonkeyPatch) -> None:
+    """A chat that is busy gets another lease."""
+    reworded(patch, MemoryStore, "_claim", {"if first and operation.lane not in busy and": "if first and"})
+
+
+@mutant()
+def overtakes_what_waits(patch: pytest.MonkeyPatch) -> None:
+    """A later message of the chat goes while an earlier one is held."""
+    reworded(patch, MemoryStore, "_claim", {"if first and": "if"})
+
+
+@mutant()
+def leases_the_latest_first(patch: pytest.MonkeyPatch) -> None:
+    """The queue is a stack."""
+    reworded(patch, MemoryStore, "_claim", {"(o.priority, o.due_at_ms, o.id)": "(o.priority, -o.due_at_ms, -o.id)"})
+
+
+# ---- the desktop ------------------------------------------------------------------------------------------------------------
+
+
+@mutant()
+def sends_on_a_no(patch: pytest.MonkeyPatch) -> None:
+    """The agent acts on any answer."""
+    reworded(patch, agent.Channel, "_answered", {"Happening.GO if go.go else Happening.NO": "Happening.GO"})
+
+
+@mutant()
+def sends_without_go(patch: pytest.MonkeyPatch) -> None:
+    """A durable intent is enough."""
+    table = dict(work.TABLE) | {(work.Stage.WRITING_INTENT, work.Happening.WRITTEN): work.Stage.ACTING}
+    patch.setattr(work, "TABLE", table)
+    words = {
+        "following is Stage.ACTING and happening is Happening.GO": "following is Stage.ACTING and happening is Happening.WRITTEN"
+    }
+    reworded(patch, agent.Channel, "_happen", words)
+
+
+@mutant(faults=CUTS)
+def looks_up_what_never_got_an_answer(patch: pytest.MonkeyPatch) -> None:
+    """Without a stream a question is looked up instead of void."""
+    table = dict(work.TABLE) | {(work.Stage.ASKING, work.Happening.STREAM_LOST): work.Leaving.RECONCILE}
+    patch.setattr(work, "TABLE", table)
+
+
+@mutant(faults=CUTS)
+def keeps_its_leases_without_a_stream(patch: pytest.MonkeyPatch) -> None:
+    """The agent goes on with what waits after the stream is gone, and asks under its old epoch for what is another's."""
+    words = {
+        "self._epoch = 0": "pass",
+        "self._waiting.clear()": "pass",
+        "return self._happen(Happening.STREAM_LOST, now_ms)": "return []",
+    }
+    reworded(patch, agent.Channel, "disconnected", words)
+
+
+@mutant(faults=CUTS)
+def gives_back_what_it_has_asked_for(patch: pytest.MonkeyPatch) -> None:
+    """A pause takes a lease out of the hands whose go is on its way."""
+    patch.setattr(agent, "RETURNABLE", work.RETURNABLE | {work.Stage.ASKING})
+
+
+@mutant(faults=CUTS)
+def does_not_say_what_is_open(patch: pytest.MonkeyPatch) -> None:
+    """The hello lacks the open intents."""
+    reworded(patch, agent.Channel, "connected", {"open_lease_ids=list(journal.open)": "open_lease_ids=[]"})
+
+
+@mutant(faults=CUTS)
+def ignores_a_late_no(patch: pytest.MonkeyPatch) -> None:
+    """What the hub says no to after a hello is looked up all the same."""
+    reworded(patch, agent.Channel, "_answered", {"lease is None or go.go or": "True or"})
+
+
+@mutant(faults=RESTORES_AND_CRASHES | FOLDERS, runs=400)
+def voids_what_was_found(patch: pytest.MonkeyPatch) -> None:
+    """A no makes void what the look-up before the send has found."""
+    reworded(patch, agent.Channel, "_answered", {" or go.lease_id in self._found": ""})
+
+
+@mutant(faults=RESTORES_AND_CRASHES | FOLDERS, runs=400)
+def asks_go_for_what_it_has_found(patch: pytest.MonkeyPatch) -> None:
+    """The look-up before the send has no consequence."""
+    table = dict(work.TABLE) | {(work.Stage.CHECKING, work.Happening.FOUND): work.Stage.WRITING_INTENT}
+    patch.setattr(work, "TABLE", table)
+
+
+@mutant(faults=RESTORES_AND_CRASHES | FOLDERS, runs=400)
+def does_not_look_before_the_send(patch: pytest.MonkeyPatch) -> None:
+    """A message that is there is made again (stand-in for executor.py)."""
+    reworded(patch, Profile, "check", {"if lease.whatsapp_id in self.messages:": "if False:"})
+
+
+@mutant(faults=MOVES)
+def looks_up_only_while_able(patch: pytest.MonkeyPatch) -> None:
+    """A pause holds up what is open, for ever."""
+    reworded(
+        patch, agent.Channel, "_next", {"[*self._reconcile_next()]": "[*self._reconcile_next()] if self._able else []"}
+    )
+
+
+@mutant(faults=CUTS)
+def fails_what_gave_no_answer(patch: pytest.MonkeyPatch) -> None:
+    """A time-out counts as a failure."""
+    words = {
+        "return self._happen(Happening.UNCLEAR, now_ms)": "result = Ended(kind=pb.Outcome.KIND_FAILED, code='timeout', message='')"
+    }
+    reworded(patch, agent.Channel, "performed", words)
+
+
+@mutant(faults=CUTS)
+def voids_what_it_cannot_find(patch: pytest.MonkeyPatch) -> None:
+    """The absence of a message counts as proof (stand-in for executor.judge)."""
+    reworded(patch, Profile, "reconcile", {"return ABSENT": "return Ended(kind=pb.Outcome.KIND_VOID)"})
+
+
+@mutant(faults=CUTS)
+def voids_what_is_in_the_outbox(patch: pytest.MonkeyPatch) -> None:
+    """A message without an acknowledgement counts as not sent (stand-in for executor.judge)."""
+    words = {"return STAYED_PENDING if": "return Ended(kind=pb.Outcome.KIND_VOID) if"}
+    reworded(patch, Profile, "reconcile", words)
+
+
+@mutant()
+def believes_one_no(patch: pytest.MonkeyPatch) -> None:
+    """One look-up proves that a number is not on WhatsApp."""
+    patch.setattr(existence.Doubts, "not_found", lambda *_, **__: True)
+
+
+@mutant(runs=250)
+def believes_noes_of_a_broken_network(patch: pytest.MonkeyPatch) -> None:
+    """The channel's own number need not be found in between."""
+    words = {"not (doubt.own_number_found and own_number_found)": "False"}
+    reworded(patch, existence.Doubts, "not_found", words)
+
+
+# ---- the desktop's journal --------------------------------------------------------------------------------------------------
+
+
+@mutant(faults=FOLDERS | RESTORES, runs=400)
+def numbers_entries_before_they_are_written(patch: pytest.MonkeyPatch) -> None:
+    """A renewal in between leaves an entry with a number of the former id (journal.py's part is the simulator's)."""
+    original, renewed, start = agent.Channel._append, agent.Channel.renewed, agent.Channel.__init__
+
+    def init(self: agent.Channel, channel_id: int, journal: agent.JournalView, *, window: int = 8) -> None:
+        start(self, channel_id, journal, window=window)
+        self.journal.last = journal.last
+
+    def append(self: agent.Channel, *given: object, **named: object) -> agent.Append:
+        done = original(self, *given, **named)  # type: ignore[arg-type]
+        self.journal.last += 1
+        done.entries[0].sequence = self.journal.last
+        return done
+
+    def renew(self: agent.Channel, journal_id: str, last: int) -> Sequence[agent.Action]:
+        self.journal.last = last
+        return renewed(self, journal_id, last)
+
+    patch.setattr(agent.Channel, "__init__", init)
+    patch.setattr(agent.Channel, "_append", append)
+    patch.setattr(agent.Channel, "renewed", renew)
+    reworded(patch, Disk, "append", {"entry.sequence = number": "entry.sequence = entry.sequence or number"})
+
+
+@mutant(faults=CUTS)
+def does_not_sync_the_intent(patch: pytest.MonkeyPatch) -> None:
+    """A crash takes the last intent with it (stand-in for journal.py)."""
+    original = Desk.crash
+
+    def crash(self: Desk) -> None:
+        original(self)
+        if self.disk.entries and self.disk.entries[-1].WhichOneof("fact") == "intent":
+            self.disk.entries.pop()
+
+    patch.setattr(Desk, "crash", crash)
+
+
+@mutant(faults=CUTS)
+def forgets_what_is_open(patch: pytest.MonkeyPatch) -> None:
+    """The retention drops an intent without an end (stand-in for journal.py)."""
+    reworded(patch, Disk, "forget", {"opened = self.view().open": "opened: dict[str, pb.Lease] = {}"})
+
+
+@mutant(faults=FOLDERS | RESTORES, runs=400)
+def takes_acknowledgements_of_the_former_journal(patch: pytest.MonkeyPatch) -> None:
+    """What was told of the former id counts for the new one."""
+    reworded(patch, agent.Channel, "_acknowledge", {"if self.phase not in (Phase.HELLO, Phase.OFFLINE):": "if True:"})
+    reworded(patch, agent.Channel, "receive", {"self.journal.acknowledged = 0": "pass"})
+
+
+@mutant(faults=FOLDERS | RESTORES, runs=400)
+def keeps_what_the_former_journal_was_told(patch: pytest.MonkeyPatch) -> None:
+    """A renewal does not begin at nothing."""
+    reworded(patch, agent.Channel, "renewed", {"self.journal.acknowledged = 0": "pass"})
+    reworded(patch, agent.Channel, "receive", {"self.journal.acknowledged = 0": "pass"})
+
+
+@mutant(faults=CUTS)
+def sends_pages_it_was_not_asked_for(patch: pytest.MonkeyPatch) -> None:
+    """The recall's sequence is ignored."""
+    reworded(patch, agent.Channel, "_recalled", {"after=recall.after_sequence": "after=0"})
+
+
+@mutant(faults=CUTS)
+def drops_what_was_written_during_the_pages(patch: pytest.MonkeyPatch) -> None:
+    """Entries that became durable between two pages are never sent."""
+    reworded(patch, agent.Channel, "_push", {"self._unsent += entries": "pass"})
