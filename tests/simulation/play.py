@@ -34,16 +34,24 @@ STEPS: Mapping[Step, float] = {
     World.wire_step: 0.5,
     World.finish_move: 3,
 }
+# A run has one actor that is slow, or none: else the same windows would always be short.
+SLOW: Sequence[Step | None] = (
+    None,
+    World.hub_frame,
+    World.hub_store,
+    World.hub_close,
+    World.desk_frame,
+    World.desk_work,
+    World.desk_notice,
+    World.desk_page,
+    World.desk_page_back,
+    World.network_step,
+)
+SLOWLY = 0.1
 WISHES: Sequence[Step] = (World.accept, World.cancel, World.clear_queue, World.resolve, World.desk_forgets)
 CALM: Sequence[Step] = tuple(step for step in STEPS if step not in WISHES and step is not World.tick)
 MOST_TRIES = 10  # most steps cannot happen just now
-PACES = (
-    0.15,
-    1,
-    1,
-    3,
-)  # a run has actors that are slow and others that are fast, or the same windows would always be short
-TENSIONS = (0.0, 0.03, 0.12)  # how often a try is a fault while something is between its intent and its end
+TENSIONS = (0.0, 0.01, 0.04)  # how often a try is a fault while something is between its intent and its end
 LONGEST_CALM = 3_000
 QUIET = 5
 STUCK = 150  # nothing waits for a time that is further away
@@ -65,9 +73,10 @@ def weights(world: World, faults: frozenset[str] | None = None) -> Mapping[Step 
     """Drawn for a run from its own dice; `faults` chooses which can happen."""
     drawn = world.dice.choice(SETS)
     chosen = drawn if faults is None else faults
-    often = world.dice.choice((0.5, 1, 3))
+    often = world.dice.choice((0.15, 0.4, 1))
     world.luckless = {kind: rate * world.dice.choice((0, 0, 1, 3)) for kind, rate in MISFORTUNES.items()}
-    steps = {step: rate * world.dice.choice(PACES) for step, rate in STEPS.items()}
+    slow = world.dice.choice(SLOW)
+    steps = {step: rate * (SLOWLY if step is slow else 1) for step, rate in STEPS.items()}
     return {**steps, **{fault: rate * often for fault, rate in FAULTS.items() if fault.__name__ in chosen}}
 
 

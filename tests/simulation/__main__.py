@@ -1,0 +1,130 @@
+"""`python -m tests.simulation [--steps N | --minutes M] [--seed S] [--jobs J] [--ledger FILE]`: the simulator for volume.
+
+Only effective steps under faults are counted; the calm in which a run settles is not. The exit code is 0 when no invariant broke.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections import Counter
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+from messenger_hub_server.delivery.states import TRANSITIONS
+from messenger_hub_server.model import OperationState
+
+from tests.simulation.faults import FAULTS
+from tests.simulation.play import play
+from tests.simulation.world import MISFORTUNES
+from tests.torture.nemesis.ledger import Code, append
+
+BATCH = 50  # seeds that a job plays before it tells
+
+
+@dataclass(slots=True)
+class Sum:
+    """What some runs did."""
+
+    steps: int = 0
+    runs: int = 0
+    transitions: Counter[tuple[str, str]] = field(default_factory=Counter)
+    faults_in: Counter[tuple[str, str]] = field(default_factory=Counter)
+    broken: list[tuple[int, str]] = field(default_factory=list)
+
+    def add(self, other: Sum) -> None:
+        """Both together."""
+        self.steps += other.steps
+        self.runs += other.runs
+        self.transitions += other.transitions
+        self.faults_in += other.faults_in
+        self.broken += other.broken
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The exit code."""
+    given = _parser().parse_args(arguments)
+    code, begun, total = Code.here(), time.time(), Sum()
+    deadline = begun + given.minutes * 60 if given.minutes else None
+    first = given.seed
+    with ProcessPoolExecutor(given.jobs) as jobs:
+        while total.steps < given.steps if deadline is None else time.time() < deadline:
+            for done in jobs.map(_batch, range(first, first + BATCH * given.jobs, BATCH)):
+                total.add(done)
+            first += BATCH * given.jobs
+    seconds = time.time() - begun
+    _tell(total, seconds, given.seed, first)
+    if given.ledger:
+        entry = {
+            "date": datetime.fromtimestamp(begun, UTC).isoformat(timespec="seconds"),
+            "seeds": [given.seed, first - 1],
+            **asdict(code),
+            "steps": total.steps,
+            "runs": total.runs,
+            "seconds": round(seconds, 1),
+            "violations": total.broken,
+            "unseen transitions": _unseen_transitions(total),
+            "unseen pairs": _unseen_pairs(total),
+        }
+        append(given.ledger, entry)
+    return 1 if total.broken else 0
+
+
+def _batch(first: int) -> Sum:
+    total = Sum()
+    for seed in range(first, first + BATCH):
+        try:
+            world = play(seed)
+        except Exception as problem:
+            total.broken.append((seed, f"{type(problem).__name__}: {problem}"))
+            continue
+        total.runs += 1
+        total.steps += world.steps
+        total.transitions += world.oracle.transitions
+        total.faults_in += world.faults_in
+    return total
+
+
+def _unseen_transitions(total: Sum) -> list[str]:
+    pairs = [(state.value, to.value) for state, targets in TRANSITIONS.items() for to in sorted(targets)]
+    return [f"{a} to {b}" for a, b in pairs if not total.transitions[a, b]]
+
+
+def _unseen_pairs(total: Sum) -> list[str]:
+    names = [*(fault.__name__ for fault in FAULTS), *MISFORTUNES]
+    return [
+        f"{name} while {state.value}"
+        for name in names
+        for state in OperationState
+        if not total.faults_in[name, state.value]
+    ]
+
+
+def _tell(total: Sum, seconds: float, first: int, after: int) -> None:
+    transitions, pairs = _unseen_transitions(total), _unseen_pairs(total)
+    click.echo(
+        f"{'BROKEN' if total.broken else 'Sound'}: {total.steps} steps in {total.runs} runs, seeds {first} to {after - 1}, "
+        f"{total.steps / seconds:.0f} steps per second"
+    )
+    click.echo(f"transitions not seen: {', '.join(transitions) or 'none'}")
+    click.echo(f"faults not seen: {', '.join(pairs) or 'none'}")
+    for seed, why in total.broken:
+        click.echo(f"seed {seed}: {why}")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
+    parser.add_argument("--steps", type=int, default=100_000, help="at least so many effective steps (%(default)s)")
+    parser.add_argument("--minutes", type=float, help="or for so long")
+    parser.add_argument("--seed", type=int, default=0, help="the first seed (%(default)s)")
+    parser.add_argument("--jobs", type=int, default=1, help="processes at a time (%(default)s)")
+    parser.add_argument("--ledger", type=Path, help="gets one line more")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())
