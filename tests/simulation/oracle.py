@@ -37,6 +37,7 @@ class Oracle:
         self.world = world
         self.accepted: dict[str, NewOperation] = {}
         self.answered: dict[OperationId, str] = {}
+        self.latest: dict[str, str] = {}  # the WhatsApp id of the last operation that a body became
         self.numbers_reused = False
         self.granted: set[str] = set()
         self.epochs: list[tuple[int, str]] = []
@@ -54,6 +55,7 @@ class Oracle:
         self.queued: dict[str, int] = {}  # the event with which it came, and that of its last lease
         self.leased: dict[str, int] = {}
         self.made: set[str] = set()
+        self.network_ids: set[str] = set()
         self.arrived: dict[str, str] = {}
         self.done: set[str] = set()
         self.states: dict[OperationId, OperationState] = {}
@@ -74,6 +76,7 @@ class Oracle:
         """A program was told that it is queued."""
         self.accepted.setdefault(new.body, new)
         self.answered[new.id] = new.body
+        self.latest[new.body] = new.wa_id
         self.lost.discard(new.body)
 
     def make(self, wa_id: str, body: str) -> None:
@@ -90,6 +93,7 @@ class Oracle:
                 need(not refused or body in self.unguarded, f"I3 {row.state}, then sent: {body}")
         self._in_order(body)
         self.arrived.setdefault(body, wa_id)
+        self.network_ids.add(wa_id)
 
     def _in_order(self, body: str) -> None:
         mine = self.accepted.get(body)
@@ -116,7 +120,9 @@ class Oracle:
         has seen everything since (`witnessed`)."""
         rows = store.operations_now()
         held = {row.body for row in rows}
-        self.lost |= self.accepted.keys() - held - (self.arrived.keys() if witnessed else set())
+        # What arrived is told by the journal; under an earlier operation of the same key it says nothing of this one.
+        told = {body for body, wa_id in self.latest.items() if wa_id in self.network_ids} if witnessed else set()
+        self.lost |= self.accepted.keys() - held - told
         self.unordered |= self.accepted.keys()
         self.states = {row.id: row.state for row in rows}
         self.seen_events = len(store.events_now())
