@@ -166,6 +166,10 @@ class Hub:
                 case MarkRestored() if self.world.faults["database_restored"] and not self.world.restoring:
                     # The owner's hello has ended the mark, and now a desktop that the copy lacks entries of says its own.
                     self.world.oracle.doubt((row.body for row in self.world.open_rows()), "noticed once more")
+                case MarkRestored(restoration=mark) if not mark.journal_id and self.world.restoring:
+                    if len(self.world.oracle.epochs) > self.world.oracle.epochs_then:
+                        # An owner took an epoch on the copy before a desktop noticed: which was the copy's own is not known.
+                        self.world.oracle.doubt((row.body for row in self.world.open_rows()), "noticed late")
                 case EndRestored() if outcome:
                     self.world.oracle.told()
                 case _:

@@ -41,6 +41,7 @@ class Oracle:
         self.numbers_reused = False
         self.granted: set[str] = set()
         self.epochs: list[tuple[int, str]] = []
+        self.epochs_then = 0  # how many there were when an older copy was put back
         self.epoch_streams: dict[int, StreamId] = {}
         self.doubted: dict[str, str] = {}
         self.unordered: set[str] = set()
@@ -118,6 +119,7 @@ class Oracle:
     def restored(self, store: MemoryStore, *, witnessed: bool) -> None:
         """An older copy was put back: what it lacks may be gone for good, what it calls open may be uncertain, unless a journal
         has seen everything since (`witnessed`)."""
+        self.epochs_then = len(self.epochs)
         rows = store.operations_now()
         held = {row.body for row in rows}
         # What arrived is told by the journal; under an earlier operation of the same key it says nothing of this one.

@@ -328,7 +328,9 @@ class Channel:
         told = max(hello.acknowledged_sequence, hello.first_sequence - 1)
         if stored.restored is not None or told <= stored.sequence:
             return None
-        journal_id = restoration.witness(stored.epoch, file)
+        # Another journal than the one that notices may have taken its first epoch on this copy: then the copy's own epoch is not known.
+        same = file.journal_id == hello.journal_id
+        journal_id = restoration.witness(stored.epoch, file) if same else JournalId("")
         return Restoration(channel_id=self.id, journal_id=journal_id, before=self._first_id)
 
     def _refuse(self, stream: StreamId, reason: str) -> Sequence[Action]:
