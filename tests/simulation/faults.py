@@ -132,10 +132,11 @@ def folder_rolled_back(world: World) -> bool:
 def _folder_fault(world: World, desk: Desk) -> None:
     """What this folder had in its hands, and what it sent and has not told yet, may be uncertain."""
     rows = {row.body for row in world.open_rows()}
-    _lost_for_good(world, rows | desk.open_bodies(), "a desk's folder was lost")
+    # What ended while nobody knew of the older copy: only this folder could have told that it was sent.
+    blindly = world.oracle.blindly if world.restoring else set()
+    _lost_for_good(world, rows | desk.open_bodies() | blindly, "a desk's folder was lost")
     if world.restoring:
         world.oracle.lost |= world.oracle.accepted.keys() - {row.body for row in world.hub.store.operations_now()}
-    if world.restoring:
         # An older database and an older journal at once: nobody is left who knows.
         world.oracle.unguarded |= rows | world.oracle.lost
 

@@ -156,6 +156,7 @@ class Hub:
         return self._apply(writes)
 
     def _apply(self, writes: Sequence[Write]) -> Sequence[Outcome]:
+        marked = self.store.delivery_now(CHANNEL, self.file.mark.journal_id).restored is not None
         outcomes = self.store.apply_now(writes)
         for write, outcome in zip(writes, outcomes, strict=True):
             match write:
@@ -163,6 +164,9 @@ class Hub:
                     self.world.started(lease_id)
                 case TakeEpoch() if outcome:
                     self.world.oracle.epochs.append((write.epoch, write.journal_id))
+                case MarkRestored() if marked and self.running:
+                    # A desktop has forgotten what the copy lacks: what was accepted since the copy came back cannot be told apart.
+                    self.world.oracle.doubt((row.body for row in self.world.open_rows()), "marked once more")
                 case MarkRestored() if self.world.faults["database_restored"] and not self.world.restoring:
                     # The owner's hello has ended the mark, and now a desktop that the copy lacks entries of says its own.
                     self.world.oracle.doubt((row.body for row in self.world.open_rows()), "noticed once more")

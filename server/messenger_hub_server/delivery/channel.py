@@ -324,12 +324,14 @@ class Channel:
 
     def _noticed(self, hello: pb.ChannelHello, stored: Delivery, file: HighMark) -> Restoration | None:
         """A journal was told that more of it is durable than is stored: this is an older copy, which nobody has said. Told it was of
-        what it says, and of what it has forgotten since."""
-        told = max(hello.acknowledged_sequence, hello.first_sequence - 1)
-        if stored.restored is not None or told <= stored.sequence:
+        what it says, and of what it has forgotten since. What is forgotten raises a mark that is there already: the copy may be one
+        of a channel that was restored before, and has accepted and sent since."""
+        forgotten = hello.first_sequence - 1
+        told = max(hello.acknowledged_sequence, forgotten)
+        if told <= stored.sequence or (stored.restored is not None and forgotten <= stored.sequence):
             return None
         # Another journal than the one that notices may have taken its first epoch on this copy: then the copy's own epoch is not known.
-        same = file.journal_id == hello.journal_id
+        same = file.journal_id == hello.journal_id and forgotten <= stored.sequence
         journal_id = restoration.witness(stored.epoch, file) if same else JournalId("")
         return Restoration(channel_id=self.id, journal_id=journal_id, before=self._first_id)
 

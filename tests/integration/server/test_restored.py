@@ -178,3 +178,30 @@ async def test_an_older_copy_that_the_file_does_not_betray_is_noticed_by_the_des
             assert agent.acknowledged == agent.sequence == 2
             await agent.hello()
         assert await states(hub, story) == {story.early: "sent"}
+
+
+async def test_a_copy_of_a_restored_channel_doubts_what_a_journal_has_forgotten(story: Story) -> None:
+    async with running_hub(story.folder) as hub:
+        await carried_out(story, hub, "SENT", hellos=3)
+    story.put_back()
+    async with running_hub(story.folder) as hub:
+        later = await send(hub, story.api, message="after the restore", mobile="4930888")
+    for name in ("hub.db", "high-water.json"):
+        shutil.copy(story.folder / name, story.folder / f"{name}.then")
+    async with running_hub(story.folder) as hub, story.desktop(hub) as agent:
+        await agent.hello()
+        await agent.carry_out("SENT")
+    for name in ("hub.db", "high-water.json"):
+        shutil.copy(story.folder / f"{name}.then", story.folder / name)
+    for name in DATABASE[1:]:
+        (story.folder / name).unlink(missing_ok=True)
+    async with running_hub(story.folder) as hub, story.desktop(hub) as agent:
+        # The desktop's retention is over: it has forgotten all that the hub had, and is refused.
+        opened = agent_pb.ChannelHello(
+            journal_id=agent.journal_id, first_sequence=agent.sequence + 1, last_sequence=agent.sequence
+        )
+        await agent.send(channel_hello=opened)
+        await agent.next("journal_refused")
+        agent.journal_id, agent.sequence, agent.acknowledged, agent.entries = "f" * 32, 0, 0, []
+        await agent.hello()
+        assert await states(hub, story) == {story.early: "uncertain", later: "uncertain"}
