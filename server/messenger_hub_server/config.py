@@ -15,6 +15,7 @@ from types import MappingProxyType
 import platformdirs
 from messenger_hub.runtime.log import Form
 
+from messenger_hub_server.model import JOURNAL_DAYS
 from messenger_hub_server.startup import StartupProblem
 
 PREFIX = "MESSENGER_HUB_"
@@ -128,12 +129,15 @@ class Settings:
         ),
     )
     retention_days: int = field(
-        default=90, metadata=_setting(90, _number(8, 3650), "Days after which settled operations are deleted.")
+        default=90,
+        metadata=_setting(90, _number(JOURNAL_DAYS, 3650), "Days after which settled operations are deleted."),
     )
     text_retention_days: int = field(
         default=90,
         metadata=_setting(
-            90, _number(8, 3650), "Days after which numbers and texts of settled operations are erased; the rest stays."
+            90,
+            _number(JOURNAL_DAYS, 3650),
+            "Days after which numbers and texts of settled operations are erased; the rest stays.",
         ),
     )
     stop_seconds: int = field(

@@ -14,6 +14,9 @@ WaId = NewType("WaId", str)
 LeaseId = NewType("LeaseId", str)
 JournalId = NewType("JournalId", str)
 
+JOURNAL_DAYS = 8
+"""After so long no desktop's journal holds an entry any more that the hub has: it keeps 7 days."""
+
 
 class OperationState(StrEnum):
     """Where an operation stands; delivery/states.py has the table of transitions."""

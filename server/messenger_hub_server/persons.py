@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from messenger_hub.runtime.clock import Clock
@@ -17,7 +17,11 @@ from messenger_hub_server.store.base import ChangeQueue, Erase, StoreError
 log = logger(__name__)
 
 PAGE = 500
+UNSETTLED = frozenset({OperationState.PENDING, OperationState.LEASED})
 CANCELLED = "Cancelled: the person's data was erased"
+
+
+Named = tuple[OperationId, WaId]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,17 +51,20 @@ class Persons:
     async def count(self, target: str) -> Erased:
         """What `erase` would do now."""
         states = [operation.state async for operation in self.operations(target)]
-        unsettled = sum(state in (OperationState.PENDING, OperationState.LEASED) for state in states)
+        unsettled = sum(state in UNSETTLED for state in states)
         return Erased(erased=len(states), cancelled=unsettled)
 
     async def erase(self, target: str) -> Erased:
         """Cancels what waits, then blanks everything. Raises InProgress while a message to the person is being sent, and Restored."""
-        cancelled = await self._cancel(target)
-        found: defaultdict[ChannelId, list[tuple[OperationId, WaId]]] = defaultdict(list)
-        async for operation in self.operations(target):
-            if operation.state is OperationState.LEASED:
-                raise InProgress
-            found[operation.channel_id].append((operation.id, operation.wa_id))
+        found, states = await self._found(target)
+        for channel_id in found:
+            self._queue.require_told(channel_id)
+        cancelled = 0
+        if states & UNSETTLED:
+            cancelled = await self._cancel(target, found)
+            found, states = await self._found(target)
+        if OperationState.LEASED in states:
+            raise InProgress
         erased = 0
         for channel_id, named in found.items():
             for start in range(0, len(named), PAGE):
@@ -69,10 +76,16 @@ class Persons:
         await self._scrub()
         return Erased(erased=erased, cancelled=cancelled)
 
-    async def _cancel(self, target: str) -> int:
-        channels = {operation.channel_id async for operation in self.operations(target)}
-        for channel_id in channels:
-            self._queue.require_told(channel_id)
+    async def _found(self, target: str) -> tuple[Mapping[ChannelId, Sequence[Named]], frozenset[OperationState]]:
+        """What is stored of a person, by channel, and in which states."""
+        found: defaultdict[ChannelId, list[Named]] = defaultdict(list)
+        states: set[OperationState] = set()
+        async for operation in self.operations(target):
+            found[operation.channel_id].append((operation.id, operation.wa_id))
+            states.add(operation.state)
+        return found, frozenset(states)
+
+    async def _cancel(self, target: str, channels: Iterable[ChannelId]) -> int:
         cancelled = 0
         for channel_id in channels:
             change = ChangeQueue(

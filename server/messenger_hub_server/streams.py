@@ -19,6 +19,7 @@ from messenger_hub.runtime.log import logger
 from messenger_hub_server.delivery import channel as machine
 from messenger_hub_server.errors import HubError, Internal, Replaced, Stopping, StoreUnavailable, UnexpectedFrame
 from messenger_hub_server.model import (
+    JOURNAL_DAYS,
     Agent,
     AgentId,
     ChannelId,
@@ -44,7 +45,7 @@ log = logger(__name__)
 
 OUTGOING = 1_000  # frames a stream may lag behind before it is ended
 ERASED = 1_000  # WhatsApp ids a frame
-JOURNAL_KEEPS_MS = 8 * 86_400_000  # a desktop's journal forgets after 7 days
+JOURNAL_KEEPS_MS = JOURNAL_DAYS * 86_400_000
 SILENCE_SECONDS = 45  # then a heartbeat; two missed ones end the stream
 
 BEFORE_FRAME = {

@@ -172,8 +172,10 @@ class Database:
         try:
             # Writers wait meanwhile: a long read of somebody else must not hold them up.
             connection.execute(f"PRAGMA busy_timeout = {_TRUNCATE_TIMEOUT_MS}")
-            (busy, *_) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-            connection.execute(f"PRAGMA busy_timeout = {_BUSY_TIMEOUT_MS}")
+            try:
+                (busy, *_) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            finally:
+                connection.execute(f"PRAGMA busy_timeout = {_BUSY_TIMEOUT_MS}")
         except sqlite3.Error as error:
             raise _told(error, self.path) from error
         if busy:

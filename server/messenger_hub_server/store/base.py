@@ -50,7 +50,8 @@ class Claim:
 
     Eligible is what is pending, with due_at and not_before reached at `now_ms` and expires_at not reached, whose lane has nothing
     leased and no earlier pending operation of the same priority; at most one per lane. Earlier means a smaller (due_at, id).
-    Order: priority, due_at, id. The channel's epoch must be `epoch` and it must not be marked as restored, else nothing is leased. `attempts` grows by one.
+    Order: priority, due_at, id. The channel's epoch must be `epoch` and it must not be marked as restored, else nothing is leased.
+    `attempts` grows by one.
     """
 
     channel_id: ChannelId
@@ -110,8 +111,8 @@ class Import:
 
     It is inserted as pending and leased in one go, started, under `lease`. When its number is taken it gets `spare_id`. With
     `adopts`, an operation of this wa_id that is pending or leased and not started is leased in the same way; without, a known wa_id
-    is left alone. When its idempotency key is held by a pending operation, or by one that is cancelled, expired or failed, with the same parameters, that
-    operation takes over the wa_id and the lease instead; held by any other, the key is left with its holder.
+    is left alone. When its idempotency key is held by a pending operation, or by one that is cancelled, expired or failed, with the
+    same parameters, that operation takes over the wa_id and the lease instead; held by any other, the key is left with its holder.
     """
 
     operation: NewOperation

@@ -18,7 +18,6 @@ from messenger_hub_server.store.base import Age, Erase, Purge, Write
 DAY_MS = 86_400_000
 AT_ONCE = 200  # so that nobody waits long for the writer
 EVERY_MS = 3_600_000
-LEAST_DAYS = 8  # a desktop's journal keeps 7 days
 
 
 class Fate(Enum):
