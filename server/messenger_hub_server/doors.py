@@ -14,7 +14,7 @@ from messenger_hub_server.certificates import Certificates
 from messenger_hub_server.config import Address, Settings
 from messenger_hub_server.data_folder import DataFolder
 from messenger_hub_server.gateway.door import HttpDoor
-from messenger_hub_server.listeners import free_hosts, listen, port_of, problem
+from messenger_hub_server.listeners import TRIES, free_hosts, listen, port_of, problem
 from messenger_hub_server.operators_http import OperatorsHttp
 from messenger_hub_server.pages import pages
 from messenger_hub_server.parts import Parts
@@ -71,8 +71,8 @@ class Doors:
             operators = Address(host=settings.admin.host, port=0)
             operators_sockets = [if_refused.enter_context(one) for one in listen("--admin", operators)]
             hosts, admin_hosts = free_hosts("--grpc", settings.grpc), free_hosts("--admin", settings.admin)
-            public = _bind(self._public, "--grpc", hosts, tls.for_grpc() if tls else None)
-            admin = _bind(self._admin, "--admin", admin_hosts, None)
+            public = _bind(self._public, "--grpc", settings.grpc, hosts, tls.for_grpc() if tls else None)
+            admin = _bind(self._admin, "--admin", settings.admin, admin_hosts, None)
             if_refused.pop_all()
         await self._serve_grpc()
         await self._http.start(http_sockets, tls.for_http() if tls else None)
@@ -112,17 +112,30 @@ class Doors:
 
 
 def _bind(
-    server: grpc.aio.Server, flag: str, hosts: Sequence[Address], credentials: grpc.ServerCredentials | None
+    server: grpc.aio.Server,
+    flag: str,
+    address: Address,
+    hosts: Sequence[Address],
+    credentials: grpc.ServerCredentials | None,
 ) -> Sequence[Address]:
-    """gRPC binds by itself, without saying why it could not: what is free is found out before."""
-    bound = []
-    for one in hosts:
+    """gRPC binds by itself, without saying why it could not: what is free was found out before. A port of its own choice is not
+    taken from what was free a moment ago, which another program may have by now."""
+    for left in reversed(range(TRIES)):
         try:
-            if credentials is None:
-                server.add_insecure_port(str(one))
-            else:
-                server.add_secure_port(str(one), credentials)
+            return _bind_once(server, address.port, hosts, credentials)
         except RuntimeError as error:
-            raise problem(flag, one, None) from error
-        bound.append(one)
+            if address.port == 0 and left:
+                continue  # what it has bound stays open, and answers as the others do
+            raise problem(flag, address, None) from error
+    raise AssertionError("the last try returns or raises")
+
+
+def _bind_once(
+    server: grpc.aio.Server, port: int, hosts: Sequence[Address], credentials: grpc.ServerCredentials | None
+) -> Sequence[Address]:
+    bound: list[Address] = []
+    for host in hosts:
+        one = str(Address(host=host.host, port=port))
+        port = server.add_insecure_port(one) if credentials is None else server.add_secure_port(one, credentials)
+        bound.append(Address(host=host.host, port=port))
     return bound

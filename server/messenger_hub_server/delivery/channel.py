@@ -166,9 +166,10 @@ class GivenBack:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RolledBack:
-    """Then: ask for the journal of an agent that does not own the channel; its owner says hello again."""
+    """Then: the owner says hello again, and the journal that noticed is asked for, or refused (`refusal`: why) and begun anew."""
 
     hello: HelloId
+    refusal: str = ""
 
 
 Then = EpochTaken | PageStored | Swept | Claimed | EntriesStored | Returned | GivenBack | RolledBack
@@ -308,8 +309,9 @@ class Channel:
         if noticed:
             self._live = None  # before the mark is durable: from here on nothing is leased, and nothing gets go
         if hello.first_sequence > stored.sequence + 1:
-            refusal = self._refuse(stream, "the journal lacks entries that the hub has not seen")
-            return [*([Commit(then=RolledBack(hello=attachment.id), writes=mark)] if mark else []), *refusal]
+            # Told once the mark is durable: the hello that follows is then that of a restored channel.
+            then = RolledBack(hello=attachment.id, refusal="the journal lacks entries that the hub has not seen")
+            return [Commit(then=then, writes=mark)]
         attachment.sequence = stored.sequence
         attachment.restored = noticed or stored.restored
         if attachment.agent_id != self.owner:
@@ -462,8 +464,8 @@ class Channel:
                 return self._freed(hello, ended, now_ms)
             case GivenBack():
                 return self._claim(now_ms)
-            case RolledBack(hello=hello):
-                return self._rolled_back(hello)
+            case RolledBack():
+                return self._rolled_back(then)
             case _:
                 assert_never(then)
 
@@ -477,10 +479,12 @@ class Channel:
         attachment.phase = Phase.PAGES
         return [self._recall(stream, attachment)]
 
-    def _rolled_back(self, hello: HelloId) -> Sequence[Action]:
-        attachment = self._attached(hello)
-        ends = self._owner_again("the hub's database was found to be an older copy")
-        return [*ends, *([self._recall(hello.stream, attachment)] if attachment is not None else [])]
+    def _rolled_back(self, then: RolledBack) -> Sequence[Action]:
+        attachment, stream = self._attached(then.hello), then.hello.stream
+        answers: Sequence[Action] = []
+        if attachment is not None:
+            answers = self._refuse(stream, then.refusal) if then.refusal else [self._recall(stream, attachment)]
+        return [*self._owner_again("the hub's database was found to be an older copy"), *answers]
 
     def _owner_again(self, reason: str) -> Sequence[Action]:
         return [End(stream=s, reason=reason) for s, a in self._streams.items() if a.agent_id == self.owner]

@@ -46,8 +46,8 @@ def test_a_channel_is_unlinked_and_linked_again_with_a_code_to_type(world: World
 
 def test_a_page_that_has_stopped_showing_codes_shows_one_to_whoever_links(world: World) -> None:
     account = world.status()["number"]
+    world.phones("codes", count=0)  # before the page comes back and gets its codes
     world.phones("logout")
-    world.phones("codes", count=0)
     reason = eventually(lambda: "shows no more codes" in world.status()["reason"] and world.status()["reason"])
     assert "messenger-hub channel link" in reason
     world.phones("codes")
