@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,17 +23,17 @@ JUDGED = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Code:
-    """What was run. `judged` is a hash over JUDGED as it is on the disk; all are "unknown" outside a git checkout."""
+    """What was run. `judged` is a hash over what keeps the promise, as it is on the disk; all are "unknown" outside a git checkout."""
 
     commit: str
     dirty: bool
     judged: str
 
     @classmethod
-    def here(cls) -> Code:
-        """Of this checkout, now."""
+    def here(cls, places: Sequence[str] = JUDGED) -> Code:
+        """Of this checkout, now. `places`: what keeps the promise that is attacked."""
         commit = _git("rev-parse", "HEAD").strip()
-        return cls(commit=commit or "unknown", dirty=bool(_git("status", "--porcelain")), judged=_judged())
+        return cls(commit=commit or "unknown", dirty=bool(_git("status", "--porcelain")), judged=_judged(places))
 
 
 def append(file: Path, entry: Mapping[str, Any]) -> None:
@@ -43,12 +43,17 @@ def append(file: Path, entry: Mapping[str, Any]) -> None:
         lines.write(json.dumps(entry, ensure_ascii=False) + "\n")
 
 
-def _judged() -> str:
+def _judged(places: Sequence[str]) -> str:
     digest = hashlib.sha256()
-    for name in JUDGED:
+    for name in places:
         place = ROOT / name
         for path in sorted([place] if place.is_file() else place.rglob("*")):
-            if path.suffix in (".py", ".sql", ".js") and path.is_file() and "assets" not in path.parts:
+            if (
+                path.suffix in (".py", ".sql", ".js", ".proto")
+                and path.is_file()
+                and "assets" not in path.parts
+                and "_pb2" not in path.name
+            ):
                 digest.update(str(path.relative_to(ROOT)).encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()[:16]
 
