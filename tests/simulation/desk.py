@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -14,12 +14,14 @@ from messenger_hub_agent.delivery.existence import Doubts
 from messenger_hub_agent.delivery.work import is_message
 from messenger_hub_server.model import AgentId
 
+from tests.simulation.whatsapp import body_of
 from tests.simulation.wire import Wire
 
 if TYPE_CHECKING:
     from tests.simulation.whatsapp import Profile
     from tests.simulation.world import World
 
+DURABLE = (machine.Append, machine.SaveEpoch, machine.RenewJournal)
 PAGE = 2  # journal entries a frame, so that a hello has many
 
 
@@ -126,21 +128,23 @@ class Desk:
         self.machine.owned = self.world.hub.owner == self.agent_id
         self.inbox.append(lambda: self.machine.set_able(able, "the page is away", self.now_ms))
 
-    def open_bodies(self) -> set[str]:
+    def open_leases(self) -> Mapping[str, pb.Lease]:
         """What is between its intent and its end, in this process or on its disk: an end may not be written yet."""
-        opened = [*self.machine.journal.open.values(), *self.disk.view().open.values()]
-        return {body_of(lease) for lease in opened}
+        return {**self.machine.journal.open, **self.disk.view().open}
 
     # ---- steps --------------------------------------------------------------------------------------------------------------
 
     def work(self) -> bool:
-        """Performs one action, or takes the next happening in line."""
-        if self.todo:
-            self._perform(self.todo.popleft())
-            return True
-        if not self.inbox:
+        """Takes the next happening in line, and performs actions up to the next durable write."""
+        if not self.todo and not self.inbox:
             return False
-        self.todo.extend(self.inbox.popleft()())
+        if not self.todo:
+            self.todo.extend(self.inbox.popleft()())
+        while self.todo:
+            action = self.todo.popleft()
+            self._perform(action)
+            if isinstance(action, DURABLE):
+                break
         return True
 
     def frame(self) -> bool:
@@ -233,7 +237,7 @@ class Desk:
         self.todo.clear()
 
     def _abandon(self) -> None:
-        self.world.oracle.doubt(self.open_bodies(), "the desk went between intent and end")
+        self.world.oracle.leave_open(self.open_leases(), "the desk went between intent and end")
         for action in self.asked:
             if isinstance(action, machine.Perform) and self.world.dice.random() < 0.5:
                 self.world.act(self, action.lease)
@@ -243,8 +247,9 @@ class Desk:
         """Old entries leave the journal."""
         if self.machine.journal.acknowledged < self.disk.first:
             return False
+        opened = self.disk.view().open
         gone = self.disk.forget(self.machine.journal.acknowledged)
-        self.world.oracle.forgotten |= {body_of(entry.intent) for entry in gone}
+        self.world.oracle.forgotten |= {body_of(entry.intent) for entry in gone if entry.lease_id not in opened}
         if gone and self.world.restoring:
             self.world.oracle.unwitnessed(
                 self.world.hub.store, "restored, and the journal's retention was over before the hello"
@@ -258,10 +263,13 @@ class Desk:
         if not self.asked:
             return False
         action = self.asked.pop(self.world.dice.randrange(len(self.asked)))
-        lease, calm = action.lease, self.world.calm
+        lease = action.lease
         match action:
             case machine.Check():
-                checked = self.profile.check(lease, self.doubts, self.now_ms, calm=calm)
+                if self.profile.up and lease.whatsapp_id in self.profile.messages:
+                    self.world.oracle.shown.add(lease.lease_id)
+                broken = self.world.misfortune("no look-up")
+                checked = self.profile.check(lease, self.doubts, self.now_ms, broken=broken)
                 self.inbox.append(lambda: self.machine.checked(lease.lease_id, checked, self.now_ms))
             case machine.Perform():
                 performed = self.world.act(self, lease)
@@ -290,8 +298,3 @@ class Desk:
     def seen(self, wa_id: str, ack: int) -> None:
         if ack > 0 and self.running and self.profile.up:
             self.inbox.append(lambda: self.machine.seen(wa_id, ack, self.now_ms))
-
-
-def body_of(lease: pb.Lease) -> str:
-    """What the simulator knows an operation by: every accepted request has a text of its own."""
-    return lease.send_text.text or lease.save_contact.name

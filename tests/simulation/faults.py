@@ -8,6 +8,7 @@ from messenger_hub_server.model import JournalId, OperationState
 
 from tests.simulation.desk import Desk, Disk
 from tests.simulation.hub import CHANNEL, File
+from tests.simulation.whatsapp import body_of
 from tests.simulation.world import KEPT_COPIES, Copy, World
 
 Fault = Callable[[World], bool]
@@ -45,7 +46,7 @@ def page_crash(world: World) -> bool:
     desk = world.desk()
     if desk is None or not desk.profile.up:
         return False
-    world.oracle.doubt(desk.open_bodies(), "the page went between intent and end")
+    world.oracle.leave_open(desk.open_leases(), "the page went between intent and end")
     _page_goes(world, desk)
     desk.judge()
     return True
@@ -90,9 +91,9 @@ def move(world: World) -> bool:
 
 def forced_move(world: World) -> bool:
     """The old desk is given up: what it had started is uncertain then."""
-    _lost_for_good(
-        world, {row.body for row in world.open_rows() if row.state is OperationState.LEASED}, "moved by force"
-    )
+    moved = {row.body for row in world.open_rows() if row.state is OperationState.LEASED}
+    world.oracle.doubt(moved, "moved by force")
+    world.oracle.unordered |= moved
     world.hub.hand_over(next(d.agent_id for d in world.desks if d.agent_id != world.hub.owner))
     return True
 
@@ -134,7 +135,8 @@ def _folder_fault(world: World, desk: Desk) -> None:
     rows = {row.body for row in world.open_rows()}
     # What ended while nobody knew of the older copy: only this folder could have told that it was sent.
     blindly = world.oracle.blindly if world.restoring else set()
-    _lost_for_good(world, rows | desk.open_bodies() | blindly, "a desk's folder was lost")
+    opened = {body_of(lease) for lease in desk.open_leases().values()}
+    _lost_for_good(world, rows | opened | blindly, "a desk's folder was lost")
     if world.restoring:
         world.oracle.lost |= world.oracle.accepted.keys() - {row.body for row in world.hub.store.operations_now()}
         # An older database and an older journal at once: nobody is left who knows.
@@ -186,6 +188,8 @@ def database_restored(world: World) -> bool:
     world.hub.store = kept.store.snapshot()
     world.oracle.restored(world.hub.store, witnessed=witness is not None)
     world.restoring = True
+    behind = kept.store.delivery_now(CHANNEL, world.hub.file.mark.journal_id).epoch >= world.hub.file.mark.epoch - 1
+    world.unbetrayed = way == "disk of then" or (way == "file of now" and behind)
     if way != "file of now":
         world.oracle.epoch_streams.clear()  # what was given out since is not known any more
     if way == "file lost":

@@ -103,14 +103,14 @@ def takes_a_journal_with_a_gap(patch: pytest.MonkeyPatch) -> None:
 @mutant(faults=RESTORES, runs=250)
 def does_not_notice_an_older_copy_by_what_a_journal_was_told(patch: pytest.MonkeyPatch) -> None:
     """`acknowledged_sequence` is ignored."""
-    words = {"max(hello.acknowledged_sequence, hello.first_sequence - 1)": "hello.first_sequence - 1"}
+    words = {"max(hello.acknowledged_sequence, forgotten)": "forgotten"}
     reworded(patch, server.Channel, "_noticed", words)
 
 
 @mutant(faults=RESTORES, runs=400)
 def does_not_notice_an_older_copy_by_a_gap(patch: pytest.MonkeyPatch) -> None:
     """What a journal has forgotten says nothing."""
-    words = {"max(hello.acknowledged_sequence, hello.first_sequence - 1)": "hello.acknowledged_sequence"}
+    words = {"max(hello.acknowledged_sequence, forgotten)": "hello.acknowledged_sequence"}
     reworded(patch, server.Channel, "_noticed", words)
 
 
@@ -278,7 +278,7 @@ def clears_what_has_started(patch: pytest.MonkeyPatch) -> None:
 # ---- facts and decisions ----------------------------------------------------------------------------------------------------
 
 
-@mutant(faults=RESTORES_AND_CRASHES, runs=400)
+@mutant(faults=MOVES, runs=400)
 def lets_a_late_decision_of_another_lease_through(patch: pytest.MonkeyPatch) -> None:
     """Decisions are not fenced by their lease."""
     reworded(patch, evidence, "_end", {"lease_id=lease_id, ": ""})
@@ -354,7 +354,7 @@ def adopts_in_any_hello(patch: pytest.MonkeyPatch) -> None:
     reworded(patch, server.Channel, "_page", {"attachment.restored is not None": "True"})
 
 
-@mutant(faults=RESTORES, runs=250)
+@mutant(faults=RESTORES_AND_CRASHES, runs=400)
 def never_adopts(patch: pytest.MonkeyPatch) -> None:
     """In a restored channel's hello an intent of a known operation is not its start."""
     reworded(patch, server.Channel, "_page", {"attachment.restored is not None": "False"})
@@ -398,7 +398,7 @@ def hands_out_while_it_is_restored(patch: pytest.MonkeyPatch) -> None:
     """An older copy that another desktop notices goes on as before: claims, and go for what it had handed out."""
     reworded(patch, MemoryStore, "_claim", {"or claim.channel_id in self._rows.restored": ""})
     reworded(patch, server.Channel, "_judge_journal", {"self._live = None": "pass"})
-    words = {"*ends, ": ""}
+    words = {'*self._owner_again("the hub\'s database was found to be an older copy"), ': ""}
     reworded(patch, server.Channel, "_rolled_back", words)
 
 
@@ -417,8 +417,9 @@ def decides_on_a_restored_channel(patch: pytest.MonkeyPatch) -> None:
 
 @mutant(faults=RESTORES, runs=250)
 def gives_out_the_same_numbers_again(patch: pytest.MonkeyPatch) -> None:
-    """No ids are skipped after a restore."""
-    patch.setattr(restoration, "SKIPPED", 0)
+    """After a restore the copy's largest id is what the next ones follow."""
+    words = {"max(limit, stored, now_ms // 10 if file_lost else 0) + SKIPPED": "stored"}
+    reworded(patch, restoration, "next_limit", words)
 
 
 @mutant(faults=RESTORES, runs=250)

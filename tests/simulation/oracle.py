@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from messenger_hub.agent.v1 import agent_service_pb2 as pb
 from messenger_hub_server.delivery.channel import StreamId
 from messenger_hub_server.delivery.states import NOT_SENT, SETTLED, TRANSITIONS
-from messenger_hub_server.model import Event, NewOperation, OperationId, OperationState
+from messenger_hub_server.model import Event, NewOperation, OperationId, OperationState, WaId
 from messenger_hub_server.store.memory import MemoryStore
 
-from tests.simulation.whatsapp import NOT_ON_WHATSAPP
+from tests.simulation.whatsapp import NOT_ON_WHATSAPP, body_of
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -44,6 +44,8 @@ class Oracle:
         self.epochs_then = 0  # how many there were when an older copy was put back
         self.epoch_streams: dict[int, StreamId] = {}
         self.doubted: dict[str, str] = {}
+        self.left_open: dict[str, str] = {}  # leases whose hands went away: what had go, or gets it, may be uncertain
+        self.shown: set[str] = set()  # leases of messages that the page showed before they were asked for
         self.unordered: set[str] = set()
         self.decided: set[str] = set()
         self.blindly: set[str] = set()  # decided while nobody knew that the database is an older copy
@@ -72,6 +74,11 @@ class Oracle:
             self.doubted.setdefault(body, why)
             if lost:
                 self.unprovable.add(body)
+
+    def leave_open(self, leases: Mapping[str, pb.Lease], why: str) -> None:
+        """Whoever had these in hand is gone. Only what was allowed to act can be uncertain because of it."""
+        self.left_open.update(dict.fromkeys(leases, why))
+        self.doubt((body_of(lease) for lease_id, lease in leases.items() if lease_id in self.granted), why)
 
     def accept(self, new: NewOperation) -> None:
         """A program was told that it is queued."""
@@ -200,3 +207,12 @@ class Oracle:
                 lost = excused and (row.state is S.UNCERTAIN or body in self.blindly)
                 need(row.state in ON_THE_NETWORK or lost, f"I5 a fact was lost: {row.state} {body}")
             need(last[row.id] == row.state, f"I11 a state without its event: {body}")
+        self._facts_are_told(store)
+
+    def _facts_are_told(self, store: MemoryStore) -> None:
+        """Whatever a desktop has written that it was sent, the hub knows, whatever was decided and whichever copy came back."""
+        rows = {row.wa_id: row for row in store.operations_now()}
+        for desk in self.world.desks:
+            for wa_id in desk.disk.view().known:
+                if (row := rows.get(WaId(wa_id))) is not None and desk.disk.view().known[wa_id]:
+                    need(row.state in ON_THE_NETWORK, f"I5 a desktop knows better than {row.state}: {row.body}")

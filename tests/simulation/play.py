@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import accumulate
 
 from messenger_hub_server.delivery.states import SETTLED
@@ -13,11 +15,11 @@ from tests.simulation.world import MISFORTUNES, World
 Step = Callable[[World], bool]
 
 STEPS: Mapping[Step, float] = {
-    World.accept: 3,
-    World.cancel: 0.4,
-    World.clear_queue: 0.04,
-    World.resolve: 0.5,
-    World.tick: 2,
+    World.accept: 0.4,
+    World.cancel: 0.06,
+    World.clear_queue: 0.01,
+    World.resolve: 0.2,
+    World.tick: 0.4,
     World.hub_start: 3,
     World.hub_frame: 20,
     World.hub_store: 20,
@@ -29,8 +31,8 @@ STEPS: Mapping[Step, float] = {
     World.desk_notice: 4,
     World.desk_page: 15,
     World.desk_page_back: 3,
-    World.desk_forgets: 0.3,
-    World.network_step: 5,
+    World.desk_forgets: 0.1,
+    World.network_step: 3,
     World.wire_step: 0.5,
     World.finish_move: 3,
 }
@@ -50,8 +52,13 @@ SLOW: Sequence[Step | None] = (
 SLOWLY = 0.1
 WISHES: Sequence[Step] = (World.accept, World.cancel, World.clear_queue, World.resolve, World.desk_forgets)
 CALM: Sequence[Step] = tuple(step for step in STEPS if step not in WISHES and step is not World.tick)
-MOST_TRIES = 10  # most steps cannot happen just now
-TENSIONS = (0.0, 0.01, 0.04)  # how often a try is a fault while something is between its intent and its end
+MOST_TRIES = 20  # most steps cannot happen just now
+# What a run is drawn from. Too many faults, and nothing gets as far as the rare states; some show only as the last thing.
+LENGTHS = (100, 300, 900)  # effective steps
+HARM = (0.002, 0.01, 0.03)  # how often a step is a fault
+TENSION = (0.0, 0.02, 0.1)  # and while something is between its intent and its end
+OFTEN = (0.3, 1, 3)  # how much more or less of one fault, or of one wish
+LUCK = (0, 0, 1, 5)  # and of one misfortune
 LONGEST_CALM = 3_000
 QUIET = 5
 STUCK = 150  # nothing waits for a time that is further away
@@ -69,15 +76,32 @@ SETS: Sequence[frozenset[str]] = (
 )
 
 
-def weights(world: World, faults: frozenset[str] | None = None) -> Mapping[Step | Fault, float]:
-    """Drawn for a run from its own dice; `faults` chooses which can happen."""
-    drawn = world.dice.choice(SETS)
-    chosen = drawn if faults is None else faults
-    often = world.dice.choice((0.15, 0.4, 1))
-    world.luckless = {kind: rate * world.dice.choice((0, 0, 1, 3)) for kind, rate in MISFORTUNES.items()}
-    slow = world.dice.choice(SLOW)
-    steps = {step: rate * (SLOWLY if step is slow else 1) for step, rate in STEPS.items()}
-    return {**steps, **{fault: rate * often for fault, rate in FAULTS.items() if fault.__name__ in chosen}}
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What can happen in a run, and how often."""
+
+    steps: Mapping[Step, float]
+    faults: Mapping[Fault, float]
+    harm: float
+    tension: float
+    luckless: Mapping[str, float]
+    length: int
+
+    @staticmethod
+    def drawn(dice: random.Random, chosen: frozenset[str] | None) -> Plan:
+        """`chosen`: the faults that can happen."""
+        names = dice.choice(SETS)
+        names = names if chosen is None else chosen
+        slow = dice.choice(SLOW)
+        steps = {step: rate * (SLOWLY if step is slow else 1) for step, rate in STEPS.items()}
+        return Plan(
+            steps=steps | {wish: steps[wish] * dice.choice(OFTEN) for wish in WISHES},
+            faults={fault: rate * dice.choice(OFTEN) for fault, rate in FAULTS.items() if fault.__name__ in names},
+            harm=dice.choice(HARM),
+            tension=dice.choice(TENSION),
+            luckless={kind: rate * dice.choice(LUCK) for kind, rate in MISFORTUNES.items()},
+            length=dice.choice(LENGTHS),
+        )
 
 
 def take(world: World, step: Step | Fault) -> bool:
@@ -100,22 +124,18 @@ def _step(world: World, step: Step | Fault) -> bool:
     return done
 
 
-def play(seed: int, length: int = 600, *, faults: frozenset[str] | None = None) -> World:
-    """`length` effective steps under faults, then calm. Raises Violation, or whatever a machine raises that meets what cannot happen."""
-    world = World(seed)
-    drawn = weights(world, faults)
-    steps, often = list(drawn), list(accumulate(drawn.values()))
-    harmful = {step: weight for step, weight in drawn.items() if step in FAULTS}
-    harm, harm_often = list(harmful), list(accumulate(harmful.values()))
-    tension = world.dice.choice(TENSIONS) if harm else 0.0
-    for _ in range(length * MOST_TRIES):
-        if tension and world.dice.random() < tension and world.tense:
-            step = world.dice.choices(harm, cum_weights=harm_often)[0]
-        else:
-            step = world.dice.choices(steps, cum_weights=often)[0]
-        world.steps += take(world, step)
-        if world.steps >= length:
-            break
+def play(seed: int, *, faults: frozenset[str] | None = None) -> World:
+    """Some effective steps under faults, then calm. Raises Violation, or whatever a machine raises that meets what cannot happen."""
+    dice = random.Random(seed)
+    plan = Plan.drawn(dice, faults)
+    world = World(seed, plan.luckless)
+    steps, often = list(plan.steps), list(accumulate(plan.steps.values()))
+    harm, harm_often = list(plan.faults), list(accumulate(plan.faults.values()))
+    while world.steps < plan.length:
+        if harm and dice.random() < (plan.tension if world.tense else plan.harm):
+            world.steps += take(world, dice.choices(harm, cum_weights=harm_often)[0])
+        tries = (take(world, step) for step in dice.choices(steps, cum_weights=often, k=MOST_TRIES))
+        world.steps += any(tries)
     settle(world)
     return world
 

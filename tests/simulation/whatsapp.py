@@ -21,6 +21,11 @@ NOT_ON_WHATSAPP = "4@c.us"
 LOOK_UP_MS = 5_000  # a run is short: for look-ups each of its milliseconds counts as so many
 
 
+def body_of(lease: pb.Lease) -> str:
+    """What the simulator knows an operation by: every accepted request has a text of its own."""
+    return lease.send_text.text or lease.save_contact.name
+
+
 @dataclass
 class Message:
     """A message as a page holds it."""
@@ -68,7 +73,7 @@ class Profile:
         fresh.messages = {wa_id: copy.copy(message) for wa_id, message in known}
         return fresh
 
-    def check(self, lease: pb.Lease, doubts: Doubts, now_ms: int, *, calm: bool) -> Checked:
+    def check(self, lease: pb.Lease, doubts: Doubts, now_ms: int, *, broken: bool) -> Checked:
         if not self.up:
             return GiveBack(reason="page away")
         if lease.WhichOneof("action") != "send_text":
@@ -77,7 +82,6 @@ class Profile:
             return Found()
         if self.network.refuses(lease.send_text.chat, now_ms):
             return GiveBack(reason="restricted", wait_ms=self.network.restricted_until_ms - now_ms)
-        broken = not calm and self.dice.random() < 0.06
         return self._exists(lease.send_text.chat, doubts, now_ms, broken=broken)
 
     @staticmethod
@@ -90,29 +94,29 @@ class Profile:
             return Impossible(code="not_on_whatsapp", message="no")
         return GiveBack(reason="in doubt", wait_ms=5)
 
-    def perform(self, lease: pb.Lease, now_ms: int, *, calm: bool) -> Performed:
+    def perform(self, lease: pb.Lease, now_ms: int, *, unanswered: bool, calm: bool) -> Performed:
         """Everything but the arrival: a message that was made lies in the outbox with ack 0."""
         luck = 1.0 if calm else self.dice.random()
         if not self.up or luck < 0.05:
             return Unclear()
         if lease.WhichOneof("action") != "send_text":
-            return self._set_contact(lease, luck)
+            return self._set_contact(lease, unanswered=unanswered)
         if luck < 0.08:
             return THROWN
         if self.network.refuses(lease.send_text.chat, now_ms):
             return RESTRICTED
         self.messages[lease.whatsapp_id] = Message(chat=lease.send_text.chat, body=lease.send_text.text)
-        return Unclear() if luck < 0.2 else SENT
+        return Unclear() if unanswered else SENT
 
-    def _set_contact(self, lease: pb.Lease, luck: float) -> Performed:
+    def _set_contact(self, lease: pb.Lease, *, unanswered: bool) -> Performed:
         self.network.contacts[lease.save_contact.contact] = lease.save_contact.name
-        return Unclear() if luck < 0.15 else SUCCEEDED
+        return Unclear() if unanswered else SUCCEEDED
 
     def reconcile(self, lease: pb.Lease) -> Performed:
         if not self.up:
             return Unclear()
         if lease.WhichOneof("action") != "send_text":
-            return self._set_contact(lease, 1.0)
+            return self._set_contact(lease, unanswered=False)
         message = self.messages.get(lease.whatsapp_id)
         if message is None:
             return ABSENT

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from messenger_hub.agent.v1 import agent_service_pb2 as pb
@@ -29,10 +30,10 @@ from messenger_hub_server.model import (
 from messenger_hub_server.store.base import Accept, Accepted, Change, ChangeQueue, Known, Replace
 from messenger_hub_server.store.memory import MemoryStore
 
-from tests.simulation.desk import Desk, Disk, body_of
+from tests.simulation.desk import Desk, Disk
 from tests.simulation.hub import CHANNEL, CommitFailed, File, Hub
 from tests.simulation.oracle import Oracle, need
-from tests.simulation.whatsapp import NOT_ON_WHATSAPP, Message, Network, Profile
+from tests.simulation.whatsapp import NOT_ON_WHATSAPP, Message, Network, Profile, body_of
 
 CHATS = ("1@c.us", "2@c.us", "3@c.us")
 FIRST, SECOND = AgentId(1), AgentId(2)
@@ -43,7 +44,8 @@ KEPT_COPIES = 3
 WAYS = (("file of now",), ("file of now",), ("disk of then",), ("file of now", "file lost", "disk of then"))
 
 # What can go wrong within another step: how often, unless the run's weights say otherwise.
-MISFORTUNES = {"commit fails": 0.01, "journal fault": 0.01, "server crash": 0.02}
+MISFORTUNES = {"commit fails": 0.01, "journal fault": 0.01, "server crash": 0.02, "no answer": 0.1, "no look-up": 0.06}
+KEYS = 4  # that programs ask with again; then they take new ones
 
 
 @dataclass(eq=False)
@@ -58,18 +60,21 @@ class Copy:
 class World:
     """Everything, with one method a step. A step that cannot happen now returns False."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, luckless: Mapping[str, float]) -> None:
+        """`luckless`: how often each misfortune happens."""
         self.dice = random.Random(seed)
         self.calm = False
         self.now_ms = 1_000_000
         self.steps = 0
         self.numbers = 0
         self.texts = 0
-        self.luckless: dict[str, float] = {}
+        self.keys = 0
+        self.luckless = luckless
         self.faults: Counter[str] = Counter()
         self.faults_in: Counter[tuple[str, str]] = Counter()
         self.restoring = False  # an older copy is there, and no hello has told yet what it lacks
         self.copied = False
+        self.unbetrayed = False  # the high-water file does not show that the copy is older
         self.file_trusted = True
         self.ways = self.dice.choice(WAYS)
         self.folders: dict[str, tuple[Disk, Profile]] = {}
@@ -118,6 +123,8 @@ class World:
         self.oracle.granted.add(lease_id)
         rows = self.hub.store.operations_now()
         mine = [row.body for row in rows if row.lease is not None and row.lease.lease_id == lease_id]
+        if lease_id in self.oracle.left_open:
+            self.oracle.doubt(mine, self.oracle.left_open[lease_id])
         if self.unnoticed:
             self.oracle.unguarded.update(mine)
         if len(self.desks) > 2:
@@ -125,8 +132,12 @@ class World:
 
     @property
     def unnoticed(self) -> bool:
-        """An older copy is there, and the hub does not know it yet."""
-        return self.restoring and self.hub.store.delivery_now(CHANNEL, self.hub.file.mark.journal_id).restored is None
+        """An older copy is there, and the hub does not know it yet, nor could it."""
+        return (
+            self.restoring
+            and self.unbetrayed
+            and self.hub.store.delivery_now(CHANNEL, self.hub.file.mark.journal_id).restored is None
+        )
 
     @property
     def tense(self) -> bool:
@@ -169,13 +180,13 @@ class World:
         return True
 
     def _asked_for(self) -> NewOperation:
-        key = self.dice.randrange(8) if self.dice.random() < 0.4 else None
+        key = self._key() if self.dice.random() < 0.4 else None
         self.texts += key is None
         body = f"text {self.texts}" if key is None else f"key {key}"
         chat = CHATS[key % 3] if key is not None else self.dice.choice(CHATS)
         if key is None and self.dice.random() < 0.04:
             chat = NOT_ON_WHATSAPP
-        contact = key == 7 if key is not None else self.dice.random() < 0.1
+        contact = key % 8 == 7 if key is not None else self.dice.random() < 0.1
         draft = Draft(
             channel_id=CHANNEL,
             session_api_id=SessionApiId(1),
@@ -189,6 +200,12 @@ class World:
             idempotency=Idempotency(key_hash=b"k%d" % key, parameters_hash=b"p%d" % key) if key is not None else None,
         )
         return acceptance.operation(draft, self.hub.next_id(), ids.wa_id(self.random_bytes), self.now_ms)
+
+    def _key(self) -> int:
+        """One of the latest, or the next."""
+        key = self.keys - self.dice.randrange(KEYS)
+        self.keys += key == self.keys
+        return max(key, 0)
 
     def cancel(self) -> bool:
         row = self._chosen(UNSTARTED)
@@ -327,7 +344,8 @@ class World:
              f"I8 {body} without a durable intent")  # fmt: skip
         need(lease.lease_id in self.oracle.granted, f"I8 {body} without a durable go")
         before = desk.profile.messages.get(lease.whatsapp_id)
-        done = desk.profile.perform(lease, self.now_ms, calm=self.calm)
+        need(lease.lease_id not in self.oracle.shown, f"I1 {body} was made though the page showed it")
+        done = desk.profile.perform(lease, self.now_ms, unanswered=self.misfortune("no answer"), calm=self.calm)
         if lease.WhichOneof("action") != "send_text":
             self._contact_done(lease)
         elif desk.profile.messages.get(lease.whatsapp_id) is not before:
