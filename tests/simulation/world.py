@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from messenger_hub.agent.v1 import agent_service_pb2 as pb
 from messenger_hub_agent.delivery.work import Ended, Performed, Unclear
@@ -29,6 +29,7 @@ from messenger_hub_server.model import (
 )
 from messenger_hub_server.store.base import Accept, Accepted, Change, ChangeQueue, Known, Replace
 from messenger_hub_server.store.memory import MemoryStore
+from msgspec.structs import replace
 
 from tests.simulation.desk import Desk, Disk
 from tests.simulation.hub import CHANNEL, CommitFailed, File, Hub

@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from msgspec import Struct
+
 from messenger_hub_server.model import (
     Agent,
     ApiKey,
@@ -37,15 +39,13 @@ from messenger_hub_server.model import (
 # ---- writes -----------------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Accept:
+class Accept(Struct, frozen=True, kw_only=True, gc=False):
     """Inserts a pending operation and its first event, unless its idempotency key is known. Outcome: Accepted or Known."""
 
     operation: NewOperation
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Claim:
+class Claim(Struct, frozen=True, kw_only=True, gc=False):
     """Leases at most `len(lease_ids)` operations of a channel. Outcome: the leased operations in the order they should start.
 
     Eligible is what is pending, with due_at and not_before reached at `now_ms` and expires_at not reached, whose lane has nothing
@@ -62,16 +62,14 @@ class Claim:
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Start:
+class Start(Struct, frozen=True, kw_only=True, gc=False):
     """Marks a leased operation as started, if the lease still stands under that epoch. Outcome: True when it stands."""
 
     lease_id: LeaseId
     epoch: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
+class Change(Struct, frozen=True, kw_only=True, gc=False):
     """One transition, if every condition holds. Outcome: True when it applied.
 
     Exactly one of `operation_id` and `wa_id` names the operation. Conditions: its state is one of `from_states`; and where they are
@@ -92,8 +90,7 @@ class Change:
     not_before_ms: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Replace:
+class Replace(Struct, frozen=True, kw_only=True, gc=False):
     """A person sends an uncertain operation again: it fails with `problem`, and its successor is accepted. Outcome: True when the
     operation was uncertain (and, where given, belongs to the session API)."""
 
@@ -105,8 +102,7 @@ class Replace:
     successor: NewOperation
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Import:
+class Import(Struct, frozen=True, kw_only=True, gc=False):
     """Inserts an operation that a journal knows and this database does not (by its wa_id). Outcome: True when it was inserted.
 
     It is inserted as pending and leased in one go, started, under `lease`. When its number is taken it gets `spare_id`. With
@@ -123,22 +119,19 @@ class Import:
     adopts: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MarkRestored:
+class MarkRestored(Struct, frozen=True, kw_only=True, gc=False):
     """Remembers that a channel's rows are older than what has happened; a mark that is there already is replaced. Outcome: True."""
 
     restoration: Restoration
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EndRestored:
+class EndRestored(Struct, frozen=True, kw_only=True, gc=False):
     """A hello has told what was missing. Outcome: True when the channel was marked."""
 
     channel_id: ChannelId
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TakeEpoch:
+class TakeEpoch(Struct, frozen=True, kw_only=True, gc=False):
     """Sets a channel's epoch and current journal, if the epoch is higher than the stored one. Outcome: True when it was."""
 
     channel_id: ChannelId
@@ -146,8 +139,7 @@ class TakeEpoch:
     journal_id: JournalId
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AdvanceJournal:
+class AdvanceJournal(Struct, frozen=True, kw_only=True, gc=False):
     """Raises the highest stored sequence of a journal; never lowers it. Outcome: the highest now."""
 
     channel_id: ChannelId
@@ -155,8 +147,7 @@ class AdvanceJournal:
     sequence: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChangeQueue:
+class ChangeQueue(Struct, frozen=True, kw_only=True, gc=False):
     """One transition of everything on a channel (and, where given, of one session API, reference or target, or with a smaller id)
     that is pending, or leased and not started when `leased_too`. Outcome: the ids that changed."""
 
@@ -172,8 +163,7 @@ class ChangeQueue:
     problem: Problem | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ExpireDue:
+class ExpireDue(Struct, frozen=True, kw_only=True, gc=False):
     """Expires every pending operation whose expires_at is not after `now_ms`, on channels that are not marked as restored. Outcome:
     the ids that changed."""
 
@@ -181,15 +171,13 @@ class ExpireDue:
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Put:
+class Put(Struct, frozen=True, kw_only=True, gc=False):
     """Inserts or replaces a record of the registry by its id. Outcome: True."""
 
     record: Channel | SessionApi | ApiKey | Agent | Enrolment
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Redeem:
+class Redeem(Struct, frozen=True, kw_only=True, gc=False):
     """Uses an enrolment once: marks it used and puts the agent. Outcome: True when it was unused and not expired at `now_ms`."""
 
     token_digest: bytes
@@ -197,8 +185,7 @@ class Redeem:
     agent: Agent
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Remove:
+class Remove(Struct, frozen=True, kw_only=True, gc=False):
     """Deletes records of the registry: a channel takes its session APIs and their keys along; operations stay. Outcome: True when
     it was there."""
 
@@ -206,8 +193,7 @@ class Remove:
     key_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PutGroups:
+class PutGroups(Struct, frozen=True, kw_only=True, gc=False):
     """Replaces the groups of a channel. Outcome: True."""
 
     channel_id: ChannelId
@@ -215,8 +201,7 @@ class PutGroups:
     as_of_ms: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Erase:
+class Erase(Struct, frozen=True, kw_only=True, gc=False):
     """Blanks what settled operations say of a person: recipient, target, body and reference, and all that was written as a reason.
     What stops a duplicate stays: numbers, hashes, states and times. Outcome: how many were blanked; others are left alone."""
 
@@ -224,8 +209,7 @@ class Erase:
     at_ms: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Purge:
+class Purge(Struct, frozen=True, kw_only=True, gc=False):
     """Deletes settled operations of channels that are not marked as restored, with their events and idempotency records. Outcome: how
     many; others are left alone."""
 
@@ -240,15 +224,13 @@ Write = (
 # ---- outcomes ---------------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Accepted:
+class Accepted(Struct, frozen=True, kw_only=True, gc=False):
     """The operation is stored."""
 
     operation_id: OperationId
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Known:
+class Known(Struct, frozen=True, kw_only=True, gc=False):
     """The idempotency key is known: whose it is, and with which parameters."""
 
     operation_id: OperationId

@@ -6,10 +6,13 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import takewhile
 from typing import assert_never
+
+from msgspec.structs import replace
 
 from messenger_hub_server.delivery.states import NOT_SENT, SETTLED, TRANSITIONS
 from messenger_hub_server.model import (
@@ -359,7 +362,7 @@ class MemoryStore:
         enrolment = self._rows.enrolments.get(write.token_digest)
         if enrolment is None or enrolment.used or enrolment.expires_at_ms <= write.now_ms:
             return False
-        self._rows.enrolments[write.token_digest] = replace(enrolment, used=True)
+        self._rows.enrolments[write.token_digest] = dataclasses.replace(enrolment, used=True)
         return self._put(write.agent)
 
     def _remove(self, write: base.Remove) -> bool:

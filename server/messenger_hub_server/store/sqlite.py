@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from importlib.resources import files
 from itertools import takewhile
 from pathlib import Path
@@ -170,7 +169,7 @@ class SqliteStore:
             found = []
             for event in [rows.event(row) for row in connection.execute(SQL["events_after"], values)]:
                 operation = rows.operation(connection.execute(SQL["operation"], (event.operation_id,)).fetchone())
-                found.append((event, replace(operation, state=event.state, reason=event.reason)))
+                found.append((event, msgspec.structs.replace(operation, state=event.state, reason=event.reason)))
             return found
 
         return await self._read(work)

@@ -22,6 +22,7 @@ from messenger_hub_server.model import (
 )
 from messenger_hub_server.reports import AgentPresence, ChannelPresence, LinkReport
 from messenger_hub_server.services.explanation import ChannelState, Sight, ago, channel_view, operation_reason
+from msgspec import structs
 
 NOW = 1_795_514_400_000  # 2026-11-24 10:00:00 UTC
 MINUTE = 60_000
@@ -98,15 +99,20 @@ OFFLINE = sight(agent=None)
             1,
             "WhatsApp refuses messages to new chats until 2026-11-24 10:01:00 UTC; existing chats go on",
         ),
-        (replace(PENDING, due_at_ms=NOW + MINUTE), OFFLINE, 1, "Held until 2026-11-24 10:01:00 UTC"),
+        (structs.replace(PENDING, due_at_ms=NOW + MINUTE), OFFLINE, 1, "Held until 2026-11-24 10:01:00 UTC"),
         (
-            replace(PENDING, not_before_ms=NOW + MINUTE, reason="The number could not be looked up."),
+            structs.replace(PENDING, not_before_ms=NOW + MINUTE, reason="The number could not be looked up."),
             LINKED,
             1,
             "The number could not be looked up; tried again at 2026-11-24 10:01:00 UTC",
         ),
-        (replace(PENDING, state=OperationState.LEASED), LINKED, 0, "The desktop app has taken it"),
-        (replace(PENDING, state=OperationState.SENT, reason="Accepted by WhatsApp"), LINKED, 0, "Accepted by WhatsApp"),
+        (structs.replace(PENDING, state=OperationState.LEASED), LINKED, 0, "The desktop app has taken it"),
+        (
+            structs.replace(PENDING, state=OperationState.SENT, reason="Accepted by WhatsApp"),
+            LINKED,
+            0,
+            "Accepted by WhatsApp",
+        ),
         (PENDING, None, 0, "Accepted"),
     ],
 )
@@ -118,7 +124,7 @@ def test_an_operation_says_why_it_stands_where_it_stands(
 
 def test_a_started_operation_whose_agent_went_away_says_so() -> None:
     mark = LeaseMark(epoch=1, lease_id=LeaseId("1"), journal_id=JournalId("1"), started=True)
-    started = replace(PENDING, state=OperationState.LEASED, lease=mark)
+    started = structs.replace(PENDING, state=OperationState.LEASED, lease=mark)
     assert operation_reason(started, LINKED, 0) == "Being sent"
     assert operation_reason(started, OFFLINE, 0) == (
         "Started, then the desktop app went away, last seen 12 minutes ago; checked when it is back"

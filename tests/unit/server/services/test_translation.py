@@ -1,7 +1,5 @@
 """Domain values → the contract's messages."""
 
-from dataclasses import replace
-
 import pytest
 from messenger_hub.v1 import operation_pb2
 from messenger_hub_server.errors import ValidationFailed
@@ -16,6 +14,7 @@ from messenger_hub_server.model import (
     Problem,
 )
 from messenger_hub_server.services import translation
+from msgspec.structs import replace
 
 from tests.unit.server.services.test_explanation import NOW, PENDING
 
