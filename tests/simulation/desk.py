@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tests.simulation.world import World
 
 DURABLE = (machine.Append, machine.SaveEpoch, machine.RenewJournal)
-PAGE = 2  # journal entries a frame, so that a hello has many
+PAGE = 1  # journal entries a frame, so that a hello has many
 
 
 @dataclass

@@ -186,7 +186,8 @@ def database_restored(world: World) -> bool:
     world.file_trusted = world.file_trusted and (way == "file of now" or (way == "disk of then" and alone))
     witness = _witness(world, kept, noticed=way != "disk of then")
     world.hub.store = kept.store.snapshot()
-    world.oracle.restored(world.hub.store, witnessed=witness is not None)
+    relieved = way == "disk of then" and not alone
+    world.oracle.restored(world.hub.store, witnessed=witness is not None, relieved=relieved)
     world.restoring = True
     behind = kept.store.delivery_now(CHANNEL, world.hub.file.mark.journal_id).epoch >= world.hub.file.mark.epoch - 1
     world.unbetrayed = way == "disk of then" or (way == "file of now" and behind)
@@ -198,9 +199,6 @@ def database_restored(world: World) -> bool:
     elif way == "disk of then":
         world.hub.file = kept.file.copied()
         world.oracle.numbers_reused = True  # nobody can know which were given out since
-        if not alone:
-            # The file of then calls a journal the witness that another one has relieved since.
-            world.oracle.unguarded |= world.oracle.arrived.keys()
     return True
 
 

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 
 from messenger_hub_server.delivery import channel as machine
 from messenger_hub_server.delivery import ids, restoration
-from messenger_hub_server.model import AgentId, ChannelId, HighMark, LeaseId, OperationId, OperationState
+from messenger_hub_server.model import AgentId, ChannelId, HighMark, LeaseId, OperationId, OperationState, Restoration
 from messenger_hub_server.store.base import (
+    AdvanceJournal,
     Change,
+    Claim,
     EndRestored,
     ExpireDue,
     MarkRestored,
@@ -22,6 +24,7 @@ from messenger_hub_server.store.base import (
 )
 from messenger_hub_server.store.memory import MemoryStore
 
+from tests.simulation.oracle import need
 from tests.simulation.wire import Wire
 
 if TYPE_CHECKING:
@@ -101,7 +104,7 @@ class Hub:
     def mark_restored(self, *, file_lost: bool) -> None:
         """As restoring.py does."""
         rows = self.store.operations_now()
-        if self.store.delivery_now(CHANNEL, self.file.mark.journal_id).restored is not None:
+        if self.restored:
             # After a lost file the desktops know higher epochs than the copy. When the commit of the next one fails, the file is
             # ahead by more than one, and the next start takes this for another older copy: what was accepted since is doubted too.
             self.world.oracle.doubt((row.body for row in self.world.open_rows()), "found to be an older copy once more")
@@ -156,30 +159,52 @@ class Hub:
         return self._apply(writes)
 
     def _apply(self, writes: Sequence[Write]) -> Sequence[Outcome]:
-        marked = self.store.delivery_now(CHANNEL, self.file.mark.journal_id).restored is not None
+        marked = self.restored
+        journals = {write.journal_id for write in writes if isinstance(write, AdvanceJournal)}
+        known = {one: self.store.delivery_now(CHANNEL, one).sequence for one in journals}
         outcomes = self.store.apply_now(writes)
         for write, outcome in zip(writes, outcomes, strict=True):
-            match write:
-                case Start(lease_id=lease_id) if outcome:
-                    self.world.started(lease_id)
-                case TakeEpoch() if outcome:
-                    self.world.oracle.epochs.append((write.epoch, write.journal_id))
-                case MarkRestored() if marked and self.running:
-                    # A desktop has forgotten what the copy lacks: what was accepted since the copy came back cannot be told apart.
-                    self.world.oracle.doubt((row.body for row in self.world.open_rows()), "marked once more")
-                case MarkRestored() if self.world.faults["database_restored"] and not self.world.restoring:
-                    # The owner's hello has ended the mark, and now a desktop that the copy lacks entries of says its own.
-                    self.world.oracle.doubt((row.body for row in self.world.open_rows()), "noticed once more")
-                case MarkRestored(restoration=mark) if not mark.journal_id and self.world.restoring:
-                    if len(self.world.oracle.epochs) > self.world.oracle.epochs_then:
-                        # An owner took an epoch on the copy before a desktop noticed: which was the copy's own is not known.
-                        self.world.oracle.doubt((row.body for row in self.world.open_rows()), "noticed late")
-                case EndRestored() if outcome:
-                    self.world.oracle.told()
-                case _:
-                    pass
+            if isinstance(write, MarkRestored):
+                self._marked(write.restoration, again=marked)
+            elif outcome:
+                self._written(write, marked=marked)
+            if isinstance(write, AdvanceJournal):
+                self.world.oracle.stored_to(write.journal_id, known[write.journal_id], write.sequence, self.store)
         self.world.oracle.look(self.store)
         return outcomes
+
+    @property
+    def restored(self) -> bool:
+        """Whether the hub knows that the database is an older copy."""
+        return self.store.delivery_now(CHANNEL, self.file.mark.journal_id).restored is not None
+
+    def _written(self, write: Write, *, marked: bool) -> None:
+        match write:
+            case Start(lease_id=lease_id):
+                need(not marked, "I12 something starts on a restored channel")
+                self.world.started(lease_id)
+            case Claim():
+                need(not marked, "I12 something is leased on a restored channel")
+            case TakeEpoch(epoch=epoch, journal_id=journal_id):
+                self.world.oracle.epochs.append((epoch, journal_id))
+            case EndRestored():
+                self.world.oracle.told()
+            case _:
+                pass
+
+    def _marked(self, mark: Restoration, *, again: bool) -> None:
+        """The hub has noticed. Where it cannot tell what was accepted since the copy came back, that is doubted too."""
+        oracle = self.world.oracle
+        oracle.marked(mark)
+        why = ""
+        if again and self.running:
+            why = "a desktop has forgotten what the copy lacks"
+        elif self.world.faults["database_restored"] and not self.world.restoring:
+            why = "the owner's hello has ended the mark, and a desktop that the copy lacks entries of says its own"
+        elif not mark.journal_id and self.world.restoring and len(oracle.epochs) > oracle.epochs_then:
+            why = "an owner took an epoch before a desktop noticed: which was the copy's own is not known"
+        if why:
+            oracle.doubt((row.body for row in self.world.open_rows()), why)
 
     def step(self) -> bool:
         """Performs the next load, or all commits up to it in one transaction."""
@@ -222,7 +247,7 @@ class Hub:
             match action:
                 case machine.Send(stream=stream, frame=frame):
                     if wire := self._wire(stream):
-                        self.world.oracle.frame(stream, frame)
+                        self.world.oracle.frame(wire, frame)
                         wire.send_down(frame)
                 case machine.End(stream=stream):
                     if wire := self._wire(stream):

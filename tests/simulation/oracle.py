@@ -7,18 +7,30 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from messenger_hub.agent.v1 import agent_service_pb2 as pb
+from messenger_hub_agent.delivery.channel import RANKS
 from messenger_hub_server.delivery.channel import StreamId
 from messenger_hub_server.delivery.states import NOT_SENT, SETTLED, TRANSITIONS
-from messenger_hub_server.model import Event, NewOperation, OperationId, OperationState, WaId
+from messenger_hub_server.model import (
+    ChannelId,
+    Event,
+    JournalId,
+    NewOperation,
+    OperationId,
+    OperationState,
+    Restoration,
+    WaId,
+)
 from messenger_hub_server.store.memory import MemoryStore
 
 from tests.simulation.whatsapp import NOT_ON_WHATSAPP, body_of
 
 if TYPE_CHECKING:
+    from tests.simulation.wire import Wire
     from tests.simulation.world import World
 
 S = OperationState
-ON_THE_NETWORK = frozenset({S.SENT, S.DELIVERED, S.READ})
+CHANNEL = ChannelId(1)
+ON_THE_NETWORK = (S.SENT, S.DELIVERED, S.READ)
 
 
 class Violation(AssertionError):
@@ -41,6 +53,8 @@ class Oracle:
         self.numbers_reused = False
         self.granted: set[str] = set()
         self.epochs: list[tuple[int, str]] = []
+        self.copied_to: dict[str, int] = {}  # how far the older copy that was put back knows each desktop's journal
+        self.relieved = False  # its high-water file may name a journal that another one has relieved since
         self.epochs_then = 0  # how many there were when an older copy was put back
         self.epoch_streams: dict[int, StreamId] = {}
         self.doubted: dict[str, str] = {}
@@ -58,6 +72,7 @@ class Oracle:
         self.queued: dict[str, int] = {}  # the event with which it came, and that of its last lease
         self.leased: dict[str, int] = {}
         self.made: set[str] = set()
+        self.tried: set[str] = set()  # bodies that a page was asked to send
         self.network_ids: set[str] = set()
         self.arrived: dict[str, str] = {}
         self.done: set[str] = set()
@@ -76,9 +91,11 @@ class Oracle:
                 self.unprovable.add(body)
 
     def leave_open(self, leases: Mapping[str, pb.Lease], why: str) -> None:
-        """Whoever had these in hand is gone. Only what was allowed to act can be uncertain because of it."""
+        """Whoever had these in hand is gone. Only what was allowed to act can be uncertain because of it; an older copy of the database
+        cannot know what was."""
         self.left_open.update(dict.fromkeys(leases, why))
-        self.doubt((body_of(lease) for lease_id, lease in leases.items() if lease_id in self.granted), why)
+        told = self.granted if not self.world.restoring else leases.keys()
+        self.doubt((body_of(lease) for lease_id, lease in leases.items() if lease_id in told), why)
 
     def accept(self, new: NewOperation) -> None:
         """A program was told that it is queued."""
@@ -115,18 +132,25 @@ class Oracle:
                 came_later = self.queued.get(body, 0) > self.leased.get(other, 0)  # the clock went back
                 need(not place or came_later, f"I10 {other} overtook {body}")
 
-    def frame(self, stream: StreamId, frame: pb.ConnectResponse) -> None:
-        """I9: at most one stream is given work under an epoch."""
+    def frame(self, wire: Wire, frame: pb.ConnectResponse) -> None:
+        """I9: at most one stream is given work under an epoch. An answer to a hello is given once the hub knows what it betrays."""
+        if frame.WhichOneof("frame") in ("recall", "journal_refused"):
+            disk = wire.desk.disk
+            if max(disk.acknowledged, disk.first - 1) > self.copied_to.get(disk.journal_id, disk.last):
+                self.world.unbetrayed = False
         for lease in frame.leases.leases:
-            holder = self.epoch_streams.setdefault(lease.epoch, stream)
-            need(holder == stream, f"I9 two streams under epoch {lease.epoch}")
+            holder = self.epoch_streams.setdefault(lease.epoch, wire.id)
+            need(holder == wire.id, f"I9 two streams under epoch {lease.epoch}")
 
     # ---- an older copy ------------------------------------------------------------------------------------------------------
 
-    def restored(self, store: MemoryStore, *, witnessed: bool) -> None:
+    def restored(self, store: MemoryStore, *, witnessed: bool, relieved: bool) -> None:
         """An older copy was put back: what it lacks may be gone for good, what it calls open may be uncertain, unless a journal
-        has seen everything since (`witnessed`)."""
+        has seen everything since (`witnessed`). `relieved`: its file may trust one that has not."""
+        self.relieved = relieved
         self.epochs_then = len(self.epochs)
+        journals = [desk.disk.journal_id for desk in self.world.desks]
+        self.copied_to = {one: store.delivery_now(CHANNEL, JournalId(one)).sequence for one in journals}
         rows = store.operations_now()
         held = {row.body for row in rows}
         # What arrived is told by the journal; under an earlier operation of the same key it says nothing of this one.
@@ -135,6 +159,9 @@ class Oracle:
         self.unordered |= self.accepted.keys()
         self.states = {row.id: row.state for row in rows}
         self.seen_events = len(store.events_now())
+        for desk in self.world.desks:
+            left = (entry.intent for entry in desk.disk.entries if entry.intent.lease_id in self.left_open)
+            self.doubt(map(body_of, left), "restored, and whoever had it in hand is gone")
         if not witnessed:
             self.unwitnessed(store, "restored, and the journal is another one")
 
@@ -143,11 +170,14 @@ class Oracle:
         rows = store.operations_now()
         missing = (self.accepted.keys() | self.stored) - {row.body for row in rows}
         self.lost |= missing
-        self.unguarded |= self.arrived.keys() - {
-            row.body for row in rows
-        }  # a repeat with the same key is another operation
+        self.unguarded |= missing & self.tried  # a repeat with the same key is another operation
         self.doubt((row.body for row in rows if row.state not in SETTLED), why, lost=True)
         self.doubt(missing, why, lost=True)
+
+    def marked(self, mark: Restoration) -> None:
+        """The hub knows that the copy is older."""
+        if mark.journal_id and self.relieved:
+            self.unguarded |= self.arrived.keys()
 
     def told(self) -> None:
         """A hello has told what the copy lacks."""
@@ -207,12 +237,19 @@ class Oracle:
                 lost = excused and (row.state is S.UNCERTAIN or body in self.blindly)
                 need(row.state in ON_THE_NETWORK or lost, f"I5 a fact was lost: {row.state} {body}")
             need(last[row.id] == row.state, f"I11 a state without its event: {body}")
-        self._facts_are_told(store)
-
-    def _facts_are_told(self, store: MemoryStore) -> None:
-        """Whatever a desktop has written that it was sent, the hub knows, whatever was decided and whichever copy came back."""
-        rows = {row.wa_id: row for row in store.operations_now()}
         for desk in self.world.desks:
-            for wa_id in desk.disk.view().known:
-                if (row := rows.get(WaId(wa_id))) is not None and desk.disk.view().known[wa_id]:
-                    need(row.state in ON_THE_NETWORK, f"I5 a desktop knows better than {row.state}: {row.body}")
+            self._believed(desk.disk.entries, store)
+
+    def stored_to(self, journal_id: str, after: int, sequence: int, store: MemoryStore) -> None:
+        """The hub has taken a journal up to an entry: from here on it knows what these say. Two copies of a folder have one id."""
+        disks = [desk.disk for desk in self.world.desks if desk.disk.journal_id == journal_id]
+        if len(disks) == 1:
+            self._believed(disks[0].read(after, sequence), store)
+
+    def _believed(self, entries: Iterable[pb.JournalEntry], store: MemoryStore) -> None:
+        """A fact that a desktop has written stands, whatever was decided and whichever copy came back."""
+        rows = {row.wa_id: row for row in store.operations_now()}
+        for entry in entries:
+            row, rank = rows.get(WaId(entry.whatsapp_id)), RANKS.get(entry.outcome.kind, 0)
+            if row is not None and rank:
+                need(row.state in ON_THE_NETWORK[rank - 1 :], f"I5 a desktop knows better than {row.state}: {row.body}")

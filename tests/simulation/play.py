@@ -31,8 +31,8 @@ STEPS: Mapping[Step, float] = {
     World.desk_notice: 4,
     World.desk_page: 15,
     World.desk_page_back: 3,
-    World.desk_forgets: 0.1,
-    World.network_step: 3,
+    World.desk_forgets: 0.2,
+    World.network_step: 5,
     World.wire_step: 0.5,
     World.finish_move: 3,
 }

@@ -134,11 +134,7 @@ class World:
     @property
     def unnoticed(self) -> bool:
         """An older copy is there, and the hub does not know it yet, nor could it."""
-        return (
-            self.restoring
-            and self.unbetrayed
-            and self.hub.store.delivery_now(CHANNEL, self.hub.file.mark.journal_id).restored is None
-        )
+        return self.restoring and self.unbetrayed and not self.hub.restored
 
     @property
     def tense(self) -> bool:
@@ -275,7 +271,7 @@ class World:
 
     def _decide(self, writes: list[Change | ChangeQueue | Replace]) -> bool:
         """As queue.py: nothing is decided on a restored channel."""
-        if not self.hub.running or self.hub.store.delivery_now(CHANNEL, self.hub.file.mark.journal_id).restored:
+        if not self.hub.running or self.hub.restored:
             return False
         try:
             self.hub.commit(writes)
@@ -345,6 +341,7 @@ class World:
              f"I8 {body} without a durable intent")  # fmt: skip
         need(lease.lease_id in self.oracle.granted, f"I8 {body} without a durable go")
         before = desk.profile.messages.get(lease.whatsapp_id)
+        self.oracle.tried.add(body)
         need(lease.lease_id not in self.oracle.shown, f"I1 {body} was made though the page showed it")
         done = desk.profile.perform(lease, self.now_ms, unanswered=self.misfortune("no answer"), calm=self.calm)
         if lease.WhichOneof("action") != "send_text":
