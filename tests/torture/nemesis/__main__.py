@@ -43,6 +43,8 @@ def main(arguments: Sequence[str] | None = None, *, tamper: Tamper = lambda hist
     seed = given.seed or secrets.token_hex(4)
     rounds = f" --rounds {given.rounds}" if given.rounds > 1 else ""
     rounds += f" --worlds {given.worlds}" if given.worlds > 1 else ""
+    rounds += "".join(f" --without {shlex.quote(name)}" for name in given.without)
+    rounds += "".join(f" --often {shlex.quote(name)}" for name in given.often)
     command = f"./hub torture --minutes {given.minutes:g}{rounds} --seed {shlex.quote(seed)}"
     batch = report.Batch(seed=seed, minutes=given.minutes, command=command, code=Code.here(), begun=time.time())
     _tell(f"seed {seed}: the same faults again with {command}")
@@ -87,7 +89,16 @@ async def _play_one(
     seed = f"{batch.seed}/{number}"
     sound = False
     try:
-        played = await play(number, seed, plan.layout(number), plan.schedule(seed), seconds, folder, progress, tamper)
+        played = await play(
+            number,
+            seed,
+            plan.layout(number),
+            plan.schedule(seed, plan.table(given.without, given.often)),
+            seconds,
+            folder,
+            progress,
+            tamper,
+        )
         batch.results.append(played)
         sound = not played.verdict.violations
     except* (ProgramFailed, NoNginx, TimeoutError, OSError) as problems:
@@ -130,10 +141,11 @@ def _line(batch: report.Batch, playing: Mapping[int, Progress]) -> str:
     elapsed = int(time.time() - batch.begun)
     over, under_way = batch.results, playing.values()
     judged = sum(one.verdict.counts["accepted"] for one in over)
-    kills = sum(one.done.kills for one in (*over, *under_way))
+    done = [*(one.done for one in over), *(one.done for one in under_way)]
+    kills = sum(one.kills for one in done)
     accepted = judged + sum(progress.accepted for progress in under_way)
     settled = judged + sum(progress.settled for progress in under_way)
-    faults = sum((one.done.faults for one in (*over, *under_way)), start=Counter[str]())
+    faults = sum((one.faults for one in done), start=Counter[str]())
     bad = sum(len(one.verdict.violations) for one in over)
     verdict = f"{bad} VIOLATIONS" if bad else "sound so far" if over else "not judged yet"
     shown = ", ".join(f"{name} {count}" for name, count in sorted(faults.items()))
@@ -183,6 +195,23 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", default="", help="which faults come when; the same again for the same seed (drawn)")
     parser.add_argument("--rounds", type=int, default=1, help="at least so many worlds; by default one for 5 minutes")
     parser.add_argument("--worlds", type=int, default=1, help="how many rounds are played at once (%(default)s)")
+    names = [fault.name for fault in plan.TABLE]
+    parser.add_argument(
+        "--without",
+        action="append",
+        default=[],
+        choices=names,
+        metavar="FAULT",
+        help="leave a fault out; may be repeated",
+    )
+    parser.add_argument(
+        "--often",
+        action="append",
+        default=[],
+        choices=names,
+        metavar="FAULT",
+        help="let a fault come often; may be repeated",
+    )
     parser.add_argument(
         "--json", type=Path, default=RESULTS / "torture.json", help="where everything goes (%(default)s)"
     )

@@ -71,6 +71,7 @@ class Estate:
         self.keys: dict[str, str] = {}
         self.accounts: dict[str, str] = {}
         self.client: aiohttp.ClientSession
+        self.restoring = 0  # grows when the database is about to be replaced, and when it was
         self._called = asyncio.Event()
 
     def _server_arguments(self) -> Sequence[str]:
@@ -176,6 +177,12 @@ class Estate:
         """Everything that the twin shows."""
         async with self.client.get(f"{self.twin_address}/_twin/state") as answer:
             return await answer.json()
+
+    async def contacts(self, channel: str) -> Mapping[str, str]:
+        """The contacts of a channel's phone: number and name."""
+        number = self.accounts[channel].removesuffix("@c.us")
+        accounts = (await self.twin_state())["accounts"]
+        return {str(k): str(v) for one in accounts if one["number"] == number for k, v in one["contacts"].items()}
 
     async def connected(self) -> bool:
         """The server hears all agents."""

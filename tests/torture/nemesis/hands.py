@@ -13,16 +13,26 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import psutil
 
+from tests.torture.nemesis import databases
 from tests.torture.nemesis.estate import Estate
-from tests.torture.nemesis.plan import AT_ARRIVAL, AT_CALL, Step
+from tests.torture.nemesis.plan import (
+    AGENT_CLOCK,
+    AT_ARRIVAL,
+    AT_CALL,
+    CLOCK_BACK,
+    CLOCK_FORTH,
+    RESTORE_BACKUP,
+    RESTORE_FILE,
+    Step,
+)
 from tests.torture.nemesis.programs import Program, pages
 from tests.torture.nemesis.proxy import Mode, Proxy
-from tests.torture.nemesis.record import Disturbance
+from tests.torture.nemesis.record import Disturbance, Offset, Restore
 
 MOMENT_SECONDS = 1.0  # a moment that does not come in time is now
 CALL_TAKES_SECONDS = 0.006
@@ -31,6 +41,7 @@ RECOVERY_SECONDS = 60.0
 SECOND_START_SECONDS = 20.0
 PAGE_SECONDS = 10.0
 LOOK_SECONDS = 0.05
+MOST_OFF_SECONDS = 1_200.0
 GRANTED_BY_LOCK = 0  # exit code of a second start that was let in
 
 MODES = {
@@ -57,6 +68,8 @@ class Done:
 
     disturbances: list[Disturbance] = field(default_factory=list)
     recoveries: list[Recovery] = field(default_factory=list)
+    restores: list[Restore] = field(default_factory=list)
+    offsets: list[Offset] = field(default_factory=list)
     faults: Counter[str] = field(default_factory=Counter)
     missed: Counter[str] = field(default_factory=Counter)
     kills: int = 0
@@ -84,6 +97,11 @@ class Hands:
             "stop browser": self._stop_browser,
             "second start": self._second_start,
             "copy agent": self._copy_agent,
+            CLOCK_FORTH: lambda step: self._set_clock(step, step.seconds),
+            AGENT_CLOCK: self._set_agent_clock,
+            CLOCK_BACK: lambda step: self._set_clock(step, -step.seconds),
+            RESTORE_FILE: lambda step: self._restore(step, databases.File),
+            RESTORE_BACKUP: lambda step: self._restore(step, databases.BackUp),
             **dict.fromkeys(MODES, self._disturb_network),
         }
 
@@ -297,6 +315,65 @@ class Hands:
                 await copy.kill()
                 self.done.kills += 1
             await asyncio.to_thread(shutil.rmtree, copied, ignore_errors=True)
+
+    # ---- the server's clock and database ------------------------------------------------------------------------------------
+
+    async def _set_clock(self, step: Step, seconds: float) -> None:
+        """The machine's clock is set while the server is down: by so many seconds, within MOST_OFF_SECONDS of the right time."""
+        server, offsets = self._estate.server, self.done.offsets
+        if server.lock.locked():
+            self._pass_over(step)
+            return
+        async with server.lock, self._disturbing(step, server.name):
+            now = offsets[-1].seconds if offsets else 0.0
+            offset = round(min(MOST_OFF_SECONDS, max(-MOST_OFF_SECONDS, now + seconds)), 3)
+            begun = time.time()
+            await self._end_server()
+            if offsets:
+                offsets[-1].ended = time.time()
+            else:
+                offsets.append(Offset(seconds=0.0, begun=0.0, ended=time.time()))
+            offsets.append(Offset(seconds=offset, begun=begun))
+            server.clock_seconds = offset
+            await server.start()
+
+    async def _set_agent_clock(self, step: Step) -> None:
+        """The same of a desktop, which is told the hub's time at each hello."""
+        agent = self._agent(step)
+        agent.clock_seconds = step.seconds if step.pick * 1000 % 1 < 0.5 else -step.seconds
+        await self._kill(replace(step, seconds=0.0), agent)
+
+    async def _end_server(self) -> None:
+        server = self._estate.server
+        if server.runs:
+            await server.kill()
+            self.done.kills += 1
+        else:
+            self.done.wrong.append(f"{server.name} had ended by itself; its log is {server.log}")
+
+    async def _restore(self, step: Step, way: type[databases.File | databases.BackUp]) -> None:
+        """A copy that is made while all goes on, and put back some seconds later."""
+        server = self._estate.server
+        self._copies += 1
+        copy = way(self._estate.hub, self._estate.folder / f"copy {self._copies}")
+        copied_begun = time.time()
+        if server.lock.locked() or not await copy.make():
+            self._pass_over(step)
+            return
+        copied_ended = time.time()
+        await asyncio.sleep(step.seconds)
+        async with server.lock, self._disturbing(step, server.name):
+            restore = Restore(
+                how=step.fault.name, copied_begun=copied_begun, copied_ended=copied_ended, begun=time.time()
+            )
+            self.done.restores.append(restore)
+            self._estate.restoring += 1
+            await self._end_server()
+            if problem := await copy.put_back():
+                self.done.wrong.append(f"{step.fault.name}: {problem}")
+            self._estate.restoring += 1
+            await server.start()
+            restore.ended = time.time()
 
 
 def _copy(source: Path, target: Path) -> None:

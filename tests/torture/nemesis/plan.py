@@ -1,14 +1,13 @@
 """Which faults there are, how often each comes, and the seeded order in which they come. Pure.
 
-A fault that is to be added (an older database restored, a clock that jumps) is one more line in TABLE and one more hand in
-`hands.py`.
+A fault that is to be added is one more line in TABLE and one more hand in `hands.py`.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from tests.torture.nemesis.estate import Layout
 
@@ -30,6 +29,9 @@ class Fault:
     network: bool = False
 
 
+CLOCK_FORTH, CLOCK_BACK, AGENT_CLOCK = "clock forth", "clock back", "agent's clock"
+RESTORE_FILE, RESTORE_BACKUP = "restore file", "restore back-up"
+
 TABLE: Sequence[Fault] = (
     # The server costs a second to start, a browser several seconds of processor: the cheap ones come often.
     Fault(name="kill server", weight=50, seconds=(0.0, 0.3)),
@@ -49,8 +51,18 @@ TABLE: Sequence[Fault] = (
     Fault(name="slow", weight=2, seconds=(0.5, 3.0), network=True),
     Fault(name="second start", weight=2, seconds=(0.0, 0.0)),
     Fault(name="copy agent", weight=0.3, seconds=(2.0, 8.0)),
+    # How far the clock of the server, or of a desktop, jumps at its next start.
+    Fault(name=CLOCK_FORTH, weight=2, seconds=(30.0, 600.0)),
+    Fault(name=CLOCK_BACK, weight=2, seconds=(30.0, 600.0)),
+    Fault(name=AGENT_CLOCK, weight=1, seconds=(30.0, 600.0)),
+    # How old the copy is that is put back.
+    Fault(name=RESTORE_FILE, weight=2, seconds=(0.3, 6.0)),
+    Fault(name=RESTORE_BACKUP, weight=1, seconds=(0.3, 6.0)),
 )
-SIGKILLS = frozenset({"kill server", "kill agent", "kill browser", "kill page", "kill twin", "copy agent"})
+SIGKILLS = frozenset({"kill server", "kill agent", "kill browser", "kill page", "kill twin", "copy agent"}) | {
+    *(CLOCK_FORTH, CLOCK_BACK, AGENT_CLOCK),
+    *(RESTORE_FILE, RESTORE_BACKUP),
+}
 SILENT = frozenset({"half-open, silent"})
 """Nobody ever says that the connection is gone: only the next sign of life that stays out tells, which takes up to a minute."""
 BREAKS = frozenset({"cut", "stall", "half-open"}) | SILENT
@@ -67,6 +79,13 @@ class Step:
     pick: float
     moment: str
     alone: bool
+
+
+def table(without: Collection[str] = (), often: Collection[str] = ()) -> Sequence[Fault]:
+    """Which faults come: not those `without`, and those that come `often` as often as all others together."""
+    left = [fault for fault in TABLE if fault.name not in without]
+    whole = sum(fault.weight for fault in left if fault.name not in often)
+    return [replace(one, weight=whole / len(often)) if one.name in often else one for one in left]
 
 
 def schedule(seed: str, table: Sequence[Fault] = TABLE, gap_seconds: float = GAP_SECONDS) -> Iterator[Step]:

@@ -29,6 +29,7 @@ class Program:
         self.arguments = arguments
         self.log = folder / f"{name}.log"
         self.lock = asyncio.Lock()
+        self.clock_seconds = 0.0  # how far its clock is ahead at every start from now on
         self.starts = 0
         self._process: asyncio.subprocess.Process | None = None
 
@@ -53,7 +54,7 @@ class Program:
         """Starts it."""
         with self.log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "messenger_hub_cli", *self.arguments, "--with-parent", "--debug"),
+                *(sys.executable, "-m", *self._command(), *self.arguments, "--with-parent", "--debug"),
                 stdin=asyncio.subprocess.PIPE,  # held: it ends when we do, however we end
                 stdout=asyncio.subprocess.PIPE,
                 stderr=log,
@@ -61,6 +62,10 @@ class Program:
                 env={**os.environ, **(environment or {})},
             )
         self.starts += 1
+
+    def _command(self) -> Sequence[str]:
+        wrong = ("tests.torture.nemesis.wrong_clock", f"{self.clock_seconds:.3f}")
+        return wrong if self.clock_seconds else ("messenger_hub_cli",)
 
     async def ready(self, seconds: float = READY_SECONDS) -> None:
         """Waits for its first line. Raises ProgramFailed when it ends instead, or says nothing."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 NO_ANSWER = 0
 ACCEPTED = 201
 UNKNOWN = "outcome_unknown"
+MESSAGE, SAVE, REMOVE = "message", "save contact", "remove contact"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +33,8 @@ class Attempt:
 
 @dataclass(slots=True, kw_only=True)
 class Wish:
-    """One message that a client wants sent. `text` is unlike any other's and its reference, `chat` as the log writes it."""
+    """One message that a client wants sent, or one change to a contact. `text` is unlike any other's, its reference, and a saved
+    contact's name; `chat` as the log writes it, or the contact's number. `send_at` and `expires_at` are 0 when they are not given."""
 
     text: str
     channel: str
@@ -40,6 +42,9 @@ class Wish:
     door: str
     key: str = ""
     priority: str = "normal"
+    kind: str = MESSAGE
+    send_at: float = 0.0
+    expires_at: float = 0.0
     attempts: list[Attempt] = field(default_factory=list)
 
     @property
@@ -51,6 +56,11 @@ class Wish:
     def operation_id(self) -> int:
         """0 when no answer named one."""
         return self.accepted.operation_id if self.accepted else 0
+
+    @property
+    def numbers(self) -> Sequence[int]:
+        """All that answers named, in their order, each once. More than one after a restore at most."""
+        return list(dict.fromkeys(one.operation_id for one in self.attempts if one.status == ACCEPTED))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +108,49 @@ class Disturbance:
     ended: float | None = None
 
 
+@dataclass(slots=True, kw_only=True)
+class Restore:
+    """An older copy of the database was put in the place of the newer one. The copy shows a moment between `copied_begun` and
+    `copied_ended`; the server was killed after `begun`, and answers again at `ended`."""
+
+    how: str
+    copied_begun: float
+    copied_ended: float
+    begun: float
+    ended: float = float("inf")
+
+
+@dataclass(slots=True, kw_only=True)
+class Offset:
+    """A run of the server whose clock was ahead of this machine's by so many seconds, or behind."""
+
+    seconds: float
+    begun: float
+    ended: float = float("inf")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """What a watcher was told: a change of an operation's state, with the time on the server's clock."""
+
+    operation_id: int
+    status: str
+    at: float
+    told: float
+
+
+@dataclass(slots=True, kw_only=True)
+class Stream:
+    """All that one watcher was told in a row, through as many connections as it took; a restore begins another stream.
+    `begun`: it was established. `refused`: why it could not be resumed, or "". `last`: it lasted until the end of the round."""
+
+    channel: str
+    begun: float
+    events: list[Event] = field(default_factory=list)
+    refused: str = ""
+    last: bool = False
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arrival:
     """A line of the phone network's log."""
@@ -113,7 +166,7 @@ class Arrival:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class History:
     """One round. `senders` names each channel's account as the log does, `states` what each channel says of itself after the drain;
-    `final` holds the last look at each operation that exists."""
+    `final` holds the last look at each operation that exists, `contacts` each channel's numbers and names on its phone at the end."""
 
     wishes: Sequence[Wish]
     looks: Sequence[Look]
@@ -123,3 +176,7 @@ class History:
     final: Mapping[int, Look]
     senders: Mapping[str, str]
     states: Mapping[str, str] = field(default_factory=dict)
+    restores: Sequence[Restore] = ()
+    offsets: Sequence[Offset] = ()
+    streams: Sequence[Stream] = ()
+    contacts: Mapping[str, Mapping[str, str]] = field(default_factory=dict)

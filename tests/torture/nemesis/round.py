@@ -6,7 +6,8 @@ import asyncio
 import itertools
 import random
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -18,7 +19,8 @@ from tests.torture.nemesis.clients import Client, Door, Grpc, Rest
 from tests.torture.nemesis.estate import Estate, Layout
 from tests.torture.nemesis.hands import Done, Hands
 from tests.torture.nemesis.plan import Step
-from tests.torture.nemesis.record import History, Look
+from tests.torture.nemesis.record import History, Look, Restore
+from tests.torture.nemesis.watcher import Watcher
 
 CHATS: Sequence[str] = (
     "12025550111@c.us",
@@ -30,6 +32,7 @@ CHATS: Sequence[str] = (
     "120363000000000001@g.us",
     "120363000000000002@g.us",
 )
+CONTACTS: Sequence[str] = tuple(f"1202555015{i}" for i in range(8))
 CLIENTS = 4  # a channel's; each has chats of its own
 DRAIN_SECONDS = 180.0
 LOOK_SECONDS = 0.2
@@ -106,17 +109,18 @@ async def play(
             rest = Rest(estate)
             clients = _clients(estate, seed, (rest, Grpc(estate, channel)))
             progress.clients = clients
-            progress.phase = "faults"
-            await _disturb(clients, hands, schedule, seconds)
-            progress.phase = "draining"
-            drained = time.monotonic()
-            await hands.put_right()
-            await _drain(clients, rest, layout.channels)
-            states = {channel: await _state(estate, channel) for channel in layout.channels}
-            # What is told at the end must be durable: one more kill before the last looks.
-            await estate.server.kill()
-            await estate.server.start()
-            history = tamper(await _history(estate, clients, hands.done, rest, states))
+            async with _watching([Watcher(estate, one, channel) for one in layout.channels]) as watchers:
+                progress.phase = "faults"
+                await _disturb(clients, hands, schedule, seconds)
+                progress.phase = "draining"
+                drained = time.monotonic()
+                await hands.put_right()
+                await _drain(clients, rest, layout.channels, hands.done.restores)
+                states = {channel: await _state(estate, channel) for channel in layout.channels}
+                # What is told at the end must be durable: one more kill before the last looks.
+                await estate.server.kill()
+                await estate.server.start()
+                history = tamper(await _history(estate, clients, watchers, hands.done, rest, states))
         finished = time.monotonic()
     verdict = check(history)
     wrong = [Violation(kind="wrong", sentence=sentence) for sentence in hands.done.wrong]
@@ -134,6 +138,15 @@ async def play(
     )
 
 
+@asynccontextmanager
+async def _watching(watchers: Sequence[Watcher]) -> AsyncIterator[Sequence[Watcher]]:
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(watcher.run()) for watcher in watchers]
+        yield watchers
+        for task in tasks:
+            task.cancel()
+
+
 def _clients(estate: Estate, seed: str, doors: Sequence[Door]) -> Sequence[Client]:
     numbers = itertools.count(1)
     texts = (f"message {number}" for number in numbers)
@@ -142,7 +155,10 @@ def _clients(estate: Estate, seed: str, doors: Sequence[Door]) -> Sequence[Clien
         for i in range(CLIENTS):
             name = f"{channel} {i}"
             chance = random.Random(f"{seed} {name}")
-            clients.append(Client(name, channel, CHATS[i::CLIENTS], doors[i % len(doors)], chance, texts))
+            door, contacts = doors[i % len(doors)], CONTACTS[i::CLIENTS]
+            clients.append(
+                Client(name, channel, CHATS[i::CLIENTS], contacts, door, chance, texts, lambda: estate.restoring)
+            )
     return clients
 
 
@@ -156,13 +172,14 @@ async def _disturb(clients: Sequence[Client], hands: Hands, schedule: Iterable[S
         stop.set()
 
 
-async def _drain(clients: Sequence[Client], rest: Rest, channels: Sequence[str]) -> None:
+async def _drain(clients: Sequence[Client], rest: Rest, channels: Sequence[str], restores: Sequence[Restore]) -> None:
     """Until every client has its answers and nothing waits; bounded: what is left then is lost."""
+    lapses = [(one.copied_begun, one.ended) for one in restores]
     over = asyncio.Event()
     async with asyncio.TaskGroup() as group:
         deadline = asyncio.get_running_loop().call_later(DRAIN_SECONDS, over.set)
         for client in clients:
-            group.create_task(client.finish(over))
+            group.create_task(client.finish(over, lapses))
     while not over.is_set():
         waiting = [await rest.waiting(channel) for channel in channels]
         if not any(one is None or one > 0 for one in waiting):
@@ -177,12 +194,17 @@ async def _state(estate: Estate, channel: str) -> str:
 
 
 async def _history(
-    estate: Estate, clients: Sequence[Client], done: Done, rest: Rest, states: Mapping[str, str]
+    estate: Estate,
+    clients: Sequence[Client],
+    watchers: Sequence[Watcher],
+    done: Done,
+    rest: Rest,
+    states: Mapping[str, str],
 ) -> History:
     final: dict[int, Look] = {}
     for channel in estate.layout.channels:
         listed = await _answered(lambda channel=channel: rest.listed(channel))  # type: ignore[misc]
-        told = {wish.operation_id for c in clients if c.channel == channel for wish in c.wishes} - {0}
+        told = {number for c in clients if c.channel == channel for wish in c.wishes for number in wish.numbers}
         ids = sorted({*listed, *told})
         for start in range(0, len(ids), LOOKS_AT_ONCE):
             some = ids[start : start + LOOKS_AT_ONCE]
@@ -190,6 +212,8 @@ async def _history(
                 *(_answered(lambda one=one, channel=channel: rest.look(channel, one)) for one in some)  # type: ignore[misc]
             )
             final |= {look.operation_id: look for look in looks}
+    for watcher in watchers:
+        await watcher.caught_up({number: look for number, look in final.items() if look.found})
     return History(
         wishes=[wish for client in clients for wish in client.wishes],
         looks=[look for client in clients for look in client.looks],
@@ -199,6 +223,10 @@ async def _history(
         final={number: look for number, look in final.items() if look.found},
         senders=estate.accounts,
         states=states,
+        restores=done.restores,
+        offsets=done.offsets,
+        streams=[stream for watcher in watchers for stream in watcher.streams],
+        contacts={channel: await estate.contacts(channel) for channel in estate.layout.channels},
     )
 
 

@@ -8,7 +8,19 @@ from dataclasses import replace
 import pytest
 
 from tests.torture.nemesis.checker import EVIDENCE, RULES, Case, Rule, Verdict, check, story
-from tests.torture.nemesis.record import Arrival, Attempt, Cancelling, Change, Disturbance, History, Look, Wish
+from tests.torture.nemesis.record import (
+    SAVE,
+    Arrival,
+    Attempt,
+    Cancelling,
+    Change,
+    Disturbance,
+    History,
+    Look,
+    Restore,
+    Stream,
+    Wish,
+)
 
 ANA, BEN, US = "12025550111@c.us", "12025550112@c.us", "12015550100@c.us"
 
@@ -232,6 +244,10 @@ def disturbed(
     return Disturbance(fault=fault, target="desktop", channels=frozenset({channel}), begun=begun, ended=ended)
 
 
+def restored(copied: float = 9.0, begun: float = 12.2, ended: float = 12.4) -> Restore:
+    return Restore(how="restore file", copied_begun=copied, copied_ended=copied + 0.1, begun=begun, ended=ended)
+
+
 def test_a_doubt_in_whose_window_the_evidence_went_is_justified_and_told() -> None:
     verdict = check(with_one(UNCERTAIN, disturbances=[disturbed()]))
     assert kinds(verdict) == []
@@ -268,8 +284,9 @@ def test_a_doubt_that_names_no_evidence_of_a_known_kind_is_unjustified(code: str
 
 @pytest.mark.parametrize("code", EVIDENCE)
 def test_each_code_needs_a_fault_that_explains_it(code: str) -> None:
-    doubt = replace(UNCERTAIN, code=code)
-    assert kinds(check(with_one(doubt, disturbances=[disturbed(sorted(EVIDENCE[code])[0])]))) == []
+    doubt, restores = replace(UNCERTAIN, code=code), [restored()] if code == "restored" else []
+    explained = with_one(doubt, disturbances=[disturbed(sorted(EVIDENCE[code])[0])])
+    assert kinds(check(replace(explained, restores=restores))) == []
     assert kinds(check(with_one(doubt, disturbances=[disturbed("second start")]))) == ["unjustified uncertain"]
 
 
@@ -345,6 +362,10 @@ def test_a_violations_story_tells_all_of_it_in_order_with_the_faults_meanwhile()
 PLANTED = {
     "_unknown": history([wish(1)], [], []),
     "_lost": with_one(look(1, "pending")),
+    "_untimely": with_one(look(1, *READ), arrival(1, 1), asked=replace(wish(1), send_at=14.0)),
+    "_contacts": replace(
+        history([replace(wish(1), kind=SAVE, chat="1")], [look(1, "pending", "succeeded")], []), contacts={"shop": {}}
+    ),
     "_duplicated": with_one(look(1, *READ), arrival(1, 1), arrival(2, 1, whatsapp_id="3EB0F")),
     "_sent_all_the_same": with_one(look(1, "pending", "failed"), arrival(1, 1)),
     "_cancelled": with_one(
@@ -355,6 +376,7 @@ PLANTED = {
     "_unjustified": with_one(UNCERTAIN),
     "_changed": history([wish(1, accepted(1), accepted(1, operation_id=7))], [], []),
     "_backwards": with_one(look(1, "pending", "read")),
+    "_watched": replace(SOUND, streams=[Stream(channel="shop", begun=0.0, refused="400 cursor_too_old")]),
     "_unanswered": history([wish(1, answered(1, 500))], [], []),
 }
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tests.torture.nemesis.estate import Estate
 from tests.torture.nemesis.hands import Hands
-from tests.torture.nemesis.plan import BREAKS, LAYOUTS, SIGKILLS, TABLE, layout, rounds, schedule
+from tests.torture.nemesis.plan import BREAKS, LAYOUTS, SIGKILLS, TABLE, layout, rounds, schedule, table
 
 
 def test_the_same_seed_gives_the_same_schedule_and_another_one_another() -> None:
@@ -34,3 +34,11 @@ def test_the_minutes_are_divided_into_rounds_and_nginx_comes_first() -> None:
     assert rounds(1, least=2) == (2, 30.0)
     assert layout(0).nginx
     assert len({(*layout(i).agents, layout(i).nginx) for i in range(len(LAYOUTS))}) == len(LAYOUTS)
+
+
+def test_a_fault_can_be_left_out_and_one_can_come_often() -> None:
+    chosen = table(without=["kill server"], often=["copy agent"])
+    names = [step.fault.name for step in islice(schedule("a", chosen), 1_000)]
+    assert "kill server" not in names
+    assert 400 < names.count("copy agent") < 600
+    assert table() == TABLE

@@ -1,0 +1,36 @@
+"""`./hub torture` names its attacks and starts the one that is named."""
+
+from __future__ import annotations
+
+import importlib
+
+import pytest
+
+from tests.torture.__main__ import ATTACKS, main
+
+
+def test_help_names_every_attack(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--help"]) == 0
+    said = capsys.readouterr().out
+    assert all(name in said for name in ATTACKS)
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_every_attack_is_there_and_tells_its_options(attack: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert callable(importlib.import_module(ATTACKS[attack]).main)
+    with pytest.raises(SystemExit) as ended:
+        main([attack, "--help"])
+    assert ended.value.code == 0
+    assert "--ledger" in capsys.readouterr().out
+
+
+def test_an_attack_that_is_not_there_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["nothing"]) == 2
+    assert "There is no attack nothing" in capsys.readouterr().err
+
+
+def test_without_a_name_it_is_the_nemesis(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["--minutes", "nothing"])
+    assert ended.value.code == 2
+    assert "--minutes" in capsys.readouterr().err
