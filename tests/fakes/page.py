@@ -127,6 +127,8 @@ class FakePage:
         return given(self.sends)
 
     async def save_contact(self, contact: str, name: str) -> None:
+        if self.refuses is not None:
+            raise self.refuses
         if self.stores:
             self.book[contact] = name
 

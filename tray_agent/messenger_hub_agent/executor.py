@@ -41,6 +41,8 @@ NOTHING_MADE = frozenset(
         "message_key_remote_id_is_not_same_of_chat",
     }
 )
+# The page loads again: its answer is about that, not about what was asked.
+LOADING = frozenset({"not_injected", "not_ready"})
 NOT_HERE = frozenset({"contact_not_found", "number_is_not_your_contact"})
 
 PHONE_DID_NOT_STORE = Ended(
@@ -145,7 +147,7 @@ class Executor:
         except (PageGone, PageTimeout):
             return Unclear()
         except PageError as error:
-            if lease.WhichOneof("action") == "send_text" and error.code not in NOTHING_MADE:
+            if error.code in LOADING or (lease.WhichOneof("action") == "send_text" and error.code not in NOTHING_MADE):
                 return Unclear()
             message = f"WhatsApp Web refused it ({error.code}): check the recipient."
             return Ended(kind=pb.Outcome.KIND_FAILED, code=error.code, message=message)

@@ -179,3 +179,13 @@ async def test_a_phone_that_does_not_store_is_waited_for_then_told() -> None:
 @pytest.mark.parametrize("code", ["contact_not_found", "number_is_not_your_contact"])
 async def test_removing_what_is_not_there_succeeds(code: str) -> None:
     assert await Room(refuses=PageError(code, "")).executor.perform(REMOVE) == Ended(kind=pb.Outcome.KIND_SUCCEEDED)
+
+
+@pytest.mark.parametrize("code", ["not_ready", "not_injected"])
+@pytest.mark.parametrize("change", [SAVE, REMOVE])
+async def test_a_contact_on_a_page_that_loads_again_is_set_later_instead_of_failing(
+    code: str, change: pb.Lease
+) -> None:
+    room = Room(refuses=PageError(code, "WhatsApp Web is still loading"))
+    assert await room.executor.perform(change) == Unclear()
+    assert await room.executor.reconcile(change) == Unclear()
