@@ -11,11 +11,16 @@ import sys
 import time
 
 
-def main() -> None:
-    """Sets the clock, then is the command."""
-    seconds, right = float(sys.argv.pop(1)), time.time_ns
+def set_clock(seconds: float) -> None:
+    """From now on this process has the time of day of so many seconds later."""
+    right = time.time_ns
     time.time_ns = lambda: right() + round(seconds * 1e9)
     time.time = lambda: time.time_ns() / 1e9
+
+
+def main() -> None:
+    """Sets the clock, then is the command."""
+    set_clock(float(sys.argv.pop(1)))
 
     from messenger_hub_cli.main import main as command  # noqa: PLC0415 its clock is wrong from its first line on
 
