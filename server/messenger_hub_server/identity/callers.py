@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hmac
-from dataclasses import dataclass
 from typing import Protocol
 
 from messenger_hub.runtime.clock import Clock
+from msgspec import Struct
 
 from messenger_hub_server.errors import InvalidApiKey, InvalidCredential
 from messenger_hub_server.identity.keys import Keys, parse
@@ -15,8 +15,7 @@ from messenger_hub_server.model import Agent, ApiKey, SessionApi, SessionApiId
 NOBODY = bytes(32)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Caller:
+class Caller(Struct, frozen=True, kw_only=True):
     """Who calls; all unset for a call that needs nobody."""
 
     session_api: SessionApi | None = None

@@ -36,6 +36,7 @@ from messenger_hub_server.rpc.method import Audience, ContractGap, Method
 from messenger_hub_server.store.base import StoreError
 
 log = logger(__name__)
+_level = logging.getLogger(__name__)
 
 OPEN = frozenset({"messenger_hub.agent.v1.AgentService.Enrol"})  # the token in the request is its credential
 
@@ -162,7 +163,7 @@ class Chain:
             trim(request)
         if found := violations(request, context, prior):
             raise ValidationFailed(found)
-        if session_api is not None and not method.reads:
+        if session_api is not None and session_api.quota_per_day is not None and not method.reads:
             self._quota(session_api, self._counts[method.full_name](request))
 
     def _limit(self, session_api: SessionApi) -> None:
@@ -177,14 +178,16 @@ class Chain:
 
     def _spend(self, method: Method, context: CallContext, request: Message) -> None:
         session_api = context.caller.session_api
-        if session_api is not None and not method.reads and not context.replayed:
+        if session_api is None or session_api.quota_per_day is None:
+            return
+        if not method.reads and not context.replayed:
             count = self._counts[method.full_name](request)
             self._limits.spend(session_api.id, session_api.quota_per_day, count, self._clock.monotonic())
 
     def ended(self, method: Method, context: CallContext, code: str, seconds: float) -> None:
         """Counts a call."""
         self._observer.called(method.full_name, code, seconds)
-        if logging.getLogger(__name__).isEnabledFor(logging.DEBUG):
+        if _level.isEnabledFor(logging.DEBUG):
             log.debug("call", rpc=method.full_name, code=code, request=context.request_id)
 
     def seconds(self) -> float:
@@ -206,6 +209,15 @@ class _Observed:
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        if error is not None:
+            self._failed(error)
+        self._chain.ended(self._method, self._context, self.code, self._chain.seconds() - self._since)
+        if isinstance(error, StoreError):
+            raise StoreUnavailable from error
+        if isinstance(error, Exception) and not isinstance(error, HubError):
+            raise Internal from error
+
+    def _failed(self, error: BaseException) -> None:
         if isinstance(error, StoreError):
             self.code = StoreUnavailable().code
             log.warning(
@@ -216,11 +228,6 @@ class _Observed:
         elif isinstance(error, Exception):
             self.code = Internal().code
             log.error("call failed", rpc=self._method.full_name, request=self._context.request_id, exc_info=error)
-        self._chain.ended(self._method, self._context, self.code, self._chain.seconds() - self._since)
-        if isinstance(error, StoreError):
-            raise StoreUnavailable from error
-        if isinstance(error, Exception) and not isinstance(error, HubError):
-            raise Internal from error
 
 
 def _operations(method: Method) -> Callable[[Message], int]:

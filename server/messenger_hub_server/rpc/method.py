@@ -38,9 +38,10 @@ class Binding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Method:
-    """An RPC as the chain and the doors use it."""
+    """An RPC as the chain and the doors use it. `full_name`: for example messenger_hub.v1.MessageService.SendMessage."""
 
     name: str
+    full_name: str
     service: str
     handler: str
     audience: Audience
@@ -53,11 +54,6 @@ class Method:
     status: int
     sentence: str
     bindings: Sequence[Binding]
-
-    @property
-    def full_name(self) -> str:
-        """Service and RPC, for example messenger_hub.v1.MessageService.SendMessage."""
-        return f"{self.service}.{self.name}"
 
 
 def compiled(files: Sequence[FileDescriptor]) -> Mapping[str, Method]:
@@ -75,6 +71,7 @@ def _method(descriptor: MethodDescriptor) -> Method:
         raise ContractGap(f"{descriptor.full_name} has an HTTP rule and no (success).sentence")
     return Method(
         name=descriptor.name,
+        full_name=descriptor.full_name,
         service=service.full_name,
         handler=re.sub(r"(?<!^)(?=[A-Z])", "_", descriptor.name).lower(),
         audience=Audience(service.file.package),

@@ -68,16 +68,26 @@ def _same(identifier: str) -> Recipient:
 
 
 def _digits(text: str, country: str) -> str | None:
-    bare = text.replace(" ", "") if text.isascii() else "".join(c for c in text if unicodedata.category(c) != "Zs")
-    packed = bare.strip().translate(_PUNCTUATION)
-    digits = _TRUNK_ZERO.sub("", packed).translate(_BRACKETS)
-    if not (digits.isascii() and digits.isdigit()):
+    digits = text if _plain(text) else _stripped(text)
+    if not _plain(digits):
         return None
     if digits.startswith("00"):
         digits = digits[2:]
     elif country and not text.strip().startswith("+"):
         digits = _completed(digits, country) or digits
     return digits if _NUMBER.fullmatch(digits) else None
+
+
+def _plain(text: str) -> bool:
+    """Digits alone."""
+    return text.isascii() and text.isdigit()
+
+
+def _stripped(text: str) -> str:
+    """Without spaces, punctuation and a trunk zero; digits alone stay as they are."""
+    bare = text.replace(" ", "") if text.isascii() else "".join(c for c in text if unicodedata.category(c) != "Zs")
+    packed = bare.strip().translate(_PUNCTUATION)
+    return _TRUNK_ZERO.sub("", packed).translate(_BRACKETS)
 
 
 def _completed(digits: str, country: str) -> str | None:
