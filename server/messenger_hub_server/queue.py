@@ -6,6 +6,7 @@ The event loop owns the batching: what arrives while a batch is being written wa
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -64,7 +65,9 @@ MOST_WAITING = 10_000  # callers; more are told to come back
 SPARE = 1_024  # operation ids kept at hand for imports
 AHEAD = 500  # operation ids left when the next block is fetched
 
-FREEING = Change | ChangeQueue | Replace | base.ExpireDue  # after these something else may go
+FREEING = frozenset({Change, ChangeQueue, Replace, base.ExpireDue})  # after these something else may go
+ANSWERS = (Accepted, Known)
+RESTORING = frozenset({base.MarkRestored, base.EndRestored})
 RANKS = {kind: rank for rank, kind in enumerate((Accept, base.Start, Change, base.AdvanceJournal, base.Claim))}
 BEFORE_COMMIT: Mapping[type, Failpoint] = {
     Accept: Failpoint.SERVER_BEFORE_ACCEPT,
@@ -159,7 +162,7 @@ class Queue:
         return [
             acceptance.answer(draft, outcome)
             for draft, outcome in zip(drafts, outcomes, strict=True)
-            if isinstance(outcome, Accepted | Known)
+            if isinstance(outcome, ANSWERS)
         ]
 
     async def _found(self, new: Sequence[NewOperation]) -> Sequence[Outcome]:
@@ -265,6 +268,8 @@ class Queue:
             self._tell(batch)
 
     def _follow(self, writes: Sequence[Write]) -> None:
+        if RESTORING.isdisjoint(map(type, writes)):
+            return
         for write in writes:
             match write:
                 case base.MarkRestored(restoration=mark):
@@ -294,8 +299,10 @@ class Queue:
         self._news.tell()
         woken: set[ChannelId] = set()
         for waiting in batch:
-            woken |= {write.operation.channel_id for write in waiting.writes if isinstance(write, Accept)}
-            if waiting.frees == () or not any(isinstance(write, FREEING) for write in waiting.writes):
+            kinds = {type(write) for write in waiting.writes}
+            if Accept in kinds:
+                woken.update(write.operation.channel_id for write in waiting.writes if isinstance(write, Accept))
+            if waiting.frees == () or FREEING.isdisjoint(kinds):
                 continue
             if waiting.frees is None:
                 self._wakeups.wake_all()
@@ -451,16 +458,15 @@ def _mixed(batch: Sequence[_Waiting]) -> tuple[Sequence[tuple[int, int]], Sequen
 
     The callers are there at the same time, so nothing is promised about the order between them; each one's own writes keep theirs.
     """
-    keyed = []
+    kinds: defaultdict[tuple[int, int], list[tuple[int, int]]] = defaultdict(list)
     for caller, waiting in enumerate(batch):
         turn = last = 0
         for position, write in enumerate(waiting.writes):
             rank = RANKS.get(type(write), len(RANKS))
             turn += rank < last
             last = rank
-            keyed.append((turn, rank, caller, position))
-    keyed.sort()
-    order = [(caller, position) for _, _, caller, position in keyed]
+            kinds[turn, rank].append((caller, position))
+    order = [one for kind in sorted(kinds) for one in kinds[kind]]
     return order, [batch[caller].writes[position] for caller, position in order]
 
 

@@ -76,6 +76,8 @@ GOT_FRAME = {
     "returns": Failpoint.SERVER_GOT_RETURNS,
 }
 
+RESTORING = frozenset({MarkRestored, ChangeQueue, EndRestored})
+
 Frames = AsyncIterator[pb.ConnectRequest]
 Sender = Callable[[pb.ConnectResponse], Awaitable[None]]
 
@@ -466,6 +468,8 @@ class Streams:
 
 def _tell_restored(channel_id: ChannelId, commit: machine.Commit, outcomes: Sequence[Outcome]) -> None:
     """Says in the log what became of an older copy of the database."""
+    if RESTORING.isdisjoint(map(type, commit.writes)):
+        return
     for write, outcome in zip(commit.writes, outcomes, strict=True):
         match write:
             case MarkRestored():

@@ -5,7 +5,8 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import TypeVar, assert_never
+from itertools import groupby
+from typing import TypeVar, assert_never, cast
 
 import msgspec
 
@@ -238,23 +239,30 @@ class Writer:
 
 
 def _runs(writes: Sequence[base.Write]) -> Iterator[tuple[type[base.Write], Sequence[base.Write]]]:
-    """Neighbours of one kind. A channel's second claim sees what its first has leased: it starts another run."""
-    run: list[base.Write] = []
+    """Neighbours of one kind."""
+    for kind, neighbours in groupby(writes, key=type):
+        run = [*neighbours]
+        parts = _apart(_all(run, base.Claim)) if kind is base.Claim else [run]
+        for part in parts:
+            yield kind, part
+
+
+def _apart(claims: Sequence[base.Claim]) -> Iterator[Sequence[base.Claim]]:
+    """A channel's second claim sees what its first has leased: it starts another run."""
+    run: list[base.Claim] = []
     channels: set[ChannelId] = set()
-    for write in writes:
-        again = isinstance(write, base.Claim) and write.channel_id in channels
-        if run and (type(write) is not type(run[0]) or again):
-            yield type(run[0]), run
+    for claim in claims:
+        if claim.channel_id in channels:
+            yield run
             run, channels = [], set()
-        run.append(write)
-        if isinstance(write, base.Claim):
-            channels.add(write.channel_id)
-    if run:
-        yield type(run[0]), run
+        run.append(claim)
+        channels.add(claim.channel_id)
+    yield run
 
 
-def _all(run: Sequence[base.Write], kind: type[T]) -> Sequence[T]:
-    return [write for write in run if isinstance(write, kind)]
+def _all(run: Sequence[base.Write], _: type[T]) -> Sequence[T]:
+    """For types: all of a run are of its kind."""
+    return cast("Sequence[T]", run)
 
 
 def _problem(problem: Problem | None) -> dict[str, rows.Value]:
