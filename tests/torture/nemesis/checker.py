@@ -20,6 +20,7 @@ from tests.torture.nemesis.record import (
     Arrival,
     Attempt,
     Disturbance,
+    Event,
     History,
     Look,
     Restore,
@@ -475,11 +476,21 @@ def _changed(case: Case) -> Iterator[Violation]:
 
 
 def _made_anew(case: Case, wish: Wish, one: Attempt, another: Attempt) -> bool:
-    """A restore has taken the operation that was named first, before the key was asked again."""
-    gone = case.final(one.operation_id) is None
-    return gone and any(
-        forgets(restore, one) and another.ended >= restore.begun and one.recipient == another.recipient
+    """A restore has taken the operation that was named first, before the key was asked again; it is gone, or a later restore has brought
+    a copy that was made before."""
+    return one.recipient == another.recipient and any(
+        forgets(restore, one)
+        and another.ended >= restore.begun
+        and (case.final(one.operation_id) is None or _brought_back(case, one, restore))
         for restore in case.history.restores
+    )
+
+
+def _brought_back(case: Case, one: Attempt, taken: Restore) -> bool:
+    return any(
+        later.begun >= taken.begun and one.begun <= later.copied_ended and later.copied_begun < taken.begun
+        for later in case.history.restores
+        if later is not taken
     )
 
 
@@ -532,27 +543,26 @@ def _watched(case: Case) -> Iterator[Violation]:
     for stream in case.history.streams:
         if stream.refused:
             yield Violation(kind="watch broken", sentence=f"it could not be resumed: {stream.refused}")
-        told: dict[int, list[tuple[str, float]]] = defaultdict(list)
+        told: dict[int, list[Event]] = defaultdict(list)
         for event in stream.events:
-            told[event.operation_id].append((event.status, event.at))
-        for operation_id, changes in told.items():
-            yield from _told_of(case, stream, operation_id, changes)
+            told[event.operation_id].append(event)
+        for operation_id, events in told.items():
+            yield from _told_of(case, stream, operation_id, events)
         if stream.last:
             yield from _not_told(case, stream, told.keys())
 
 
-def _told_of(case: Case, stream: Stream, operation_id: int, changes: list[tuple[str, float]]) -> Iterator[Violation]:
+def _told_of(case: Case, stream: Stream, operation_id: int, events: Sequence[Event]) -> Iterator[Violation]:
     look = case.final(operation_id)
     text = look.reference if look is not None else ""
-    for (one, _), (following, _) in itertools.pairwise(changes):
-        if following not in FOLLOWING[one]:
-            sentence = f"a watcher was told that it is {one}, then {following}"
+    for one, following in itertools.pairwise(events):
+        if following.status not in FOLLOWING[one.status]:
+            sentence = f"a watcher was told that it is {one.status}, then {following.status}"
             yield Violation(kind="went backwards", sentence=sentence, text=text, operation_id=operation_id)
     timeline = [(change.status, change.at) for change in look.timeline] if look is not None else []
-    if not stream.last:
-        restores = [one for one in case.history.restores if one.ended >= stream.begun]
-        changes = [one for one in changes if _copied(case, one[1], restores)]
-        timeline = timeline if changes else []
+    restores = [one for one in case.history.restores if one.ended >= stream.begun and not stream.last]
+    # What was told before a copy was begun stands in it.
+    changes = [(one.status, one.at) for one in events if all(one.told < each.copied_begun for each in restores)]
     if changes:
         first = timeline.index(changes[0]) if changes[0] in timeline else None
         there = timeline[first:] if first is not None else []

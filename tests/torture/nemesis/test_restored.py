@@ -126,6 +126,15 @@ def test_a_key_that_is_answered_anew_has_changed_where_its_operation_is_there_or
     assert "changed answer" in kinds(check(told([other], [anew(*READ)], [arrival(1, 1)])))
 
 
+def test_a_copy_that_was_made_before_another_restore_brings_back_what_that_one_took() -> None:
+    back = wish(1, accepted(1), accepted(1, operation_id=7, seconds=15.0), accepted(1, seconds=30.0))
+    taken, brought = restore(MEANWHILE, begun=20.0), restore(15.0, begun=35.0)
+    one = told([back], [look(1, *READ)], [arrival(1, 1)], restores=[taken, brought])
+    assert kinds(check(one)) == []
+    late = replace(one, restores=[taken, restore(21.0, begun=35.0)])
+    assert "changed answer" in kinds(check(late))
+
+
 def test_a_number_is_never_given_out_twice() -> None:
     used_again = told([wish(1), wish(3, accepted(3, operation_id=1))], [look(1, *READ, text="message 3")])
     assert "changed answer" in kinds(check(used_again))
@@ -346,9 +355,9 @@ def test_a_watcher_that_was_never_told_of_what_was_asked_for_meanwhile_is_found(
 
 
 def test_a_stream_that_a_restore_cut_is_judged_by_what_the_copy_knows() -> None:
-    cut = watched("pending", "processing", "pending", last=False)  # at 11, 12 and 13
-    assert kinds(check(with_stream(cut, restores=[restore(12.5)]))) == []
-    assert kinds(check(with_stream(cut, restores=[restore(13.5)]))) == ["watched otherwise"]
+    cut = watched("pending", "processing", "pending", last=False)  # told at 12, 13 and 14
+    assert kinds(check(with_stream(cut, restores=[restore(13.5)]))) == []
+    assert kinds(check(with_stream(cut, restores=[restore(14.5)]))) == ["watched otherwise"]
 
 
 def test_a_watch_that_could_not_be_resumed_is_found() -> None:
