@@ -187,17 +187,22 @@ class Queue:
 
     def _raise_to(self, limit: int) -> asyncio.Future[None]:
         """The file's one change under way; a caller that needs more asks again."""
+        if self._raising is not None and self._raising.done():
+            # Whoever asks before its callback ran would get it again and again, and never let the callback run.
+            self._raised(self._raising)
         if self._raising is None:
             passing(Failpoint.SERVER_BEFORE_ID_LIMIT)
             self._raising = asyncio.get_running_loop().run_in_executor(None, self._highwater.raise_limit, limit)
-            self._raising.add_done_callback(lambda done: self._raised(limit, done))
+            self._raising.add_done_callback(self._raised)
         return self._raising
 
-    def _raised(self, limit: int, done: asyncio.Future[None]) -> None:
+    def _raised(self, done: asyncio.Future[None]) -> None:
+        if done is not self._raising:
+            return
         self._raising = None
         if not done.cancelled() and done.exception() is None:
             passing(Failpoint.SERVER_AFTER_ID_LIMIT)
-            self._numbers.raise_to(limit)
+            self._numbers.raise_to(self._highwater.operation_id_limit)
 
     def spare_ids(self, count: int) -> Sequence[OperationId]:
         """Numbers for operations that a journal brings back; SPARE are always at hand after an `accept` or a `prepare`."""
