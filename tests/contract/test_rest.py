@@ -3,6 +3,7 @@
 import asyncio
 import json
 import socket
+import zlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -228,6 +229,84 @@ async def test_a_body_that_cannot_be_read_is_a_400_with_a_key_and_a_401_without(
     kind = {"Content-Type": "application/json"}
     assert (await api.ask("POST", "/send", data=body, headers=kind | {"X-API-Key": api.key}))[0] == 400
     assert await api.ask("POST", "/send", data=body, headers=kind) == (401, UNAUTHORIZED)
+
+
+DISPOSITIONS = (
+    "form-data; name*=nonsense''%zzmessage",
+    'form-data; name="message',
+    'form-data; name="message"; name="mobile"',
+    "message",
+)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        *(f"Content-Disposition: {disposition}" for disposition in DISPOSITIONS),
+        'Content-Disposition: form-data; name="message"\r\nContent-Encoding: deflate',
+        'Content-Disposition: form-data; name="message"\r\nContent-Encoding: gzip',
+        'Content-Disposition: form-data; name="message"\r\nContent-Transfer-Encoding: base64',
+        'Content-Disposition: form-data; name="message"\r\nContent-Type: multipart/mixed; boundary=inner',
+    ],
+)
+async def test_a_broken_part_of_a_multipart_body_is_refused_and_quoted_nowhere(
+    api: Api, capfd: pytest.CaptureFixture[str], header: str
+) -> None:
+    good = '--x\r\nContent-Disposition: form-data; name="mobile"\r\n\r\n1234567890\r\n'
+    body = f"{good}--x\r\n{header}\r\n\r\nno base64\r\n--x--\r\n"
+    headers = {"X-API-Key": api.key, "Content-Type": "multipart/form-data; boundary=x"}
+    status, answer = await api.ask("POST", "/send", data=body.encode(), headers=headers)
+    assert (status, json.loads(answer)["success"]) in ((400, False), (422, False))
+    assert "message" not in capfd.readouterr().err
+
+
+async def test_a_compressed_part_is_never_unpacked(api: Api) -> None:
+    bomb = zlib.compress(bytes(50_000_000))
+    head = b'--x\r\nContent-Disposition: form-data; name="message"\r\nContent-Encoding: deflate\r\n\r\n'
+    headers = {"X-API-Key": api.key, "Content-Type": "multipart/form-data; boundary=x"}
+    status, answer = await api.ask("POST", "/send", data=head + bomb + b"\r\n--x--\r\n", headers=headers)
+    assert (status, json.loads(answer)["message"]) == (
+        400,
+        "A part of the multipart body is compressed: send it as it is.",
+    )
+
+
+@pytest.mark.parametrize("moment", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"])
+async def test_a_time_whose_zone_leads_out_of_the_calendar_is_no_date(api: Api, moment: str) -> None:
+    status, body = await api.send(mobile="1234567890", message="x", send_at=moment)
+    assert (status, json.loads(body)["errors"]) == (422, {"send_at": ["The send at field must be a valid date."]})
+
+
+async def test_of_a_repeated_idempotency_header_the_last_counts(api: Api) -> None:
+    message = {"mobile": "1234567890", "message": "x"}
+    answers = []
+    for first in ("one", "two", ""):
+        headers = [("X-API-Key", api.key), ("Idempotency-Key", first), ("Idempotency-Key", "order-18")]
+        answers.append(await api.ask("POST", "/send", json=message, headers=headers))
+    assert len(set(answers)) == 1
+    bad = [("X-API-Key", api.key), ("Idempotency-Key", "one"), ("Idempotency-Key", "\xff")]
+    assert (await api.ask("POST", "/send", json=message, headers=bad))[0] == 422
+
+
+@pytest.mark.parametrize(
+    ("header", "status"),
+    [
+        (b"Idempotency-Key: \xff", b"422"),
+        (b"X-API-Key: mh_\xff_b_c", b"401"),
+        (b"Authorization: Bearer mh_a_\xff_c", b"401"),
+        (b"Origin: \xff", b"201"),
+    ],
+)
+async def test_header_bytes_that_are_no_utf_8_are_told_as_what_they_are(api: Api, header: bytes, status: bytes) -> None:
+    line = f"GET {BASE}/send?mobile=1234567890&message=x HTTP/1.1\r\nHost: a\r\nConnection: close\r\n".encode()
+    key = b"" if status == b"401" else b"X-API-Key: " + api.key.encode() + b"\r\n"
+    answer = await api.raw(line + key + header + b"\r\n\r\n")
+    assert answer.split(b" ")[1] == status
+
+
+async def test_a_request_without_a_version_is_refused_before_it_sends(api: Api) -> None:
+    answer = await api.raw(f"GET {BASE}/send?mobile=1234567890&message=x&key={api.key}\r\n\r\n".encode())
+    assert answer.split(b" ")[1] == b"400"
 
 
 async def test_json_that_claims_to_be_a_form_is_told_so(api: Api) -> None:

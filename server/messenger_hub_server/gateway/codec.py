@@ -182,8 +182,9 @@ def _read_time(name: str, value: object) -> datetime | None:
         return None
     try:
         moment = datetime.fromisoformat(text or "no date")
-    except ValueError as error:
+        moment = moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC)
+    except (ValueError, OverflowError) as error:  # the zone may lead out of the years that there are
         raise Wrong(f"The {spoken(name)} field must be a valid date.") from error
     if "T" not in (text or "").upper() and " " not in (text or ""):
         raise Wrong(f"The {spoken(name)} field must be a valid date.")
-    return moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC)
+    return moment

@@ -9,6 +9,7 @@ from socket import socket
 from ssl import SSLContext
 
 from aiohttp import web
+from aiohttp.http import HttpVersion10
 from aiohttp.http_exceptions import BadHttpMessage, LineTooLong
 
 from messenger_hub_server.errors import (
@@ -32,6 +33,7 @@ from messenger_hub_server.rpc.chain import Chain
 
 MOST_LINE = 64 * 1024
 STOP_SECONDS = 30.0
+NOT_HTTP = "The request is not HTTP."
 
 Page = Callable[[], Awaitable[web.Response]]
 
@@ -73,6 +75,8 @@ class HttpDoor:
     async def _serve(self, http: web.BaseRequest) -> web.StreamResponse:
         exchange = _Exchange(http, self._randomness(8).hex())
         try:
+            if http.version < HttpVersion10:
+                raise MalformedRequest(NOT_HTTP)
             response = await self._answer(exchange)
         except HubError as error:
             response = envelope.failure(error)
@@ -127,8 +131,9 @@ class HttpDoor:
     ) -> web.Response:
         method = route.method
         for name, header in route.headers:
-            if value := exchange.http.headers.get(header):
-                parameters[name] = value
+            if values := [value for value in exchange.http.headers.getall(header, ()) if value]:
+                # As with keys the last one. aiohttp has lone surrogates for bytes that are no UTF-8, which no field can hold.
+                parameters[name] = values[-1].encode("utf-8", "surrogateescape").decode("utf-8", "replace")
         message, wrong = codec.read(method.request, parameters)
         context = self._chain.context(caller, exchange.request_id)
         try:
@@ -188,7 +193,7 @@ def _parser_error(status: int, error: BaseException | None) -> HubError:
         target = isinstance(reading, bytes | bytearray) and reading[:1] == b"/"
         return UriTooLong() if target else HeadersTooLarge()
     if isinstance(error, BadHttpMessage) or status < 500:
-        return MalformedRequest("The request is not HTTP.")
+        return MalformedRequest(NOT_HTTP)
     return Internal()
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Iterable, Mapping
+import warnings
+from collections.abc import AsyncIterator, Iterable, Mapping
 from urllib.parse import parse_qsl
 
 import msgspec
-from aiohttp import StreamReader, multipart, web
+from aiohttp import BadContentDispositionHeader, BadContentDispositionParam, StreamReader, multipart, web
 
 from messenger_hub_server.errors import BodyTooLarge, MalformedRequest, UnsupportedMediaType
 
@@ -17,6 +18,9 @@ MOST_NESTING = 32
 KEY_NAMES = ("key", "api_key")
 KEY_HEADERS = ("X-API-Key", "Authorization")
 JSON, FORM, MULTIPART = "application/json", "application/x-www-form-urlencoded", "multipart/form-data"
+
+BAD_DISPOSITIONS = (BadContentDispositionHeader, BadContentDispositionParam)
+"""aiohttp prints these warnings with the header, which may hold anything: here they are errors."""
 
 _decode = msgspec.json.Decoder().decode
 _STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*"')
@@ -161,14 +165,23 @@ async def _multipart(request: web.BaseRequest, body: bytes) -> dict[str, object]
         stream = StreamReader(request.protocol, 2 * MOST_BODY, loop=asyncio.get_running_loop())
         stream.feed_data(body)
         stream.feed_eof()
-        reader = multipart.MultipartReader(request.headers, stream)
-        while (part := await reader.next()) is not None:
-            if isinstance(part, multipart.MultipartReader):
-                raise MalformedRequest("The multipart body is nested.")
-            if part.name:
-                text = bytes(await part.read(decode=True)).decode()
+        # Nothing below waits, as the body is there: the filter is in force here alone.
+        with warnings.catch_warnings():
+            for kind in BAD_DISPOSITIONS:
+                warnings.simplefilter("error", kind)
+            async for name, text in _parts(multipart.MultipartReader(request.headers, stream)):
                 _no_nul(text)
-                found[part.name] = text
-    except (ValueError, AssertionError, RuntimeError, UnicodeDecodeError, KeyError) as error:
+                found[name] = text
+    except (ValueError, AssertionError, RuntimeError, UnicodeDecodeError, KeyError, *BAD_DISPOSITIONS) as error:
         raise MalformedRequest("The multipart body cannot be read.") from error
     return found
+
+
+async def _parts(reader: multipart.MultipartReader) -> AsyncIterator[tuple[str, str]]:
+    while (part := await reader.next()) is not None:
+        if isinstance(part, multipart.MultipartReader):
+            raise MalformedRequest("The multipart body is nested.")
+        if part.headers.get("Content-Encoding", "identity").lower() != "identity":
+            raise MalformedRequest("A part of the multipart body is compressed: send it as it is.")
+        if part.name:
+            yield part.name, bytes(await part.read(decode=True)).decode()

@@ -36,7 +36,7 @@ def parse(text: str) -> ParsedKey | None:
 
 
 def _check(key_id: str, secret: str) -> str:
-    return _base62(zlib.crc32(f"{key_id}_{secret}".encode()), CHECK_DIGITS)
+    return _base62(zlib.crc32(f"{key_id}_{secret}".encode("utf-8", "surrogatepass")), CHECK_DIGITS)
 
 
 def _base62(number: int, digits: int) -> str:

@@ -99,6 +99,8 @@ def _minds_absence(field: FieldDescriptor) -> bool:
 def _checks(field: FieldDescriptor) -> Sequence[Check]:
     param = field.GetOptions().Extensions[rest_pb2.param]
     checks: list[Check] = []
+    if field.type == FieldDescriptor.TYPE_STRING and not field.is_repeated:
+        checks.append(_no_nul(field.name))
     if param.required or param.required_without:
         checks.append(_required(field, param))
     if param.prohibited_with:
@@ -147,6 +149,13 @@ def _prohibited(field: FieldDescriptor, other: str) -> Check:
     def check(request: Message, _: Context) -> str | None:
         both = here(request) and there(request)
         return f"The {spoken(name)} field is prohibited when {spoken(other)} is present." if both else None
+
+    return check
+
+
+def _no_nul(name: str) -> Check:
+    def check(request: Message, _: Context) -> str | None:
+        return f"The {spoken(name)} field must not hold NUL." if "\0" in getattr(request, name) else None
 
     return check
 
