@@ -45,6 +45,8 @@ def server(data_dir: Path, with_parent: bool, **flags: object) -> None:
 
     Settings come from flags, from the environment (MESSENGER_HUB_HTTP and so on) or from config.toml in the data folder.
     """
+    # What gRPC's core says by itself is no JSON and quotes its peers, as often as they like.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     from messenger_hub.runtime.failpoints import BadFailpoint, switch_on  # noqa: PLC0415 help needs no server
     from messenger_hub_server import app  # noqa: PLC0415
     from messenger_hub_server.startup import StartupProblem  # noqa: PLC0415

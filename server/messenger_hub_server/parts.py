@@ -130,7 +130,11 @@ async def assemble(
         depths=depths, registry=registry, presence=presence, commits=queue, api_address=api_address, clock=clock
     )
     numbers = Numbers(
-        lease_ids=queue.lease_ids, spare_ids=queue.spare_ids, first_id=queue.first_id, high_mark=highwater.mark
+        lease_ids=queue.lease_ids,
+        spare_ids=queue.spare_ids,
+        prepare=queue.prepare,
+        first_id=queue.first_id,
+        high_mark=highwater.mark,
     )
     streams = Streams(
         commits=queue, deliveries=store, reports=wishes, wishes=wishes, wakes=wakeups, numbers=numbers, clock=clock

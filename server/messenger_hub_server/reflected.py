@@ -16,6 +16,8 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from grpc_reflection.v1alpha._async import ReflectionServicer
 from grpc_reflection.v1alpha.reflection import SERVICE_NAME as REFLECTION
 
+from messenger_hub_server.rpc.reading import Careful
+
 DESCRIPTORS = "descriptors.binpb"
 PUBLIC = ("messenger_hub.v1", "messenger_hub.agent.v1")
 
@@ -29,7 +31,7 @@ class Health:
 
     async def add_to(self, server: grpc.aio.Server) -> None:
         """Answers Check and Watch; serving from now on."""
-        health_pb2_grpc.add_HealthServicer_to_server(self._servicer, server)
+        health_pb2_grpc.add_HealthServicer_to_server(self._servicer, Careful(server))
         for service in self._services:
             await self._servicer.set(service, health_pb2.HealthCheckResponse.SERVING)
 
@@ -49,7 +51,7 @@ def add_reflection(server: grpc.aio.Server, services: Sequence[str], packages: S
     """Describes these services and the files of these packages, and nothing else."""
     names = (*services, HEALTH, REFLECTION)
     servicer = ReflectionServicer(names, _pool(packages))
-    reflection_pb2_grpc.add_ServerReflectionServicer_to_server(servicer, server)
+    reflection_pb2_grpc.add_ServerReflectionServicer_to_server(servicer, Careful(server))
 
 
 def _pool(packages: Sequence[str]) -> DescriptorPool:

@@ -18,6 +18,7 @@ from messenger_hub.runtime.log import logger
 
 from messenger_hub_server.delivery import channel as machine
 from messenger_hub_server.errors import HubError, Internal, Replaced, Stopping, StoreUnavailable, UnexpectedFrame
+from messenger_hub_server.frames import admit
 from messenger_hub_server.model import (
     JOURNAL_DAYS,
     Agent,
@@ -44,6 +45,7 @@ from messenger_hub_server.store.base import (
 log = logger(__name__)
 
 OUTGOING = 1_000  # frames a stream may lag behind before it is ended
+MOST_WRITES = 2_000  # of a channel that wait for their commit before its streams are read no further
 ERASED = 1_000  # WhatsApp ids a frame
 JOURNAL_KEEPS_MS = JOURNAL_DAYS * 86_400_000
 SILENCE_SECONDS = 45  # then a heartbeat; two missed ones end the stream
@@ -160,10 +162,11 @@ class Wakes(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Numbers:
-    """Where numbers come from: random lease ids, spare operation ids and the first one of this process, and what the high-water file holds of a channel."""
+    """Where numbers come from: random lease ids, spare operation ids, of which `prepare` gets enough for a journal's page, and the first one of this process, and what the high-water file holds of a channel."""
 
     lease_ids: Callable[[int], Sequence[LeaseId]]
     spare_ids: Callable[[int], Sequence[OperationId]]
+    prepare: Callable[[], Awaitable[None]]
     first_id: OperationId
     high_mark: Callable[[ChannelId], HighMark]
 
@@ -200,12 +203,42 @@ class _Stream:
 
 
 class _Line:
-    """One channel's machine with what it waits for."""
+    """One channel's machine with what it waits for. `roomy`: streams may be read."""
 
     def __init__(self, channel: machine.Channel) -> None:
         self.machine = channel
         self.pending: list[machine.Load | machine.Commit] = []
         self.filled = asyncio.Event()
+        self.roomy = asyncio.Event()
+        self._writes = 0
+        self.roomy.set()
+
+    def add(self, action: machine.Load | machine.Commit) -> None:
+        """To be performed after what waits already."""
+        self.pending.append(action)
+        self.filled.set()
+        self._count(_weight(action))
+
+    def take(self) -> machine.Load | machine.Commit:
+        """The oldest, which waits no more."""
+        self._count(-_weight(self.pending[0]))
+        return self.pending.pop(0)
+
+    def clear(self) -> None:
+        """Nothing waits any more."""
+        self.pending.clear()
+        self._count(-self._writes)
+
+    def _count(self, more: int) -> None:
+        self._writes += more
+        if self._writes < MOST_WRITES:
+            self.roomy.set()
+        else:
+            self.roomy.clear()
+
+
+def _weight(action: machine.Load | machine.Commit) -> int:
+    return 1 + len(action.writes) if isinstance(action, machine.Commit) else 1
 
 
 class Streams:
@@ -247,16 +280,21 @@ class Streams:
             for stream in list(self._streams.values()):
                 stream.end(Stopping())
             for line in self._lines.values():
-                line.pending.clear()
+                line.clear()
                 line.filled.set()
 
     async def connect(self, agent: Agent, frames: Frames, send: Sender) -> None:
         """Serves one stream until it ends. Raises the HubError that ended it; returns when the agent ended it."""
         if self._group is None:
             raise Stopping
-        first = await anext(frames, None)
+        try:
+            async with asyncio.timeout(SILENCE_SECONDS):
+                first = await anext(frames, None)
+        except TimeoutError as silence:
+            raise UnexpectedFrame(f"No AgentHello came within {SILENCE_SECONDS} s.") from silence
         if first is None or first.WhichOneof("frame") != "agent_hello":
             raise UnexpectedFrame("The first frame must be AgentHello.")
+        admit(first)
         stream = self._open(agent, first.agent_hello)
         try:
             async with asyncio.TaskGroup() as group:
@@ -323,11 +361,14 @@ class Streams:
             return pb.ConnectResponse(heartbeat=pb.Heartbeat())
 
     async def _read(self, stream: _Stream, frames: Frames) -> None:
-        async for frame in frames:
-            stream.last_frame = self._clock.monotonic()
-            self._reports.seen(stream.agent)
-            passing_frame(GOT_FRAME, frame)
-            await self._received(stream, frame)
+        try:
+            async for frame in frames:
+                stream.last_frame = self._clock.monotonic()
+                self._reports.seen(stream.agent)
+                passing_frame(GOT_FRAME, frame)
+                await self._received(stream, frame)
+        except HubError as error:
+            stream.end(error)
 
     async def _received(self, stream: _Stream, frame: pb.ConnectRequest) -> None:
         kind = frame.WhichOneof("frame")
@@ -337,6 +378,7 @@ class Streams:
         if channel_id not in mine:
             # A frame may have been on its way when the channel was taken away: nothing is stored, nothing is told.
             return
+        admit(frame)
         match kind:
             case "channel_report" if mine[channel_id]:
                 await self._reports.channel(channel_id, frame.channel_report)
@@ -348,6 +390,9 @@ class Streams:
                 stream.end(UnexpectedFrame(f"A frame of kind {kind} is out of place."))
             case _:
                 line = self._line(channel_id)
+                await line.roomy.wait()
+                if kind == "journal_page":
+                    await self._numbers.prepare()  # nothing waits between this and what takes them
                 actions = line.machine.receive(stream.id, stream.agent.id, frame, self._clock.now_ms())
                 self._perform(line, actions)
         if kind == "channel_hello":
@@ -405,8 +450,7 @@ class Streams:
                     if stream := self._streams.get(stream_id):
                         stream.end(Replaced() if replaced else UnexpectedFrame(f"The stream was ended: {reason}."))
                 case machine.Load() | machine.Commit():
-                    line.pending.append(action)
-                    line.filled.set()
+                    line.add(action)
 
     async def _serve(self, channel_id: ChannelId, line: _Line) -> None:
         while self._group is not None:
@@ -420,11 +464,14 @@ class Streams:
                 except StoreError:
                     log.warning("channel not read", channel=channel_id, exc_info=True)
                     self._restart(channel_id, line, StoreUnavailable())
+                except Exception:  # a fault of ours must not end the lines of other channels
+                    log.exception("channel failed", channel=channel_id)
+                    self._restart(channel_id, line, Internal())
 
     async def _next(self, channel_id: ChannelId, line: _Line) -> None:
         """Performs the next load, or all commits up to it in one transaction."""
         if isinstance(load := line.pending[0], machine.Load):
-            del line.pending[0]
+            line.take()
             passing(Failpoint.SERVER_BEFORE_LOAD)
             stored = await self._deliveries.delivery(channel_id, load.journal_id)
             passing(Failpoint.SERVER_AFTER_LOAD)
@@ -434,7 +481,7 @@ class Streams:
         commits: list[machine.Commit] = []
         while line.pending and isinstance(commit := line.pending[0], machine.Commit):
             commits.append(commit)
-            del line.pending[0]
+            line.take()
         passing(Failpoint.SERVER_BEFORE_LINE)
         # What these writes let go is on this channel alone, and claimed below.
         outcomes = await self._commits.commit([write for commit in commits for write in commit.writes], frees=())
@@ -459,7 +506,7 @@ class Streams:
     def _restart(self, channel_id: ChannelId, line: _Line, error: HubError) -> None:
         """What a failed commit left behind is unknown here: every stream of the channel says hello again."""
         log.warning("channel restarted", channel=channel_id, code=error.code)
-        line.pending.clear()
+        line.clear()
         for stream in list(self._streams.values()):
             if channel_id in stream.channels:
                 stream.end(error if error.retry_after_seconds else Internal())

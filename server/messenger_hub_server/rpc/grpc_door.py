@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import aclosing
+from functools import partial
 from typing import Any, NoReturn
 
 import grpc
@@ -13,6 +15,7 @@ from grpc_status import rpc_status
 from messenger_hub_server.errors import HubError
 from messenger_hub_server.rpc.chain import CallContext, Chain
 from messenger_hub_server.rpc.method import Audience, Method
+from messenger_hub_server.rpc.reading import read, read_all
 from messenger_hub_server.rpc.statuses import status_of_error
 
 BEARER = "bearer "
@@ -37,10 +40,7 @@ class GrpcDoor:
             server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, table),))
 
     def _handler(self, method: Method) -> grpc.RpcMethodHandler:
-        codec = {
-            "request_deserializer": method.request.FromString,
-            "response_serializer": method.response.SerializeToString,
-        }
+        codec = {"response_serializer": method.response.SerializeToString}  # requests come as bytes: see reading.py
         if method.streams_requests:
             return grpc.stream_stream_rpc_method_handler(self._converse(method), **codec)
         if method.streams_responses:
@@ -48,10 +48,10 @@ class GrpcDoor:
         return grpc.unary_unary_rpc_method_handler(self._unary(method), **codec)
 
     def _unary(self, method: Method) -> Callable[..., Any]:
-        async def serve(request: Message, servicer: grpc.aio.ServicerContext) -> Message:
+        async def serve(raw: bytes, servicer: grpc.aio.ServicerContext) -> Message:
             try:
                 context = self._open(method, servicer)
-                response = await self._chain.call(method, context, request)
+                response = await self._chain.call(method, context, read(method.request, raw))
             except HubError as error:
                 await _abort(servicer, error)
             if context.replayed:
@@ -61,23 +61,24 @@ class GrpcDoor:
         return serve
 
     def _stream(self, method: Method) -> Callable[..., Any]:
-        async def serve(request: Message, servicer: grpc.aio.ServicerContext) -> None:
+        async def serve(raw: bytes, servicer: grpc.aio.ServicerContext) -> None:
             # Written, not yielded: a client that leaves cancels this coroutine, but would leave a generator to the garbage collector.
             try:
                 context = self._open(method, servicer)
+                request = read(method.request, raw)
                 async with aclosing(self._chain.stream(method, context, request)) as responses:
                     async for response in responses:
-                        await servicer.write(response)
+                        await _write(servicer, response)
             except HubError as error:
                 await _abort(servicer, error)
 
         return serve
 
     def _converse(self, method: Method) -> Callable[..., Any]:
-        async def serve(frames: AsyncIterator[Message], servicer: grpc.aio.ServicerContext) -> None:
+        async def serve(frames: AsyncIterator[bytes], servicer: grpc.aio.ServicerContext) -> None:
             try:
                 context = self._open(method, servicer)
-                await self._chain.converse(method, context, frames, servicer.write)
+                await self._chain.converse(method, context, read_all(method.request, frames), partial(_write, servicer))
             except HubError as error:
                 await _abort(servicer, error)
 
@@ -97,7 +98,18 @@ def _credential(servicer: grpc.aio.ServicerContext) -> str:
     return str(bearer[len(BEARER) :].strip()) if bearer.lower().startswith(BEARER) else ""
 
 
+async def _write(servicer: grpc.aio.ServicerContext, message: Message) -> None:
+    """Ends the call quietly when its client has left in this moment: gRPC would call that a fault, with a traceback."""
+    try:
+        await servicer.write(message)
+    except grpc.aio.InternalError as gone:
+        raise asyncio.CancelledError from gone
+
+
 async def _abort(servicer: grpc.aio.ServicerContext, error: HubError) -> NoReturn:
     status = rpc_status.to_status(status_of_error(error))
-    await servicer.abort_with_status(status)
+    try:
+        await servicer.abort_with_status(status)
+    except grpc.aio.InternalError as gone:
+        raise asyncio.CancelledError from gone
     raise AssertionError("abort does not return")

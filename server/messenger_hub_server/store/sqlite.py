@@ -82,6 +82,8 @@ class SqliteStore:
             raise base.NothingWritten(str(error)) from error
         except DatabaseError as error:
             raise base.StoreError(str(error)) from error
+        except OverflowError as error:
+            raise base.StoreError("A number is too large for the database.") from error
 
     async def _read(self, work: Callable[[sqlite3.Connection], T]) -> T:
         def with_names(connection: sqlite3.Connection) -> T:
