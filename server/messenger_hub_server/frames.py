@@ -97,8 +97,8 @@ def _channel_report(report: pb.ChannelReport) -> None:
     _cut(report, MOST_SENTENCE, "reason")
     if _ACCOUNT.fullmatch(report.account) is None:
         raise UnexpectedFrame("channel_report.account must be the digits of a number, at most 20.")
-    if len(report.qr_text) > MOST_QR or len(report.pairing_code) > MOST_VERSION:
-        raise UnexpectedFrame(f"channel_report.qr_text has at most {MOST_QR} characters, pairing_code {MOST_VERSION}.")
+    if max(len(report.qr_text), len(report.pairing_code)) > MOST_QR:
+        raise UnexpectedFrame(f"channel_report.qr_text and pairing_code have at most {MOST_QR} characters.")
 
 
 def _group_report(report: pb.GroupReport) -> None:
@@ -121,7 +121,7 @@ _ADMITS: Mapping[str, Callable[[Any], None]] = {
 
 
 def _problem(problem: Any) -> None:
-    _ids(problem, "code")
+    _cut(problem, MOST_ID, "code")  # as the sentence: a journal holds it
     _cut(problem, MOST_SENTENCE, "message")
 
 

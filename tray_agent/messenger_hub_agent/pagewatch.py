@@ -45,6 +45,9 @@ HUNG_LOOKS = 3  # so many looks without an answer, and the page is opened anew
 READY_SECONDS = 90.0  # a page that answers and is not ready by then never will be: one of its scripts did not come
 READY_MOST_SECONDS = 720.0  # twice as long each time, for a network over which it takes longer
 
+# A report is one frame of at most 1 MiB, and the server ends the stream for more; WhatsApp has none that come near.
+MOST_GROUPS, MOST_ID, MOST_NAME, MOST_MEMBERS = 2_000, 64, 100, 2**31 - 1
+
 STOPPED = "WhatsApp shows no more codes until somebody chooses Link WhatsApp in the icon's menu or runs messenger-hub channel link"
 ASKED = "WhatsApp is asked for a new code"
 
@@ -300,6 +303,10 @@ class PageWatch:
 
     async def _catch_up(self) -> None:
         groups = await self._page.groups()
-        self._groups = [pb.Group(group_id=g.id, name=g.name, participants=g.participants) for g in groups]
+        self._groups = [
+            pb.Group(group_id=g.id, name=g.name[:MOST_NAME], participants=min(max(g.participants, 0), MOST_MEMBERS))
+            for g in groups[:MOST_GROUPS]
+            if len(g.id) <= MOST_ID
+        ]
         messages = await self._page.find_messages(RECEIPTS_SECONDS)
         self._seen([AckChanged(chat=one.chat, ack=one.ack, wa_ids=[one.wa_id]) for one in messages])

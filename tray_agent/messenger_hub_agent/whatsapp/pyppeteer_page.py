@@ -9,7 +9,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
-import msgspec
 from messenger_hub.runtime.log import logger
 
 from messenger_hub_agent.whatsapp import answers, wa_js
@@ -163,7 +162,7 @@ class PyppeteerPage:
         if not isinstance(envelope, dict):
             raise PageError("unknown_answer", "the page did not answer in our form")
         if not envelope.get("ok"):
-            raise PageError(str(envelope.get("code")), str(envelope.get("message")))
+            raise answers.problem(envelope)
         return answers.value(envelope.get("value"), kind)
 
     async def state(self) -> PageState:
@@ -247,10 +246,10 @@ class PyppeteerPage:
         if call.get("name") != wa_js.BINDING:
             return
         try:
-            for event in answers.events(call["payload"]):
+            for event in answers.events(call.get("payload")):
                 self._needs_update |= isinstance(event, NeedsUpdate)
                 self._tell(event)
-        except msgspec.MsgspecError:
+        except PageError:
             log.warning("page told something unknown")
 
     def _tell(self, event: PageEvent) -> None:
