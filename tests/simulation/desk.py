@@ -14,6 +14,7 @@ from messenger_hub_agent.delivery.existence import Doubts
 from messenger_hub_agent.delivery.work import is_message
 from messenger_hub_server.model import AgentId
 
+from tests.simulation.oracle import need
 from tests.simulation.whatsapp import body_of
 from tests.simulation.wire import Wire
 
@@ -110,6 +111,7 @@ class Desk:
         self.todo: deque[machine.Action] = deque()
         self.asked: list[machine.Check | machine.Perform | machine.Reconcile] = []
         self.doubts = Doubts()
+        self.shown: set[str] = set()  # leases of messages that the page showed before they were asked for
         self.machine = machine.Channel(1, self.disk.view(), window=3)
         self.machine.pace = pb.PACE_OFF
         self.judge()
@@ -208,6 +210,9 @@ class Desk:
                 raise AssertionError("nobody erases anything here")
 
     def _append(self, action: machine.Append) -> None:
+        for entry in action.entries:
+            ended = entry.WhichOneof("fact") == "outcome" and entry.lease_id in self.shown
+            need(not ended or entry.outcome.kind in machine.RANKS, "I5 what the page showed ended otherwise")
         if self.world.misfortune("journal fault"):
             # The commit failed, or nobody knows whether it did: the channel opens its journal afresh on the same stream.
             if self.world.dice.random() < 0.5:
@@ -267,11 +272,12 @@ class Desk:
         match action:
             case machine.Check():
                 if self.profile.up and lease.whatsapp_id in self.profile.messages:
-                    self.world.oracle.shown.add(lease.lease_id)
+                    self.shown.add(lease.lease_id)
                 broken = self.world.misfortune("no look-up")
                 checked = self.profile.check(lease, self.doubts, self.now_ms, broken=broken)
                 self.inbox.append(lambda: self.machine.checked(lease.lease_id, checked, self.now_ms))
             case machine.Perform():
+                need(lease.lease_id not in self.shown, "I1 a message was made though the page showed it")
                 performed = self.world.act(self, lease)
                 self.inbox.append(lambda: self.machine.performed(lease.lease_id, performed, self.now_ms))
             case machine.Reconcile():
@@ -288,6 +294,13 @@ class Desk:
         self.tell_receipts()
         self.inbox.append(lambda: self.machine.page_returned(self.now_ms))
         return True
+
+    def synchronise(self) -> None:
+        """A page that was away hears of what became of its messages meanwhile, as far as WhatsApp still knows."""
+        for wa_id, message in self.profile.messages.items():
+            acks = [desk.profile.messages[wa_id].ack for desk in self.world.desks if wa_id in desk.profile.messages]
+            message.ack = max([message.ack, *acks])
+        self.tell_receipts()
 
     def tell_receipts(self) -> None:
         """After every start the page is asked how far its messages have got."""

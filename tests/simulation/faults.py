@@ -127,6 +127,7 @@ def folder_rolled_back(world: World) -> bool:
     disk, profile = older
     desk.disk, desk.profile = disk.copied(), profile.copied()
     desk.start()
+    desk.synchronise()
     return True
 
 
@@ -163,6 +164,7 @@ def copy_started(world: World) -> bool:
     _folder_fault(world, desk)
     world.copied = True
     world.desks.append(Desk(world, "copy", desk.agent_id, desk.disk.copied(), desk.profile.copied()))
+    world.desks[-1].synchronise()
     return True
 
 

@@ -249,8 +249,10 @@ class Hub:
                     if wire := self._wire(stream):
                         self.world.oracle.frame(wire, frame)
                         wire.send_down(frame)
-                case machine.End(stream=stream):
+                case machine.End(stream=stream, reason=reason):
                     if wire := self._wire(stream):
+                        gap = "journal entry" in reason and wire.desk.disk.first == 1  # it has forgotten nothing
+                        need(not gap or self.world.copied, f"I5 a desktop left something out: {reason}")
                         wire.ending = True
                 case machine.Load() | machine.Commit():
                     self.wants.append(action)

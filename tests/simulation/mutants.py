@@ -24,6 +24,7 @@ from messenger_hub_server.store.memory import MemoryStore
 from tests.simulation.desk import Desk, Disk
 from tests.simulation.faults import FAULTS
 from tests.simulation.hub import File, Hub
+from tests.simulation.plan import Focus
 from tests.simulation.whatsapp import Profile
 from tests.simulation.world import World
 
@@ -36,29 +37,38 @@ MOVES = frozenset({"cut", "move", "forced_move", "agent_crash"})
 RESTORES = frozenset({"cut", "database_kept", "database_restored"})
 RESTORES_AND_CRASHES = RESTORES | {"agent_crash", "page_crash", "network_away"}
 RESTORES_AND_MOVES = RESTORES | {"move", "forced_move", "folder_lost"}
+NOW = ("file of now",)
+THEN = ("disk of then",)
 ALL = frozenset(fault.__name__ for fault in FAULTS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mutant:
-    """A fault, the set of faults that its runs use (None: what each run draws), and how many runs may pass until one finds it."""
+    """A fault, what its runs have in common, and how many of them may pass until one finds it."""
 
     name: str
     why: str
     patch: Patch
-    faults: frozenset[str] | None
+    focus: Focus
     runs: int
 
 
 MUTANTS: dict[str, Mutant] = {}
 
 
-def mutant(*, faults: frozenset[str] | None = None, runs: int = 100) -> Callable[[Patch], Patch]:
+def mutant(
+    *,
+    faults: frozenset[str] | None = None,
+    ways: Sequence[str] | None = None,
+    luck: Mapping[str, float] | None = None,
+    runs: int = 100,
+) -> Callable[[Patch], Patch]:
     """Puts a patch into the catalogue; its docstring says which rule it breaks."""
 
     def note(patch: Patch) -> Patch:
         name = patch.__name__  # type: ignore[attr-defined]
-        MUTANTS[name] = Mutant(name=name, why=inspect.getdoc(patch) or "", patch=patch, faults=faults, runs=runs)
+        focus = Focus(faults=faults, ways=ways, luck=luck or {})
+        MUTANTS[name] = Mutant(name=name, why=inspect.getdoc(patch) or "", patch=patch, focus=focus, runs=runs)
         return patch
 
     return note
@@ -100,14 +110,14 @@ def takes_a_journal_with_a_gap(patch: pytest.MonkeyPatch) -> None:
     reworded(patch, server.Channel, "_judge_journal", words)
 
 
-@mutant(faults=RESTORES, runs=250)
+@mutant(faults=RESTORES | MOVES, ways=THEN, runs=400)
 def does_not_notice_an_older_copy_by_what_a_journal_was_told(patch: pytest.MonkeyPatch) -> None:
     """`acknowledged_sequence` is ignored."""
     words = {"max(hello.acknowledged_sequence, forgotten)": "forgotten"}
     reworded(patch, server.Channel, "_noticed", words)
 
 
-@mutant(faults=RESTORES, runs=400)
+@mutant(faults=RESTORES, ways=THEN, runs=400)
 def does_not_notice_an_older_copy_by_a_gap(patch: pytest.MonkeyPatch) -> None:
     """What a journal has forgotten says nothing."""
     words = {"max(hello.acknowledged_sequence, forgotten)": "hello.acknowledged_sequence"}
@@ -128,7 +138,7 @@ def does_not_outbid_the_file(patch: pytest.MonkeyPatch) -> None:
     reworded(patch, restoration, "marks", {"if file.epoch > stored:": "if False:"})
 
 
-@mutant()
+@mutant(faults=FOLDERS | RESTORES, luck={"journal fault": 0.1}, runs=400)
 def takes_an_answer_to_another_hello(patch: pytest.MonkeyPatch) -> None:
     """Answers of the store to an earlier hello of the same stream count for the present one."""
     words = {"attachment if attachment is not None and attachment.id == hello else None": "attachment"}
@@ -145,7 +155,12 @@ def sweeps_before_the_pages(patch: pytest.MonkeyPatch) -> None:
 @mutant(faults=CUTS)
 def sweeps_after_the_first_page(patch: pytest.MonkeyPatch) -> None:
     """The rest of the journal is not waited for."""
-    reworded(patch, server.Channel, "_page_stored", {"not then.last or ": ""})
+    reworded(
+        patch,
+        server.Channel,
+        "_page_stored",
+        {"not then.last or attachment.phase is not Phase.TOLD": "attachment.phase not in (Phase.PAGES, Phase.TOLD)"},
+    )
 
 
 @mutant(faults=CUTS)
@@ -192,7 +207,7 @@ def counts_an_entry_too_many(patch: pytest.MonkeyPatch) -> None:
     reworded(patch, server.Channel, "_advance", {"sequence=attachment.sequence": "sequence=attachment.sequence + 1"})
 
 
-@mutant(faults=CUTS)
+@mutant(faults=frozenset({"cut"}), runs=400)
 def forgets_that_something_waits(patch: pytest.MonkeyPatch) -> None:
     """An empty claim under an epoch that is over says that nothing waits."""
     reworded(patch, server.Channel, "_claimed", {"self._work = True  #": "#"})
@@ -211,7 +226,7 @@ def requeues_what_another_journal_had_started(patch: pytest.MonkeyPatch) -> None
     reworded(patch, evidence, "sweep", words)
 
 
-@mutant(faults=FOLDERS, runs=400)
+@mutant(faults=frozenset({"folder_kept", "folder_rolled_back"}), runs=400)
 def trusts_the_silence_of_the_journal(patch: pytest.MonkeyPatch) -> None:
     """What a journal had started and does not tell of goes back to the queue."""
     words = {
@@ -321,14 +336,14 @@ def never_corrects_what_was_decided(patch: pytest.MonkeyPatch) -> None:
 # ---- an older copy ----------------------------------------------------------------------------------------------------------
 
 
-@mutant(faults=RESTORES_AND_MOVES, runs=400)
+@mutant(faults=RESTORES | {"move", "forced_move"}, ways=NOW, runs=400)
 def trusts_a_journal_that_took_over_later(patch: pytest.MonkeyPatch) -> None:
     """The witness is whichever journal the file names."""
     words = {"file.epoch and stored_epoch >= file.taken_over_at": "file.epoch"}
     reworded(patch, restoration, "witness", words)
 
 
-@mutant(faults=RESTORES_AND_MOVES, runs=250)
+@mutant(faults=RESTORES | {"move", "forced_move"}, ways=NOW, runs=400)
 def ends_the_mark_without_the_doubts(patch: pytest.MonkeyPatch) -> None:
     """After any hello the copy is believed."""
     reworded(
@@ -354,7 +369,7 @@ def adopts_in_any_hello(patch: pytest.MonkeyPatch) -> None:
     reworded(patch, server.Channel, "_page", {"attachment.restored is not None": "True"})
 
 
-@mutant(faults=RESTORES_AND_CRASHES, runs=400)
+@mutant(faults=RESTORES, ways=NOW, runs=400)
 def never_adopts(patch: pytest.MonkeyPatch) -> None:
     """In a restored channel's hello an intent of a known operation is not its start."""
     reworded(patch, server.Channel, "_page", {"attachment.restored is not None": "False"})
@@ -373,20 +388,20 @@ def imports_over_another_operation(patch: pytest.MonkeyPatch) -> None:
     reworded(patch, evidence, "imported", {"number if number < free_to else spare_id": "number"})
 
 
-@mutant(faults=RESTORES, runs=250)
+@mutant(faults=RESTORES, ways=NOW, runs=400)
 def imports_without_the_key(patch: pytest.MonkeyPatch) -> None:
     """A client's retry does not find what was imported."""
     reworded(patch, MemoryStore, "_import", {"idempotency=None if taken else new.idempotency": "idempotency=None"})
 
 
-@mutant(faults=RESTORES, runs=250)
+@mutant(faults=RESTORES, ways=NOW, runs=400)
 def imports_beside_the_holder_of_the_key(patch: pytest.MonkeyPatch) -> None:
     """What was asked for again after the restore does not become what the journal tells."""
     words = {"return operation if operation.state in NOT_SENT | {OperationState.PENDING} else None": "return None"}
     reworded(patch, MemoryStore, "_holder", words)
 
 
-@mutant(faults=RESTORES)
+@mutant(faults=RESTORES, ways=NOW, runs=400)
 def imports_nothing(patch: pytest.MonkeyPatch) -> None:
     """An operation that only the journal knows is lost."""
     words = {"operation = self._holder(new)": "return False"}
@@ -402,13 +417,13 @@ def hands_out_while_it_is_restored(patch: pytest.MonkeyPatch) -> None:
     reworded(patch, server.Channel, "_rolled_back", words)
 
 
-@mutant(faults=RESTORES, runs=250)
+@mutant(faults=RESTORES, ways=NOW, runs=400)
 def expires_on_a_restored_channel(patch: pytest.MonkeyPatch) -> None:
     """What the copy calls pending expires, though it may have been sent."""
     reworded(patch, MemoryStore, "_expire", {"and o.channel_id not in self._rows.restored": ""})
 
 
-@mutant(faults=RESTORES, runs=250)
+@mutant(faults=RESTORES, ways=NOW, runs=400)
 def decides_on_a_restored_channel(patch: pytest.MonkeyPatch) -> None:
     """A client cancels what the copy calls pending (stand-in for queue.py)."""
     old = "if not self.hub.running or self.hub.restored:"
@@ -535,20 +550,20 @@ def ignores_a_late_no(patch: pytest.MonkeyPatch) -> None:
     reworded(patch, agent.Channel, "_answered", {"lease is None or go.go or": "True or"})
 
 
-@mutant(faults=RESTORES_AND_CRASHES | FOLDERS, runs=400)
+@mutant(faults=RESTORES, ways=THEN, runs=400)
 def voids_what_was_found(patch: pytest.MonkeyPatch) -> None:
     """A no makes void what the look-up before the send has found."""
     reworded(patch, agent.Channel, "_answered", {" or go.lease_id in self._found": ""})
 
 
-@mutant(faults=RESTORES_AND_CRASHES | FOLDERS, runs=400)
+@mutant(faults=RESTORES, ways=THEN, runs=400)
 def asks_go_for_what_it_has_found(patch: pytest.MonkeyPatch) -> None:
     """The look-up before the send has no consequence."""
     table = dict(work.TABLE) | {(work.Stage.CHECKING, work.Happening.FOUND): work.Stage.WRITING_INTENT}
     patch.setattr(work, "TABLE", table)
 
 
-@mutant(faults=RESTORES_AND_CRASHES | FOLDERS, runs=400)
+@mutant(faults=RESTORES, ways=THEN, runs=400)
 def does_not_look_before_the_send(patch: pytest.MonkeyPatch) -> None:
     """A message that is there is made again (stand-in for executor.py)."""
     reworded(patch, Profile, "check", {"if lease.whatsapp_id in self.messages:": "if False:"})
@@ -664,7 +679,7 @@ def sends_pages_it_was_not_asked_for(patch: pytest.MonkeyPatch) -> None:
     reworded(patch, agent.Channel, "_recalled", {"after=recall.after_sequence": "after=0"})
 
 
-@mutant(faults=CUTS)
+@mutant(faults=CUTS, runs=250)
 def drops_what_was_written_during_the_pages(patch: pytest.MonkeyPatch) -> None:
     """Entries that became durable between two pages are never sent."""
     reworded(patch, agent.Channel, "_push", {"self._unsent += entries": "pass"})

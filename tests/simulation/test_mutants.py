@@ -53,7 +53,7 @@ def test_a_protocol_fault_is_found(name: str, monkeypatch: pytest.MonkeyPatch) -
     mutant.patch(monkeypatch)
     for seed in range(mutant.runs):
         try:
-            play(seed, faults=mutant.faults)
+            play(seed, mutant.focus)
         except (AssertionError, KeyError, ValueError):
             return
     pytest.fail(f"{name} survived {mutant.runs} runs")

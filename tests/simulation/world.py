@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from messenger_hub.agent.v1 import agent_service_pb2 as pb
@@ -41,9 +41,6 @@ FIRST, SECOND = AgentId(1), AgentId(2)
 UNSTARTED = frozenset({OperationState.PENDING, OperationState.LEASED})
 KEPT_COPIES = 3
 
-# How a run's older copies come back; most runs have one way, or the worst would excuse everything.
-WAYS = (("file of now",), ("file of now",), ("disk of then",), ("file of now", "file lost", "disk of then"))
-
 # What can go wrong within another step: how often, unless the run's weights say otherwise.
 MISFORTUNES = {"commit fails": 0.01, "journal fault": 0.01, "server crash": 0.02, "no answer": 0.1, "no look-up": 0.06}
 KEYS = 4  # that programs ask with again; then they take new ones
@@ -61,23 +58,27 @@ class Copy:
 class World:
     """Everything, with one method a step. A step that cannot happen now returns False."""
 
-    def __init__(self, seed: int, luckless: Mapping[str, float]) -> None:
-        """`luckless`: how often each misfortune happens."""
-        self.dice = random.Random(seed)
+    def __init__(self, *, luck: Mapping[str, float], ways: Sequence[str], keyed: float, timed: float) -> None:
+        """`luck`: how often each misfortune happens; `ways` in which older copies come back; the others are shares of what programs
+        ask for. The dice are cast anew before each step."""
+        self.dice = random.Random(0)
+        self.story: list[str] = []
         self.calm = False
         self.now_ms = 1_000_000
         self.steps = 0
         self.numbers = 0
         self.texts = 0
         self.keys = 0
-        self.luckless = luckless
+        self.luck = luck
+        self.keyed = keyed
+        self.timed = timed
         self.faults: Counter[str] = Counter()
         self.faults_in: Counter[tuple[str, str]] = Counter()
         self.restoring = False  # an older copy is there, and no hello has told yet what it lacks
         self.copied = False
         self.unbetrayed = False  # the high-water file does not show that the copy is older
         self.file_trusted = True
-        self.ways = self.dice.choice(WAYS)
+        self.ways = ways
         self.folders: dict[str, tuple[Disk, Profile]] = {}
         self.oracle = Oracle(self)
         self.network = Network()
@@ -100,7 +101,7 @@ class World:
 
     def misfortune(self, kind: str) -> bool:
         """Whether it happens now."""
-        if self.calm or self.dice.random() >= self.luckless.get(kind, 0.0):
+        if self.calm or self.dice.random() >= self.luck.get(kind, 0.0):
             return False
         self.fault(kind)
         return True
@@ -108,6 +109,7 @@ class World:
     def fault(self, kind: str) -> None:
         """It happens: in which states it finds operations is part of what was covered."""
         self.faults[kind] += 1
+        self.story.append(kind)
         for row in self.hub.store.operations_now():
             self.faults_in[kind, row.state.value] += 1
 
@@ -177,7 +179,7 @@ class World:
         return True
 
     def _asked_for(self) -> NewOperation:
-        key = self._key() if self.dice.random() < 0.4 else None
+        key = self._key() if self.dice.random() < self.keyed else None
         self.texts += key is None
         body = f"text {self.texts}" if key is None else f"key {key}"
         chat = CHATS[key % 3] if key is not None else self.dice.choice(CHATS)
@@ -192,8 +194,8 @@ class World:
             target=chat,
             body=body,
             priority=Priority(self.dice.choice((1, 2, 2, 2))) if key is None else Priority.NORMAL,
-            send_at_ms=self.now_ms + self.dice.randrange(1, 30) if self.dice.random() < 0.1 else None,
-            expires_at_ms=self.now_ms + self.dice.randrange(1, 60) if self.dice.random() < 0.15 else None,
+            send_at_ms=self.now_ms + self.dice.randrange(1, 30) if self.dice.random() < self.timed else None,
+            expires_at_ms=self.now_ms + self.dice.randrange(1, 60) if self.dice.random() < self.timed else None,
             idempotency=Idempotency(key_hash=b"k%d" % key, parameters_hash=b"p%d" % key) if key is not None else None,
         )
         return acceptance.operation(draft, self.hub.next_id(), ids.wa_id(self.random_bytes), self.now_ms)
@@ -342,7 +344,6 @@ class World:
         need(lease.lease_id in self.oracle.granted, f"I8 {body} without a durable go")
         before = desk.profile.messages.get(lease.whatsapp_id)
         self.oracle.tried.add(body)
-        need(lease.lease_id not in self.oracle.shown, f"I1 {body} was made though the page showed it")
         done = desk.profile.perform(lease, self.now_ms, unanswered=self.misfortune("no answer"), calm=self.calm)
         if lease.WhichOneof("action") != "send_text":
             self._contact_done(lease)

@@ -5,6 +5,7 @@ A hello, step by step (the phases of the stream that says it):
     LOADING   the hello came          → Load: what is stored of the channel and of this journal; an older copy is noticed here
     TAKING    the owner says it       → Commit: the next epoch; the database, the hello and the file outbid each other
     PAGES     the epoch is durable    → Recall, then every journal entry that is not stored yet
+    TOLD      the last page came      → it is stored; what the journal gets from here on follows as entries
     SWEEPING  the last page is stored → Load again, then sweep the leases of older epochs; a restored channel is one no more
     WELCOMED  the sweep is durable    → Welcome; unstarted intents get "no"
     READY     the first credit came   → leases
@@ -65,6 +66,7 @@ class Phase(Enum):
     LOADING = auto()
     TAKING = auto()
     PAGES = auto()
+    TOLD = auto()
     SWEEPING = auto()
     WELCOMED = auto()
     READY = auto()
@@ -353,6 +355,8 @@ class Channel:
         if page.last and attachment.sequence < attachment.hello.last_sequence:
             # Its retention was over between hello and page: the next hello shows the gap.
             raise ValueError(f"the journal's pages end at {attachment.sequence}, and its hello said more")
+        if page.last and attachment.phase is Phase.PAGES:
+            attachment.phase = Phase.TOLD
         spare = iter(self._spare_ids(len(page.entries)))
         writes: list[Write] = []
         imports: list[int] = []
@@ -497,7 +501,7 @@ class Channel:
         if attachment.phase is Phase.FACTS and any(outcomes[position] for position in then.imports):
             # Started by a desktop that owns the channel no more; only the sweep of the owner's next hello is about it.
             return [acknowledged, *self._owner_again("another desktop had started what the hub did not know")]
-        if not then.last or attachment.phase is not Phase.PAGES:
+        if not then.last or attachment.phase is not Phase.TOLD:
             return [acknowledged]
         attachment.phase = Phase.SWEEPING
         return [acknowledged, Load(hello=then.hello, journal_id=attachment.journal_id)]
