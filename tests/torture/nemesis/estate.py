@@ -145,7 +145,7 @@ class Estate:
                     scanned += await self.phones("scan", page=page["id"]) == 200
                 await asyncio.sleep(LOOK_SECONDS)
             for channel in channels:
-                while not (status := await self.status(channel)) or not status["can_send"]:
+                while not (status := await self.status(channel)) or not (status["can_send"] and status.get("number")):
                     await asyncio.sleep(LOOK_SECONDS)
                 self.accounts[channel] = f"{status['number']}@c.us"
 
