@@ -27,7 +27,7 @@ from tests.torture.nemesis.record import (
     Stream,
     Wish,
 )
-from tests.torture.nemesis.times import SLACK_SECONDS, ahead, behind, between, forgets, machine
+from tests.torture.nemesis.times import COMMIT_SECONDS, SLACK_SECONDS, ahead, behind, between, forgets, machine
 
 DONE = frozenset({"sent", "delivered", "read"})
 SET = "succeeded"
@@ -180,7 +180,7 @@ def _taken_away(case: Case, wish: Wish, operation_id: int, attempt: Attempt) -> 
     """A restore may have taken it for good: nobody carried it out, and nobody found it after that restore."""
     found = [look.begun for look in case.looks.get(operation_id, ()) if look.found]
     return not case.carried_out(wish, operation_id) and any(
-        forgets(restore, attempt) and not any(begun > restore.ended for begun in found)
+        forgets(restore, attempt, case.history.restores) and not any(begun > restore.ended for begun in found)
         for restore in case.history.restores
     )
 
@@ -191,7 +191,9 @@ def _missing(case: Case, look: Look, attempt: Attempt) -> bool:
         return False
     found = [one.begun for one in case.looks.get(look.operation_id, ()) if one.found and one.ended <= look.begun]
     return not any(
-        forgets(restore, attempt) and look.ended >= restore.begun and not any(begun > restore.ended for begun in found)
+        forgets(restore, attempt, case.history.restores)
+        and look.ended >= restore.begun
+        and not any(begun > restore.ended for begun in found)
         for restore in case.history.restores
     )
 
@@ -258,7 +260,9 @@ def _arrived_untimely(case: Case, wish: Wish, arrival: Arrival) -> str:
 
 def _contacts(case: Case) -> Iterator[Violation]:
     """A contact is what the last change that succeeded has made of it; one that is uncertain, or still waits, may have been made too."""
+    returned = _returned(case)
     for channel, phone in case.history.contacts.items():
+        late: dict[str, set[str]] = defaultdict(set)
         could: dict[str, set[str]] = defaultdict(lambda: {""})
         for number in sorted(case.history.final):
             look = case.history.final[number]
@@ -266,12 +270,14 @@ def _contacts(case: Case) -> Iterator[Violation]:
             if wish is None or wish.kind == MESSAGE or wish.channel != channel:
                 continue
             name = wish.text if wish.kind == SAVE else ""
-            if look.status == SET:
+            if number in returned:
+                late[wish.chat].add(name)
+            elif look.status == SET:
                 could[wish.chat] = {name}
             elif look.status in WAITING | {UNCERTAIN}:
                 could[wish.chat].add(name)
         for contact, names in could.items():
-            if phone.get(contact, "") not in names:
+            if phone.get(contact, "") not in names | late[contact]:
                 wanted = " or ".join(sorted(one or "gone" for one in names))
                 sentence = f"the contact is {phone.get(contact, 'gone')} on the phone, and should be {wanted}"
                 yield Violation(kind="wrong contact", sentence=sentence, text=min(names))
@@ -322,7 +328,7 @@ def _cancelled(case: Case) -> Iterator[Violation]:
     for one in case.history.cancellings:
         text = references.get(one.operation_id, "")
         look = case.final(one.operation_id)
-        if any(forgets(restore, one) for restore in case.history.restores):
+        if any(forgets(restore, one, case.history.restores) for restore in case.history.restores):
             continue  # the cancellation is lost with the newer database
         if one.done and (case.arrivals(text) or (look is not None and look.status != "cancelled")):
             sentence = f"the client was told that it is cancelled, and it is {look.status if look else 'gone'}"
@@ -354,12 +360,7 @@ def _out_of_order(case: Case) -> Iterator[Violation]:
     """First in, first out per chat within a priority, as far as clients can know: one was answered before the other was first
     asked for. After a restore the answer counts that named the operation which is there. What was uncertain at any time holds nothing up and is left aside."""
     lanes: dict[tuple[str, str, str], list[tuple[Wish, Arrival, Attempt]]] = defaultdict(list)
-    # It stood in no queue until a restore took its cancellation back.
-    returned = {
-        one.operation_id
-        for one in case.history.cancellings
-        if one.done is not False and any(forgets(restore, one) for restore in case.history.restores)
-    }
+    returned = _returned(case)
     for wish, look in case.messages():
         arrivals = case.arrivals(wish.text)
         # Its place is its send_at.
@@ -369,6 +370,16 @@ def _out_of_order(case: Case) -> Iterator[Violation]:
             lanes[wish.channel, wish.chat, wish.priority].append((wish, arrivals[0], answered))
     for lane in lanes.values():
         yield from _lane(lane)
+
+
+def _returned(case: Case) -> Collection[int]:
+    """Operations that stood in no queue until a restore took their cancellation back: others may have overtaken them."""
+    return {
+        one.operation_id
+        for one in case.history.cancellings
+        if one.done is not False
+        and any(forgets(restore, one, case.history.restores) for restore in case.history.restores)
+    }
 
 
 def _lane(lane: list[tuple[Wish, Arrival, Attempt]]) -> Iterator[Violation]:
@@ -479,7 +490,7 @@ def _made_anew(case: Case, wish: Wish, one: Attempt, another: Attempt) -> bool:
     """A restore has taken the operation that was named first, before the key was asked again; it is gone, or a later restore has brought
     a copy that was made before."""
     return one.recipient == another.recipient and any(
-        forgets(restore, one)
+        forgets(restore, one, case.history.restores)
         and another.ended >= restore.begun
         and (case.final(one.operation_id) is None or _brought_back(case, one, restore))
         for restore in case.history.restores
@@ -522,7 +533,7 @@ def _between(case: Case, before: Look, after: Look) -> Iterator[Violation]:
 def _copied(case: Case, at: float, restores: Sequence[Restore]) -> bool:
     """What happened at this time of the server's clock stands in the copies of these restores."""
     _, latest = machine(at, case.history.offsets)
-    return all(latest < restore.copied_begun - SLACK_SECONDS for restore in restores)
+    return all(latest < restore.copied_begun - COMMIT_SECONDS for restore in restores)
 
 
 def _back(look: Look, sentence: str) -> Violation:

@@ -71,6 +71,15 @@ def test_what_the_copy_must_know_may_not_be_gone(copied: float) -> None:
     assert kinds(check(told([wish(1)], [], restores=[restore(copied, begun=40.0)]))) == ["accepted but unknown"]
 
 
+def test_a_copy_of_a_database_that_lacked_it_lacks_it_too() -> None:
+    """Taken by the first restore, brought back by the second, and taken by the third, whose copy was made between them."""
+    back = [seen(1, "pending", at=27.0)]
+    chain = [restore(BEFORE, begun=20.0), restore(15.0, begun=25.0), restore(22.0, begun=30.0)]
+    assert kinds(check(told([wish(1)], [], looks=back, restores=chain))) == []
+    whole = [*chain[:2], restore(27.5, begun=30.0)]
+    assert kinds(check(told([wish(1)], [], looks=back, restores=whole))) == ["accepted but unknown"]
+
+
 def test_what_was_accepted_after_the_restore_may_not_be_gone() -> None:
     assert kinds(check(told([wish(1)], [], restores=[restore(BEFORE, begun=8.0)]))) == ["accepted but unknown"]
 
@@ -150,7 +159,7 @@ def test_a_restore_takes_back_what_a_timeline_told_since_the_copy_and_nothing_ol
     shorter = replace(after, timeline=[*before.timeline[:2], Change(status="sent", at=25.0, reason="")], status="sent")
     one = [shorter], [arrival(1, 1)]
     assert kinds(check(told([wish(1)], *one, looks=[before], restores=[restore(12.5)]))) == []
-    assert kinds(check(told([wish(1)], *one, looks=[before], restores=[restore(13.5)]))) == ["went backwards"]
+    assert kinds(check(told([wish(1)], *one, looks=[before], restores=[restore(15.5)]))) == ["went backwards"]
     assert kinds(check(told([wish(1)], *one, looks=[before], restores=[]))) == ["went backwards"]
 
 
@@ -307,6 +316,17 @@ def test_a_change_that_was_cancelled_made_nothing_and_an_uncertain_one_may_have(
     for name in ("message 1", "message 2"):
         one = on_phone(name, (contact(1), SAVED), doubt)
         assert kinds(check(replace(one, disturbances=[disturbed(begun=22, ended=24)]))) == []
+
+
+def test_a_change_whose_cancellation_a_restore_took_back_may_be_made_after_later_ones() -> None:
+    second = (contact(2), look(2, "pending", "processing", "succeeded"))
+    late = replace(
+        on_phone("message 1", (contact(1), SAVED), second),
+        cancellings=[Cancelling(begun=24.0, ended=24.5, operation_id=1, done=True)],
+    )
+    assert kinds(check(replace(late, restores=[restore(23.0, begun=30.0)]))) == []
+    assert "wrong contact" in kinds(check(replace(late, restores=[restore(26.0, begun=30.0)])))
+    assert "wrong contact" in kinds(check(replace(late, restores=[restore(23.0, begun=30.0)], cancellings=[])))
 
 
 def test_a_contact_that_is_sent_or_a_message_that_succeeded_is_found() -> None:

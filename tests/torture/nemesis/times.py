@@ -9,13 +9,25 @@ from collections.abc import Sequence
 
 from tests.torture.nemesis.record import Attempt, Cancelling, Look, Offset, Restore
 
+COMMIT_SECONDS = 2.0
+"""How long after its time a change may be committed, on a busy disk: a copy that is begun meanwhile lacks it."""
 SLACK_SECONDS = 0.05
 """The server's clock is in milliseconds; a disturbance is noted just before and just after its signal."""
 
 
-def forgets(restore: Restore, asked: Attempt | Cancelling) -> bool:
-    """The copy may lack what came of this call, and the call may have reached the server that was killed."""
-    return asked.ended >= restore.copied_begun and asked.begun < restore.begun
+def forgets(restore: Restore, asked: Attempt | Cancelling, restores: Sequence[Restore] = ()) -> bool:
+    """The copy may lack what came of this call, and the call may have reached the server that was killed. `restores`: all of them."""
+    return asked.begun < restore.begun and _may_lack(restore, asked, restores)
+
+
+def _may_lack(restore: Restore, asked: Attempt | Cancelling, restores: Sequence[Restore]) -> bool:
+    """The copy was begun before the answer, or while another one was live that may lack it."""
+    if asked.ended >= restore.copied_begun:
+        return True
+    before = [one for one in restores if asked.begun < one.begun < restore.copied_ended and one.begun < restore.begun]
+    last = [one for one in before if one.ended <= restore.copied_begun][-1:]
+    meanwhile = [one for one in before if one.ended > restore.copied_begun]
+    return any(_may_lack(one, asked, restores) for one in (*last, *meanwhile))
 
 
 def between(restores: Sequence[Restore], before: Look, after: Look) -> Sequence[Restore]:
