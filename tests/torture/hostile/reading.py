@@ -89,7 +89,7 @@ def _multipart(kind: bytes, body: bytes) -> Mapping[str, Any]:
         raise Unreadable("it has no boundary")
     line = b"--" + (given[1] or given[2] or b"").strip()
     found: dict[str, Any] = {}
-    for piece in re.split(rb"\r?\n" + re.escape(line), b"\r\n" + body)[1:]:
+    for piece in re.split(rb"\r\n" + re.escape(line), b"\r\n" + body)[1:]:
         if piece.startswith(b"--"):
             break
         head, _, content = piece.partition(b"\n")[2].partition(b"\r\n\r\n")
