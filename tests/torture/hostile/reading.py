@@ -95,8 +95,8 @@ def _multipart(kind: bytes, body: bytes) -> Mapping[str, Any]:
         head, _, content = piece.partition(b"\n")[2].partition(b"\r\n\r\n")
         part = BytesParser(policy=policy.compat32).parsebytes(head + b"\r\n\r\n" + content)
         name, text = part.get_param("name", header="content-disposition"), part.get_payload(decode=True)
-        if name and isinstance(text, bytes):
-            found[collapse_rfc2231_value(name)] = text.decode("utf-8")
+        if name and isinstance(text, bytes) and (plain := collapse_rfc2231_value(name)):
+            found[plain] = text.decode("utf-8")
     return found
 
 
