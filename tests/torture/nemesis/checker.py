@@ -488,11 +488,13 @@ def _changed(case: Case) -> Iterator[Violation]:
 
 def _made_anew(case: Case, wish: Wish, one: Attempt, another: Attempt) -> bool:
     """A restore has taken the operation that was named first, before the key was asked again; it is gone, or a later restore has brought
-    a copy that was made before."""
+    a copy that was made before, or has taken the other one, after which a journal told of the first."""
+    restores = case.history.restores
+    other_gone = case.final(another.operation_id) is None and any(forgets(each, another, restores) for each in restores)
     return one.recipient == another.recipient and any(
         forgets(restore, one, case.history.restores)
         and another.ended >= restore.begun
-        and (case.final(one.operation_id) is None or _brought_back(case, one, restore))
+        and (case.final(one.operation_id) is None or other_gone or _brought_back(case, one, restore))
         for restore in case.history.restores
     )
 

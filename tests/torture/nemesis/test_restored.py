@@ -140,8 +140,15 @@ def test_a_copy_that_was_made_before_another_restore_brings_back_what_that_one_t
     taken, brought = restore(MEANWHILE, begun=20.0), restore(15.0, begun=35.0)
     one = told([back], [look(1, *READ)], [arrival(1, 1)], restores=[taken, brought])
     assert kinds(check(one)) == []
-    late = replace(one, restores=[taken, restore(21.0, begun=35.0)])
-    assert "changed answer" in kinds(check(late))
+    assert "changed answer" in kinds(check(replace(one, restores=[taken])))
+
+
+def test_a_journal_brings_back_what_a_restore_took_when_another_one_took_its_repeat() -> None:
+    back = wish(1, accepted(1), accepted(1, operation_id=7, seconds=15.0), accepted(1, seconds=30.0))
+    restores = [restore(MEANWHILE, begun=20.0), restore(21.0, begun=35.0)]
+    sent = [look(1, *READ)], [arrival(1, 1)]
+    assert kinds(check(told([back], *sent, restores=restores))) == []
+    assert "changed answer" in kinds(check(told([back], *sent, restores=restores[:1])))
 
 
 def test_a_number_is_never_given_out_twice() -> None:
