@@ -124,6 +124,7 @@ def folder_rolled_back(world: World) -> bool:
         return False
     desk.crash()
     _folder_fault(world, desk)
+    world.rolled_back = True  # what it writes from here on has numbers that the hub knows already
     disk, profile = older
     desk.disk, desk.profile = disk.copied(), profile.copied()
     desk.start()
@@ -162,7 +163,7 @@ def copy_started(world: World) -> bool:
     if desk is None:
         return False
     _folder_fault(world, desk)
-    world.copied = True
+    world.forked = True
     world.desks.append(Desk(world, "copy", desk.agent_id, desk.disk.copied(), desk.profile.copied()))
     world.desks[-1].synchronise()
     return True
@@ -193,6 +194,9 @@ def database_restored(world: World) -> bool:
     world.restoring = True
     behind = kept.store.delivery_now(CHANNEL, world.hub.file.mark.journal_id).epoch >= world.hub.file.mark.epoch - 1
     world.unbetrayed = way == "disk of then" or (way == "file of now" and behind)
+    if world.hub.restored:
+        # A copy from within a restore: that nobody leased anything then is all that is known of what was accepted meanwhile.
+        world.oracle.unguarded |= world.oracle.arrived.keys()
     if way != "file of now":
         world.oracle.epoch_streams.clear()  # what was given out since is not known any more
     if way == "file lost":
@@ -208,7 +212,7 @@ def _witness(world: World, kept: Copy, *, noticed: bool) -> str | None:
     """The journal under which every epoch since the copy was taken, if it is that of the owner's desk and the file says so. A roll-back
     of the whole disk is noticed when that journal was told more than the copy has."""
     marked = kept.store.delivery_now(CHANNEL, kept.file.mark.journal_id).restored is not None
-    if marked or not kept.epochs or not world.file_trusted or world.copied:
+    if marked or not kept.epochs or not world.file_trusted or world.forked:
         return None
     since, owner = _journals_since(world, kept), world.owner.disk
     stored = kept.store.delivery_now(CHANNEL, JournalId(owner.journal_id)).sequence

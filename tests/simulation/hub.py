@@ -252,7 +252,7 @@ class Hub:
                 case machine.End(stream=stream, reason=reason):
                     if wire := self._wire(stream):
                         gap = "journal entry" in reason and wire.desk.disk.first == 1  # it has forgotten nothing
-                        need(not gap or self.world.copied, f"I5 a desktop left something out: {reason}")
+                        need(not gap or self.world.forked, f"I5 a desktop left something out: {reason}")
                         wire.ending = True
                 case machine.Load() | machine.Commit():
                     self.wants.append(action)

@@ -25,6 +25,7 @@ from tests.simulation.desk import Desk, Disk
 from tests.simulation.faults import FAULTS
 from tests.simulation.hub import File, Hub
 from tests.simulation.plan import Focus
+from tests.simulation.play import ANY
 from tests.simulation.whatsapp import Profile
 from tests.simulation.world import World
 
@@ -37,6 +38,8 @@ MOVES = frozenset({"cut", "move", "forced_move", "agent_crash"})
 RESTORES = frozenset({"cut", "database_kept", "database_restored"})
 RESTORES_AND_CRASHES = RESTORES | {"agent_crash", "page_crash", "network_away"}
 RESTORES_AND_MOVES = RESTORES | {"move", "forced_move", "folder_lost"}
+COPIES = frozenset({"database_kept", "database_restored"})
+ROLLED_BACK = frozenset({"folder_kept", "folder_rolled_back"})
 NOW = ("file of now",)
 THEN = ("disk of then",)
 ALL = frozenset(fault.__name__ for fault in FAULTS)
@@ -51,24 +54,19 @@ class Mutant:
     patch: Patch
     focus: Focus
     runs: int
+    held_by: str
 
 
 MUTANTS: dict[str, Mutant] = {}
 
 
-def mutant(
-    *,
-    faults: frozenset[str] | None = None,
-    ways: Sequence[str] | None = None,
-    luck: Mapping[str, float] | None = None,
-    runs: int = 100,
-) -> Callable[[Patch], Patch]:
-    """Puts a patch into the catalogue; its docstring says which rule it breaks."""
+def mutant(focus: Focus = ANY, *, runs: int = 400, held_by: str = "") -> Callable[[Patch], Patch]:
+    """Puts a patch into the catalogue; its docstring says which rule it breaks. `held_by`: what makes it harmless in this hub."""
 
     def note(patch: Patch) -> Patch:
         name = patch.__name__  # type: ignore[attr-defined]
-        focus = Focus(faults=faults, ways=ways, luck=luck or {})
-        MUTANTS[name] = Mutant(name=name, why=inspect.getdoc(patch) or "", patch=patch, focus=focus, runs=runs)
+        why = inspect.getdoc(patch) or ""
+        MUTANTS[name] = Mutant(name=name, why=why, patch=patch, focus=focus, runs=runs, held_by=held_by)
         return patch
 
     return note
@@ -93,13 +91,13 @@ def reworded(patch: pytest.MonkeyPatch, owner: type | ModuleType, name: str, wor
 # ---- the hub's hello --------------------------------------------------------------------------------------------------------
 
 
-@mutant(faults=FOLDERS)
+@mutant(Focus(faults=FOLDERS))
 def takes_a_journal_that_is_older_than_what_it_has_seen(patch: pytest.MonkeyPatch) -> None:
     """The journal's last sequence is ignored."""
     reworded(patch, server.Channel, "_judge_journal", {"hello.last_sequence < stored.sequence": "False"})
 
 
-@mutant(faults=RESTORES, runs=250)
+@mutant(Focus(faults=RESTORES))
 def takes_a_journal_with_a_gap(patch: pytest.MonkeyPatch) -> None:
     """What was forgotten before this copy saw it is not missed."""
     words = {
@@ -110,27 +108,27 @@ def takes_a_journal_with_a_gap(patch: pytest.MonkeyPatch) -> None:
     reworded(patch, server.Channel, "_judge_journal", words)
 
 
-@mutant(faults=RESTORES | MOVES, ways=THEN, runs=400)
+@mutant(Focus(faults=COPIES | {"move", "forced_move"}, ways=THEN, harm=0.03, tension=0.05))
 def does_not_notice_an_older_copy_by_what_a_journal_was_told(patch: pytest.MonkeyPatch) -> None:
     """`acknowledged_sequence` is ignored."""
     words = {"max(hello.acknowledged_sequence, forgotten)": "forgotten"}
     reworded(patch, server.Channel, "_noticed", words)
 
 
-@mutant(faults=RESTORES, ways=THEN, runs=400)
+@mutant(Focus(faults=COPIES, ways=THEN, often={World.desk_forgets: 30}, harm=0.03, tension=0.05))
 def does_not_notice_an_older_copy_by_a_gap(patch: pytest.MonkeyPatch) -> None:
     """What a journal has forgotten says nothing."""
     words = {"max(hello.acknowledged_sequence, forgotten)": "hello.acknowledged_sequence"}
     reworded(patch, server.Channel, "_noticed", words)
 
 
-@mutant(faults=RESTORES, runs=250)
+@mutant(Focus(faults=RESTORES))
 def counts_everything_as_older_than_the_copy(patch: pytest.MonkeyPatch) -> None:
     """The first id of this process is ignored: what was accepted since the copy came back is doubted too."""
     reworded(patch, server.Channel, "_noticed", {"before=self._first_id": "before=OperationId(2**60)"})
 
 
-@mutant(faults=RESTORES, runs=250)
+@mutant(Focus(faults=RESTORES))
 def does_not_outbid_the_file(patch: pytest.MonkeyPatch) -> None:
     """The next epoch is one more than the copy's."""
     words = {"max(stored.epoch, hello.epoch, file.epoch)": "stored.epoch"}
@@ -138,21 +136,21 @@ def does_not_outbid_the_file(patch: pytest.MonkeyPatch) -> None:
     reworded(patch, restoration, "marks", {"if file.epoch > stored:": "if False:"})
 
 
-@mutant(faults=FOLDERS | RESTORES, luck={"journal fault": 0.1}, runs=400)
+@mutant(Focus(faults=ROLLED_BACK, luck={"journal fault": 0.2}))
 def takes_an_answer_to_another_hello(patch: pytest.MonkeyPatch) -> None:
     """Answers of the store to an earlier hello of the same stream count for the present one."""
     words = {"attachment if attachment is not None and attachment.id == hello else None": "attachment"}
     reworded(patch, server.Channel, "_attached", words)
 
 
-@mutant(faults=RESTORES_AND_CRASHES)
+@mutant(Focus(faults=RESTORES_AND_CRASHES))
 def sweeps_before_the_pages(patch: pytest.MonkeyPatch) -> None:
     """What had started counts as unknown before the journal has told."""
     words = {"writes=[*mark, take])]": "writes=[*mark, take]), *self._sweep(attachment, stored, 0)]"}
     reworded(patch, server.Channel, "_judge_journal", words)
 
 
-@mutant(faults=CUTS)
+@mutant(Focus(faults=CUTS))
 def sweeps_after_the_first_page(patch: pytest.MonkeyPatch) -> None:
     """The rest of the journal is not waited for."""
     reworded(
@@ -163,7 +161,7 @@ def sweeps_after_the_first_page(patch: pytest.MonkeyPatch) -> None:
     )
 
 
-@mutant(faults=CUTS)
+@mutant(held_by="decisions are fenced by their lease, so what a needless look-up finds out changes nothing")
 def says_welcome_before_its_noes(patch: pytest.MonkeyPatch) -> None:
     """The agent looks up what the hub would have said no to."""
     words = {
@@ -172,20 +170,20 @@ def says_welcome_before_its_noes(patch: pytest.MonkeyPatch) -> None:
     reworded(patch, server.Channel, "_swept", words)
 
 
-@mutant(faults=CUTS)
+@mutant(held_by="decisions are fenced by their lease, so what a needless look-up finds out changes nothing")
 def says_no_to_nothing(patch: pytest.MonkeyPatch) -> None:
     """Open intents that had not started are not told."""
     reworded(patch, server.Channel, "_swept", {"for lease_id in then.not_started": "for lease_id in ()"})
 
 
-@mutant(faults=MOVES)
+@mutant(Focus(faults=MOVES))
 def keeps_the_streams_of_a_former_owner(patch: pytest.MonkeyPatch) -> None:
     """A move does not make both desktops say hello again."""
     words = {"for stream in list(self._streams)": "for stream in ()"}
     reworded(patch, server.Channel, "configure", words)
 
 
-@mutant(faults=FOLDERS, runs=250)
+@mutant(Focus(faults=FOLDERS))
 def takes_any_epoch(patch: pytest.MonkeyPatch) -> None:
     """Two streams may take the same one, or a lower one."""
     words = {'if epoch <= self._rows.epochs.get(channel_id, (0, JournalId("")))[0]:': "if False:"}
@@ -193,7 +191,7 @@ def takes_any_epoch(patch: pytest.MonkeyPatch) -> None:
     reworded(patch, server.Channel, "_judge_journal", {"max(stored.epoch, hello.epoch, file.epoch) + 1": "1"})
 
 
-@mutant(faults=FOLDERS)
+@mutant(Focus(faults=FOLDERS))
 def ignores_the_journal_id(patch: pytest.MonkeyPatch) -> None:
     """All journals of a channel share one sequence."""
     reworded(patch, MemoryStore, "_one", {"key = channel_id, journal_id": 'key = channel_id, JournalId("")'})
@@ -201,13 +199,13 @@ def ignores_the_journal_id(patch: pytest.MonkeyPatch) -> None:
     reworded(patch, MemoryStore, "delivery_now", words)
 
 
-@mutant(faults=CUTS)
+@mutant(Focus(faults=CUTS))
 def counts_an_entry_too_many(patch: pytest.MonkeyPatch) -> None:
     """The sequence runs ahead of what is stored."""
     reworded(patch, server.Channel, "_advance", {"sequence=attachment.sequence": "sequence=attachment.sequence + 1"})
 
 
-@mutant(faults=frozenset({"cut"}), runs=400)
+@mutant(Focus(faults=frozenset({"cut"}), harm=0.08))
 def forgets_that_something_waits(patch: pytest.MonkeyPatch) -> None:
     """An empty claim under an epoch that is over says that nothing waits."""
     reworded(patch, server.Channel, "_claimed", {"self._work = True  #": "#"})
@@ -216,7 +214,7 @@ def forgets_that_something_waits(patch: pytest.MonkeyPatch) -> None:
 # ---- the hub's sweep, starts and answers ------------------------------------------------------------------------------------
 
 
-@mutant(faults=MOVES)
+@mutant(Focus(faults=MOVES))
 def requeues_what_another_journal_had_started(patch: pytest.MonkeyPatch) -> None:
     """A lost lease goes back to the queue although it had started."""
     words = {
@@ -226,7 +224,7 @@ def requeues_what_another_journal_had_started(patch: pytest.MonkeyPatch) -> None
     reworded(patch, evidence, "sweep", words)
 
 
-@mutant(faults=frozenset({"folder_kept", "folder_rolled_back"}), runs=400)
+@mutant(Focus(faults=ROLLED_BACK, tension=0.15, often={World.network_step: 5}))
 def trusts_the_silence_of_the_journal(patch: pytest.MonkeyPatch) -> None:
     """What a journal had started and does not tell of goes back to the queue."""
     words = {
@@ -236,25 +234,25 @@ def trusts_the_silence_of_the_journal(patch: pytest.MonkeyPatch) -> None:
     reworded(patch, evidence, "sweep", words)
 
 
-@mutant(faults=CUTS)
+@mutant(Focus(faults=CUTS))
 def doubts_what_the_journal_has_open(patch: pytest.MonkeyPatch) -> None:
     """What the agent could look up becomes uncertain at once."""
     reworded(patch, evidence, "sweep", {"elif mark.lease_id not in open_leases:": "else:"})
 
 
-@mutant(faults=CUTS)
+@mutant(Focus(faults=CUTS))
 def keeps_unstarted_leases_of_older_epochs(patch: pytest.MonkeyPatch) -> None:
     """What had not started never comes back to the queue, when the stream's end was not noticed."""
     reworded(patch, evidence, "sweep", {"if not mark.started:": "if not mark.started and False:"})
 
 
-@mutant(faults=CUTS)
+@mutant(Focus(faults=CUTS))
 def gives_back_what_had_started(patch: pytest.MonkeyPatch) -> None:
     """The end of a stream gives all its leases back."""
     reworded(patch, evidence, "given_back", {"started=False,": ""})
 
 
-@mutant(faults=CUTS)
+@mutant(Focus(faults=CUTS))
 def gives_go_before_the_commit(patch: pytest.MonkeyPatch) -> None:
     """The answer leaves before the start is durable."""
     words = {
@@ -265,26 +263,26 @@ def gives_go_before_the_commit(patch: pytest.MonkeyPatch) -> None:
     reworded(patch, server.Channel, "_entries", words)
 
 
-@mutant(faults=CUTS)
+@mutant(Focus(faults=CUTS))
 def gives_go_to_everything(patch: pytest.MonkeyPatch) -> None:
     """Whether the lease still stands is not looked at."""
     words = {"go=position is not None and bool(outcomes[position])": "go=True"}
     reworded(patch, server.Channel, "_entries_stored", words)
 
 
-@mutant(faults=CUTS)
+@mutant(Focus(faults=CUTS))
 def starts_what_was_cancelled(patch: pytest.MonkeyPatch) -> None:
     """A start does not look at the state."""
     reworded(patch, MemoryStore, "_start", {" and operation.state is OperationState.LEASED": ""})
 
 
-@mutant(faults=CUTS)
+@mutant(Focus(faults=CUTS))
 def cancels_what_has_started(patch: pytest.MonkeyPatch) -> None:
     """`started=False` is ignored."""
     reworded(patch, memory, "_holds", {"change.started is None": "True"})
 
 
-@mutant(faults=CUTS)
+@mutant(Focus(faults=CUTS))
 def clears_what_has_started(patch: pytest.MonkeyPatch) -> None:
     """A session API is deleted, and what is on its way counts as failed."""
     reworded(patch, MemoryStore, "_change_queue", {" and not operation.lease.started": ""})
@@ -293,13 +291,13 @@ def clears_what_has_started(patch: pytest.MonkeyPatch) -> None:
 # ---- facts and decisions ----------------------------------------------------------------------------------------------------
 
 
-@mutant(faults=MOVES, runs=400)
+@mutant(Focus(faults=MOVES))
 def lets_a_late_decision_of_another_lease_through(patch: pytest.MonkeyPatch) -> None:
     """Decisions are not fenced by their lease."""
     reworded(patch, evidence, "_end", {"lease_id=lease_id, ": ""})
 
 
-@mutant(faults=MOVES)
+@mutant(Focus(faults=MOVES))
 def fences_a_late_fact(patch: pytest.MonkeyPatch) -> None:
     """Sent counts only while its lease stands."""
     words = {
@@ -312,7 +310,7 @@ def fences_a_late_fact(patch: pytest.MonkeyPatch) -> None:
     reworded(patch, evidence, "outcome", words)
 
 
-@mutant(faults=RESTORES_AND_CRASHES, runs=250)
+@mutant(Focus(faults=RESTORES_AND_CRASHES))
 def ignores_receipts(patch: pytest.MonkeyPatch) -> None:
     """A fact without a lease is not looked at."""
     words = {
@@ -321,7 +319,7 @@ def ignores_receipts(patch: pytest.MonkeyPatch) -> None:
     reworded(patch, evidence, "outcome", words)
 
 
-@mutant(runs=250)
+@mutant()
 def never_corrects_what_was_decided(patch: pytest.MonkeyPatch) -> None:
     """Failed, cancelled and expired stay, whatever turns out."""
     reworded(patch, evidence, "outcome", {"held and entry.outcome.kind in DIRECT": "entry.outcome.kind in DIRECT"})
@@ -336,14 +334,14 @@ def never_corrects_what_was_decided(patch: pytest.MonkeyPatch) -> None:
 # ---- an older copy ----------------------------------------------------------------------------------------------------------
 
 
-@mutant(faults=RESTORES | {"move", "forced_move"}, ways=NOW, runs=400)
+@mutant(Focus(faults=RESTORES | {"move", "forced_move"}, ways=NOW))
 def trusts_a_journal_that_took_over_later(patch: pytest.MonkeyPatch) -> None:
     """The witness is whichever journal the file names."""
     words = {"file.epoch and stored_epoch >= file.taken_over_at": "file.epoch"}
     reworded(patch, restoration, "witness", words)
 
 
-@mutant(faults=RESTORES | {"move", "forced_move"}, ways=NOW, runs=400)
+@mutant(Focus(faults=RESTORES | {"move", "forced_move"}, ways=NOW))
 def ends_the_mark_without_the_doubts(patch: pytest.MonkeyPatch) -> None:
     """After any hello the copy is believed."""
     reworded(
@@ -351,13 +349,13 @@ def ends_the_mark_without_the_doubts(patch: pytest.MonkeyPatch) -> None:
     )
 
 
-@mutant(faults=RESTORES)
+@mutant(Focus(faults=RESTORES))
 def never_ends_the_mark(patch: pytest.MonkeyPatch) -> None:
     """A restored channel stays one."""
     reworded(patch, server.Channel, "_sweep", {"EndRestored(channel_id=self.id),": ""})
 
 
-@mutant(faults=RESTORES)
+@mutant(Focus(faults=RESTORES))
 def doubts_what_the_witness_does_not_tell(patch: pytest.MonkeyPatch) -> None:
     """What was never started becomes uncertain too."""
     reworded(patch, restoration, "doubts", {"journal_id == mark.journal_id": "False"})
@@ -369,46 +367,46 @@ def adopts_in_any_hello(patch: pytest.MonkeyPatch) -> None:
     reworded(patch, server.Channel, "_page", {"attachment.restored is not None": "True"})
 
 
-@mutant(faults=RESTORES, ways=NOW, runs=400)
+@mutant(Focus(faults=COPIES, ways=NOW, harm=0.02, tension=0.15))
 def never_adopts(patch: pytest.MonkeyPatch) -> None:
     """In a restored channel's hello an intent of a known operation is not its start."""
     reworded(patch, server.Channel, "_page", {"attachment.restored is not None": "False"})
 
 
-@mutant(faults=RESTORES, runs=400)
+@mutant(Focus(faults=RESTORES))
 def imports_under_a_number_that_is_given_out(patch: pytest.MonkeyPatch) -> None:
     """A number of the journal is kept, though this process gives it out."""
     reworded(patch, evidence, "imported", {"number if number < free_to else spare_id": "number"})
 
 
-@mutant(faults=RESTORES, runs=250)
+@mutant(Focus(faults=RESTORES))
 def imports_over_another_operation(patch: pytest.MonkeyPatch) -> None:
     """Whether the number is taken is not looked at."""
     reworded(patch, MemoryStore, "_import", {"write.spare_id if new.id in rows.operations else new.id": "new.id"})
     reworded(patch, evidence, "imported", {"number if number < free_to else spare_id": "number"})
 
 
-@mutant(faults=RESTORES, ways=NOW, runs=400)
+@mutant(Focus(faults=COPIES, ways=NOW, harm=0.02, tension=0.02, keyed=0.8))
 def imports_without_the_key(patch: pytest.MonkeyPatch) -> None:
     """A client's retry does not find what was imported."""
     reworded(patch, MemoryStore, "_import", {"idempotency=None if taken else new.idempotency": "idempotency=None"})
 
 
-@mutant(faults=RESTORES, ways=NOW, runs=400)
+@mutant(Focus(faults=COPIES, ways=NOW, harm=0.02, tension=0.02, keyed=0.8))
 def imports_beside_the_holder_of_the_key(patch: pytest.MonkeyPatch) -> None:
     """What was asked for again after the restore does not become what the journal tells."""
     words = {"return operation if operation.state in NOT_SENT | {OperationState.PENDING} else None": "return None"}
     reworded(patch, MemoryStore, "_holder", words)
 
 
-@mutant(faults=RESTORES, ways=NOW, runs=400)
+@mutant(Focus(faults=RESTORES, ways=NOW))
 def imports_nothing(patch: pytest.MonkeyPatch) -> None:
     """An operation that only the journal knows is lost."""
     words = {"operation = self._holder(new)": "return False"}
     reworded(patch, MemoryStore, "_import", words)
 
 
-@mutant(faults=RESTORES | MOVES, runs=400)
+@mutant(Focus(faults=RESTORES | MOVES))
 def hands_out_while_it_is_restored(patch: pytest.MonkeyPatch) -> None:
     """An older copy that another desktop notices goes on as before: claims, and go for what it had handed out."""
     reworded(patch, MemoryStore, "_claim", {"or claim.channel_id in self._rows.restored": ""})
@@ -417,33 +415,33 @@ def hands_out_while_it_is_restored(patch: pytest.MonkeyPatch) -> None:
     reworded(patch, server.Channel, "_rolled_back", words)
 
 
-@mutant(faults=RESTORES, ways=NOW, runs=400)
+@mutant(Focus(faults=COPIES, ways=NOW, harm=0.02, tension=0.05, timed=0.8))
 def expires_on_a_restored_channel(patch: pytest.MonkeyPatch) -> None:
     """What the copy calls pending expires, though it may have been sent."""
     reworded(patch, MemoryStore, "_expire", {"and o.channel_id not in self._rows.restored": ""})
 
 
-@mutant(faults=RESTORES, ways=NOW, runs=400)
+@mutant(Focus(faults=RESTORES, ways=NOW))
 def decides_on_a_restored_channel(patch: pytest.MonkeyPatch) -> None:
     """A client cancels what the copy calls pending (stand-in for queue.py)."""
     old = "if not self.hub.running or self.hub.restored:"
     reworded(patch, World, "_decide", {old: "if not self.hub.running:"})
 
 
-@mutant(faults=RESTORES, runs=250)
+@mutant(Focus(faults=RESTORES))
 def gives_out_the_same_numbers_again(patch: pytest.MonkeyPatch) -> None:
     """After a restore the copy's largest id is what the next ones follow."""
     words = {"max(limit, stored, now_ms // 10 if file_lost else 0) + SKIPPED": "stored"}
     reworded(patch, restoration, "next_limit", words)
 
 
-@mutant(faults=RESTORES, runs=250)
+@mutant(Focus(faults=RESTORES))
 def does_not_notice_at_the_start(patch: pytest.MonkeyPatch) -> None:
     """The high-water file is not compared (stand-in for restoring.py)."""
     patch.setattr(Hub, "_notice_older_copy", lambda _: None)
 
 
-@mutant(faults=RESTORES | MOVES, runs=400)
+@mutant(held_by="each epoch is higher than those of the database, the hello and the file, and is taken in order")
 def lets_a_lower_epoch_name_the_journal(patch: pytest.MonkeyPatch) -> None:
     """The high-water file believes whoever wrote last (stand-in for highwater.py)."""
     reworded(
@@ -514,14 +512,14 @@ def sends_without_go(patch: pytest.MonkeyPatch) -> None:
     reworded(patch, agent.Channel, "_happen", words)
 
 
-@mutant(faults=CUTS)
+@mutant(Focus(faults=CUTS))
 def looks_up_what_never_got_an_answer(patch: pytest.MonkeyPatch) -> None:
     """Without a stream a question is looked up instead of void."""
     table = dict(work.TABLE) | {(work.Stage.ASKING, work.Happening.STREAM_LOST): work.Leaving.RECONCILE}
     patch.setattr(work, "TABLE", table)
 
 
-@mutant(faults=CUTS)
+@mutant(Focus(faults=CUTS))
 def keeps_its_leases_without_a_stream(patch: pytest.MonkeyPatch) -> None:
     """The agent goes on with what waits after the stream is gone, and asks under its old epoch for what is another's."""
     words = {
@@ -532,44 +530,44 @@ def keeps_its_leases_without_a_stream(patch: pytest.MonkeyPatch) -> None:
     reworded(patch, agent.Channel, "disconnected", words)
 
 
-@mutant(faults=CUTS)
+@mutant(Focus(faults=CUTS))
 def gives_back_what_it_has_asked_for(patch: pytest.MonkeyPatch) -> None:
     """A pause takes a lease out of the hands whose go is on its way."""
     patch.setattr(agent, "RETURNABLE", work.RETURNABLE | {work.Stage.ASKING})
 
 
-@mutant(faults=CUTS)
+@mutant(Focus(faults=CUTS))
 def does_not_say_what_is_open(patch: pytest.MonkeyPatch) -> None:
     """The hello lacks the open intents."""
     reworded(patch, agent.Channel, "connected", {"open_lease_ids=list(journal.open)": "open_lease_ids=[]"})
 
 
-@mutant(faults=CUTS)
+@mutant(held_by="decisions are fenced by their lease, so what a needless look-up finds out changes nothing")
 def ignores_a_late_no(patch: pytest.MonkeyPatch) -> None:
     """What the hub says no to after a hello is looked up all the same."""
     reworded(patch, agent.Channel, "_answered", {"lease is None or go.go or": "True or"})
 
 
-@mutant(faults=RESTORES, ways=THEN, runs=400)
+@mutant(Focus(faults=COPIES | {"cut"}, ways=THEN, harm=0.03, tension=0.1))
 def voids_what_was_found(patch: pytest.MonkeyPatch) -> None:
     """A no makes void what the look-up before the send has found."""
     reworded(patch, agent.Channel, "_answered", {" or go.lease_id in self._found": ""})
 
 
-@mutant(faults=RESTORES, ways=THEN, runs=400)
+@mutant(Focus(faults=RESTORES, ways=THEN))
 def asks_go_for_what_it_has_found(patch: pytest.MonkeyPatch) -> None:
     """The look-up before the send has no consequence."""
     table = dict(work.TABLE) | {(work.Stage.CHECKING, work.Happening.FOUND): work.Stage.WRITING_INTENT}
     patch.setattr(work, "TABLE", table)
 
 
-@mutant(faults=RESTORES, ways=THEN, runs=400)
+@mutant(Focus(faults=RESTORES, ways=THEN))
 def does_not_look_before_the_send(patch: pytest.MonkeyPatch) -> None:
     """A message that is there is made again (stand-in for executor.py)."""
     reworded(patch, Profile, "check", {"if lease.whatsapp_id in self.messages:": "if False:"})
 
 
-@mutant(faults=MOVES)
+@mutant(Focus(faults=MOVES))
 def looks_up_only_while_able(patch: pytest.MonkeyPatch) -> None:
     """A pause holds up what is open, for ever."""
     reworded(
@@ -577,7 +575,7 @@ def looks_up_only_while_able(patch: pytest.MonkeyPatch) -> None:
     )
 
 
-@mutant(faults=CUTS)
+@mutant(Focus(faults=CUTS))
 def fails_what_gave_no_answer(patch: pytest.MonkeyPatch) -> None:
     """A time-out counts as a failure."""
     words = {
@@ -586,13 +584,13 @@ def fails_what_gave_no_answer(patch: pytest.MonkeyPatch) -> None:
     reworded(patch, agent.Channel, "performed", words)
 
 
-@mutant(faults=CUTS)
+@mutant(Focus(faults=frozenset({"page_crash", "network_away"}), tension=0.15, luck={"no answer": 0.4}))
 def voids_what_it_cannot_find(patch: pytest.MonkeyPatch) -> None:
     """The absence of a message counts as proof (stand-in for executor.judge)."""
     reworded(patch, Profile, "reconcile", {"return ABSENT": "return Ended(kind=pb.Outcome.KIND_VOID)"})
 
 
-@mutant(faults=CUTS)
+@mutant(Focus(faults=CUTS))
 def voids_what_is_in_the_outbox(patch: pytest.MonkeyPatch) -> None:
     """A message without an acknowledgement counts as not sent (stand-in for executor.judge)."""
     words = {"return STAYED_PENDING if": "return Ended(kind=pb.Outcome.KIND_VOID) if"}
@@ -605,7 +603,7 @@ def believes_one_no(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(existence.Doubts, "not_found", lambda *_, **__: True)
 
 
-@mutant(runs=250)
+@mutant()
 def believes_noes_of_a_broken_network(patch: pytest.MonkeyPatch) -> None:
     """The channel's own number need not be found in between."""
     words = {"not (doubt.own_number_found and own_number_found)": "False"}
@@ -615,7 +613,7 @@ def believes_noes_of_a_broken_network(patch: pytest.MonkeyPatch) -> None:
 # ---- the desktop's journal --------------------------------------------------------------------------------------------------
 
 
-@mutant(faults=FOLDERS | RESTORES, runs=400)
+@mutant(Focus(faults=ROLLED_BACK | {"cut"}, often={World.network_step: 5}))
 def numbers_entries_before_they_are_written(patch: pytest.MonkeyPatch) -> None:
     """A renewal in between leaves an entry with a number of the former id (journal.py's part is the simulator's)."""
     original, renewed, start = agent.Channel._append, agent.Channel.renewed, agent.Channel.__init__
@@ -640,7 +638,7 @@ def numbers_entries_before_they_are_written(patch: pytest.MonkeyPatch) -> None:
     reworded(patch, Disk, "append", {"entry.sequence = number": "entry.sequence = entry.sequence or number"})
 
 
-@mutant(faults=CUTS)
+@mutant(Focus(faults=CUTS))
 def does_not_sync_the_intent(patch: pytest.MonkeyPatch) -> None:
     """A crash takes the last intent with it (stand-in for journal.py)."""
     original = Desk.crash
@@ -653,33 +651,33 @@ def does_not_sync_the_intent(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Desk, "crash", crash)
 
 
-@mutant(faults=CUTS)
+@mutant(Focus(faults=CUTS))
 def forgets_what_is_open(patch: pytest.MonkeyPatch) -> None:
     """The retention drops an intent without an end (stand-in for journal.py)."""
     reworded(patch, Disk, "forget", {"opened = self.view().open": "opened: dict[str, pb.Lease] = {}"})
 
 
-@mutant(faults=FOLDERS | RESTORES, runs=400)
+@mutant(Focus(faults=FOLDERS | RESTORES))
 def takes_acknowledgements_of_the_former_journal(patch: pytest.MonkeyPatch) -> None:
     """What was told of the former id counts for the new one."""
     reworded(patch, agent.Channel, "_acknowledge", {"if self.phase not in (Phase.HELLO, Phase.OFFLINE):": "if True:"})
     reworded(patch, agent.Channel, "receive", {"self.journal.acknowledged = 0": "pass"})
 
 
-@mutant(faults=FOLDERS | RESTORES, runs=400)
+@mutant(Focus(faults=FOLDERS | RESTORES))
 def keeps_what_the_former_journal_was_told(patch: pytest.MonkeyPatch) -> None:
     """A renewal does not begin at nothing."""
     reworded(patch, agent.Channel, "renewed", {"self.journal.acknowledged = 0": "pass"})
     reworded(patch, agent.Channel, "receive", {"self.journal.acknowledged = 0": "pass"})
 
 
-@mutant(faults=CUTS)
+@mutant(Focus(faults=CUTS))
 def sends_pages_it_was_not_asked_for(patch: pytest.MonkeyPatch) -> None:
     """The recall's sequence is ignored."""
     reworded(patch, agent.Channel, "_recalled", {"after=recall.after_sequence": "after=0"})
 
 
-@mutant(faults=CUTS, runs=250)
+@mutant(Focus(faults=CUTS))
 def drops_what_was_written_during_the_pages(patch: pytest.MonkeyPatch) -> None:
     """Entries that became durable between two pages are never sent."""
     reworded(patch, agent.Channel, "_push", {"self._unsent += entries": "pass"})

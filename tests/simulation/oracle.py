@@ -240,20 +240,20 @@ class Oracle:
                 lost = excused and (row.state is S.UNCERTAIN or body in self.blindly)
                 need(row.state in ON_THE_NETWORK or lost, f"I5 a fact was lost: {row.state} {body}")
             need(last[row.id] == row.state, f"I11 a state without its event: {body}")
-        if (
-            not self.world.copied
-        ):  # two folders with one journal: the hub takes an entry of the one for that of the other
-            for desk in self.world.desks:
-                self._believed(desk.disk.entries, store)
+        for desk in self.world.desks:
+            self._believed(desk.disk.entries, store)
 
     def stored_to(self, journal_id: str, after: int, sequence: int, store: MemoryStore) -> None:
-        """The hub has taken a journal up to an entry: from here on it knows what these say. Two copies of a folder have one id."""
-        disks = [desk.disk for desk in self.world.desks if desk.disk.journal_id == journal_id]
-        if len(disks) == 1:
-            self._believed(disks[0].read(after, sequence), store)
+        """The hub has taken a journal up to an entry: from here on it knows what these say."""
+        for desk in self.world.desks:
+            if desk.disk.journal_id == journal_id:
+                self._believed(desk.disk.read(after, sequence), store)
 
     def _believed(self, entries: Iterable[pb.JournalEntry], store: MemoryStore) -> None:
-        """A fact that a desktop has written stands, whatever was decided and whichever copy came back."""
+        """A fact that a desktop has written stands, whatever was decided and whichever copy came back. Where a journal has two histories,
+        in a copied folder or one that was rolled back, the hub takes an entry of the one for that of the other."""
+        if self.world.forked or self.world.rolled_back:
+            return
         rows = {row.wa_id: row for row in store.operations_now()}
         for entry in entries:
             row, rank = rows.get(WaId(entry.whatsapp_id)), RANKS.get(entry.outcome.kind, 0)

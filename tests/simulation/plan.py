@@ -74,11 +74,17 @@ SETS: Sequence[frozenset[str]] = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Focus:
-    """What runs that look for something have in common; the rest is drawn. `luck` says how often a misfortune happens."""
+    """What runs that look for something have in common; the rest is drawn. `luck` says how often a misfortune happens, `often` by how
+    much more a step does."""
 
     faults: frozenset[str] | None = None
     ways: Sequence[str] | None = None
     luck: Mapping[str, float] = field(default_factory=dict)
+    often: Mapping[Step, float] = field(default_factory=dict)
+    harm: float | None = None
+    tension: float | None = None
+    keyed: float | None = None
+    timed: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,14 +108,19 @@ class Plan:
         names = drawn if focus.faults is None else focus.faults
         slow = dice.choice(SLOW)
         steps = {step: rate * (SLOWLY if step is slow else 1) for step, rate in STEPS.items()}
+        steps |= {wish: steps[wish] * dice.choice(OFTEN) for wish in WISHES}
         return Plan(
-            steps=steps | {wish: steps[wish] * dice.choice(OFTEN) for wish in WISHES},
+            steps=steps | {step: steps[step] * times for step, times in focus.often.items()},
             faults={fault: rate * dice.choice(OFTEN) for fault, rate in FAULTS.items() if fault.__name__ in names},
-            harm=dice.choice(HARM),
-            tension=dice.choice(TENSION),
+            harm=_given(focus.harm, dice.choice(HARM)),
+            tension=_given(focus.tension, dice.choice(TENSION)),
             luck={kind: rate * dice.choice(LUCK) for kind, rate in MISFORTUNES.items()} | dict(focus.luck),
             ways=focus.ways or dice.choice(WAYS),
-            keyed=dice.choice(KEYED),
-            timed=dice.choice(TIMED),
+            keyed=_given(focus.keyed, dice.choice(KEYED)),
+            timed=_given(focus.timed, dice.choice(TIMED)),
             length=dice.choice(LENGTHS),
         )
+
+
+def _given(wanted: float | None, drawn: float) -> float:
+    return drawn if wanted is None else wanted

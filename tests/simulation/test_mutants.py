@@ -4,56 +4,39 @@ from __future__ import annotations
 
 import pytest
 
-from tests.simulation.mutants import MUTANTS
+from tests.simulation.mutants import MUTANTS, Mutant
 from tests.simulation.play import play
 
-# Those that die within a few seconds. The rest of the catalogue is not found yet as fast, and some of it not at all: either another
-# rule holds where the broken one should, or the oracle and the weights have to become better.
-FOUND = (
-    "counts_everything_as_older_than_the_copy",
-    "does_not_outbid_the_file",
-    "sweeps_before_the_pages",
-    "sweeps_after_the_first_page",
-    "keeps_the_streams_of_a_former_owner",
-    "takes_any_epoch",
-    "ignores_the_journal_id",
-    "counts_an_entry_too_many",
-    "keeps_unstarted_leases_of_older_epochs",
-    "gives_back_what_had_started",
-    "gives_go_before_the_commit",
-    "gives_go_to_everything",
-    "starts_what_was_cancelled",
-    "cancels_what_has_started",
-    "clears_what_has_started",
-    "never_ends_the_mark",
-    "doubts_what_the_witness_does_not_tell",
-    "imports_over_another_operation",
-    "imports_nothing",
-    "decides_on_a_restored_channel",
-    "answers_before_the_commit",
-    "accepts_a_key_twice",
-    "leases_the_latest_first",
-    "sends_on_a_no",
-    "sends_without_go",
-    "looks_up_what_never_got_an_answer",
-    "keeps_its_leases_without_a_stream",
-    "looks_up_only_while_able",
-    "fails_what_gave_no_answer",
-    "voids_what_is_in_the_outbox",
-    "believes_one_no",
-    "does_not_sync_the_intent",
-    "sends_pages_it_was_not_asked_for",
-)
+# How much of the catalogue may be missed: what is left then has a reason beside it.
+SHARE = 0.95
+# Found too seldom for a test: other rules mend what they break within moments, so it shows only when a run ends just then.
+RARE = frozenset({"forgets_that_something_waits", "trusts_the_silence_of_the_journal", "numbers_entries_before_they_are_written"})  # fmt: skip
+FOUND = [name for name, mutant in MUTANTS.items() if not mutant.held_by and name not in RARE]
+
+
+def test_nearly_the_whole_catalogue_is_found() -> None:
+    counted = [mutant for mutant in MUTANTS.values() if not mutant.held_by]
+    assert len(counted) >= 40
+    assert len(FOUND) >= SHARE * len(counted)
 
 
 @pytest.mark.parametrize("name", FOUND)
-def test_a_protocol_fault_is_found(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Some run within the budget breaks an invariant, or the machines refuse what cannot happen."""
+def test_a_protocol_fault_is_found(name: str) -> None:
+    """Some run within the budget breaks an invariant, or the machines refuse what cannot happen. The same run of the real logic is
+    sound."""
     mutant = MUTANTS[name]
-    mutant.patch(monkeypatch)
-    for seed in range(mutant.runs):
-        try:
-            play(seed, mutant.focus)
-        except (AssertionError, KeyError, ValueError):
-            return
-    pytest.fail(f"{name} survived {mutant.runs} runs")
+    seed = finding(mutant)
+    assert seed is not None, f"{name} survived {mutant.runs} runs"
+    play(seed, mutant.focus)
+
+
+def finding(mutant: Mutant) -> int | None:
+    """The first seed within the mutant's budget that shows it."""
+    with pytest.MonkeyPatch.context() as patch:
+        mutant.patch(patch)
+        for seed in range(mutant.runs):
+            try:
+                play(seed, mutant.focus)
+            except (AssertionError, KeyError, ValueError):
+                return seed
+    return None

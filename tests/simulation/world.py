@@ -75,7 +75,8 @@ class World:
         self.faults: Counter[str] = Counter()
         self.faults_in: Counter[tuple[str, str]] = Counter()
         self.restoring = False  # an older copy is there, and no hello has told yet what it lacks
-        self.copied = False
+        self.forked = False  # a copy of a folder has run
+        self.rolled_back = False
         self.unbetrayed = False  # the high-water file does not show that the copy is older
         self.file_trusted = True
         self.ways = ways

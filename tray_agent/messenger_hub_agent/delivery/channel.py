@@ -415,6 +415,7 @@ class Channel:
         if work is not None and work.lease.lease_id == go.lease_id:
             if work.stage is not Stage.ASKING:
                 return []
+            self._acknowledge(work.intent)  # the server answers once it is durable there
             return self._happen(Happening.GO if go.go else Happening.NO, now_ms)
         lease = self.journal.open.get(go.lease_id)
         if lease is None or go.go or go.lease_id in self._found:
@@ -513,6 +514,7 @@ class Channel:
         actions = [*self._push(done.entries)]
         work = self.work
         if work is not None and any(entry.lease_id == work.lease.lease_id for entry in done.entries):
+            work.intent = work.intent or done.entries[-1].sequence
             actions += self._happen(Happening.WRITTEN, now_ms)
         else:
             actions += self._next(now_ms)

@@ -81,6 +81,7 @@ class Work:
     lease: pb.Lease
     stage: Stage = Stage.CHECKING
     start_at_ms: int = 0  # server's clock; set when PACING begins
+    intent: int = 0  # its sequence in the journal, once it is durable there
 
     def happen(self, happening: Happening) -> Stage | Leaving:
         """Moves on; raises KeyError for a pair that cannot happen."""
