@@ -278,6 +278,8 @@ class Hub:
             return False
         wire = self.world.dice.choice(waiting)
         frame = wire.up.popleft()
+        if frame.HasField("channel_hello"):
+            wire.hello = frame.channel_hello
         self.perform(self.machine.receive(wire.id, wire.desk.agent_id, frame, self.now_ms))
         return True
 

@@ -294,7 +294,7 @@ def clears_what_has_started(patch: pytest.MonkeyPatch) -> None:
 @mutant(Focus(faults=MOVES))
 def lets_a_late_decision_of_another_lease_through(patch: pytest.MonkeyPatch) -> None:
     """Decisions are not fenced by their lease."""
-    reworded(patch, evidence, "_end", {"lease_id=lease_id, ": ""})
+    reworded(patch, evidence, "_decision", {"lease_id=LeaseId(entry.lease_id),": ""})
 
 
 @mutant(Focus(faults=MOVES))
@@ -327,7 +327,7 @@ def never_corrects_what_was_decided(patch: pytest.MonkeyPatch) -> None:
         patch,
         evidence,
         "_fact",
-        {"_learnt(wa_id, to, reason, now_ms), change(NOT_SENT, to, corrected)": "_learnt(wa_id, to, reason, now_ms)"},
+        {"[learnt, change(NOT_SENT, to, corrected)]": "[learnt]"},
     )
 
 

@@ -53,7 +53,6 @@ class Oracle:
         self.numbers_reused = False
         self.granted: set[str] = set()
         self.epochs: list[tuple[int, str]] = []
-        self.copied_to: dict[str, int] = {}  # how far the older copy that was put back knows each desktop's journal
         self.relieved = False  # its high-water file may name a journal that another one has relieved since
         self.epochs_then = 0  # how many there were when an older copy was put back
         self.epoch_streams: dict[int, StreamId] = {}
@@ -134,8 +133,9 @@ class Oracle:
     def frame(self, wire: Wire, frame: pb.ConnectResponse) -> None:
         """I9: at most one stream is given work under an epoch. An answer to a hello is given once the hub knows what it betrays."""
         if frame.WhichOneof("frame") in ("recall", "journal_refused"):
-            disk = wire.desk.disk
-            if max(disk.acknowledged, disk.first - 1) > self.copied_to.get(disk.journal_id, disk.last):
+            hello = wire.hello
+            told = max(hello.acknowledged_sequence, hello.first_sequence - 1)
+            if told > self.world.hub.store.delivery_now(CHANNEL, JournalId(hello.journal_id)).sequence:
                 self.world.unbetrayed = False
         for lease in frame.leases.leases:
             holder = self.epoch_streams.setdefault(lease.epoch, wire.id)
@@ -148,8 +148,6 @@ class Oracle:
         has seen everything since (`witnessed`). `relieved`: its file may trust one that has not."""
         self.relieved = relieved
         self.epochs_then = len(self.epochs)
-        journals = [desk.disk.journal_id for desk in self.world.desks]
-        self.copied_to = {one: store.delivery_now(CHANNEL, JournalId(one)).sequence for one in journals}
         rows = store.operations_now()
         held = {row.body for row in rows}
         # What arrived is told by the journal; under an earlier operation of the same key it says nothing of this one.

@@ -22,6 +22,7 @@ class Wire:
     desk: Desk
     up: deque[pb.ConnectRequest] = field(default_factory=deque)
     down: deque[pb.ConnectResponse] = field(default_factory=deque)
+    hello: pb.ChannelHello = field(default_factory=pb.ChannelHello)  # the last one that arrived
     cut: bool = False
     ending: bool = False
     hub_open: bool = True

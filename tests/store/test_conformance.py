@@ -35,6 +35,7 @@ from messenger_hub_server.model import (
 from messenger_hub_server.store import base
 from messenger_hub_server.store.memory import MemoryStore
 from messenger_hub_server.store.sqlite import SqliteStore
+from msgspec.structs import replace
 
 CHANNEL = ChannelId(1)
 JOURNAL = JournalId("j1")
@@ -130,10 +131,10 @@ async def test_every_transition_has_its_event_in_order(store: base.Store) -> Non
 
 async def test_a_started_lease_is_not_cancelled_and_a_cancelled_one_not_started(store: base.Store) -> None:
     await store.apply([base.Accept(operation=new(1)), base.Accept(operation=new(2, chat="2@c.us")), claim("a", "b")])
-    assert await store.apply([base.Start(lease_id=LeaseId("a"), epoch=1)]) == [True]
+    assert await store.apply([base.Start(channel_id=CHANNEL, lease_id=LeaseId("a"), epoch=1)]) == [True]
     cancel = [_to(S.CANCELLED, {S.PENDING, S.LEASED}, number=i, started=False) for i in (1, 2)]
     assert await store.apply(cancel) == [False, True]
-    assert await store.apply([base.Start(lease_id=LeaseId("b"), epoch=1)]) == [False]
+    assert await store.apply([base.Start(channel_id=CHANNEL, lease_id=LeaseId("b"), epoch=1)]) == [False]
 
 
 async def test_a_stranger_changes_nothing(store: base.Store) -> None:
@@ -240,7 +241,7 @@ def _write(step: tuple[object, ...], position: int) -> base.Write:
         case ("claim", int(count), int(now)):
             return claim(*[f"L{position}-{i}" for i in range(count)], now_ms=now)
         case ("start", lease):
-            return base.Start(lease_id=LeaseId(f"L{lease}-0"), epoch=1)
+            return base.Start(channel_id=CHANNEL, lease_id=LeaseId(f"L{lease}-0"), epoch=1)
         case ("change", int(number), (source, to), lease, started):
             lease_id = LeaseId(f"L{lease}-0") if lease is not None else None
             return _to(to, {source}, number=number, lease_id=lease_id, started=started)
@@ -371,7 +372,9 @@ async def test_an_intent_is_the_start_of_an_operation_that_the_copy_calls_open_a
 ) -> None:
     await store.apply([base.Accept(operation=new(n, chat=f"{n}@c.us")) for n in (1, 2, 3, 4)])
     await store.apply([claim("a", "b")])
-    await store.apply([base.Start(lease_id=LeaseId("b"), epoch=1), _to(S.CANCELLED, {S.PENDING}, number=4)])
+    await store.apply(
+        [base.Start(channel_id=CHANNEL, lease_id=LeaseId("b"), epoch=1), _to(S.CANCELLED, {S.PENDING}, number=4)]
+    )
     assert await store.apply([intent(3, "x", adopts=False)]) == [False]
     assert await store.apply([intent(n, f"x{n}", adopts=True) for n in (1, 2, 3, 4)]) == [True, False, True, False]
     found = [await store.operation(OperationId(n)) for n in (1, 2, 3, 4)]
@@ -390,3 +393,34 @@ async def test_what_the_copy_calls_open_can_be_doubted_up_to_a_number(store: bas
         channel_id=CHANNEL, before=OperationId(2), leased_too=False, to=S.UNCERTAIN, at_ms=9, reason="restored"
     )
     assert await store.apply([doubt]) == [[OperationId(1)]]
+
+
+async def test_nothing_that_is_said_for_one_channel_changes_another(store: base.Store) -> None:
+    """Recipients see WhatsApp ids, so an agent may know those of other channels."""
+    other = ChannelId(2)
+    await store.apply([base.Accept(operation=new(1, key=1)), claim("a")])
+    said = base.Change(
+        wa_id=new(1).wa_id, channel_id=other, from_states=frozenset({S.LEASED}), to=S.SENT, at_ms=9, reason="sent"
+    )
+    started = base.Start(channel_id=other, lease_id=LeaseId("a"), epoch=1)
+    assert await store.apply([said]) == [False]
+    assert await store.apply([said, said]) == [False, False]
+    assert await store.apply([started]) == [False]
+    assert await store.apply([started, started]) == [False, False]
+    held = LeaseMark(epoch=1, lease_id=LeaseId("b"), journal_id=JOURNAL, started=True)
+    stranger = replace(new(2, key=1), channel_id=other)
+    known = base.Import(operation=replace(new(1), channel_id=other), spare_id=OperationId(90), lease=held, at_ms=9, reason="", adopts=True)  # fmt: skip
+    keyed = base.Import(operation=stranger, spare_id=OperationId(91), lease=held, at_ms=9, reason="")
+    assert await store.apply([known, keyed]) == [False, True]
+    first, second = await store.operation(OperationId(1)), await store.operation(OperationId(2))
+    assert first is not None and first.lease is not None and first.lease.lease_id == "a"
+    assert second is not None and (second.channel_id, second.idempotency) == (other, None)
+
+
+async def test_what_a_journal_brings_appears_under_no_session_api_of_another_channel(store: base.Store) -> None:
+    """Numbers of session APIs made since an older copy may be given out again."""
+    await store.apply([base.Put(record=SessionApi(id=SessionApiId(1), name="theirs", channel_id=ChannelId(2)))])
+    held = LeaseMark(epoch=1, lease_id=LeaseId("b"), journal_id=JOURNAL, started=True)
+    await store.apply([base.Import(operation=new(1), spare_id=OperationId(9), lease=held, at_ms=9, reason="imported")])
+    imported = await store.operation(OperationId(1))
+    assert imported is not None and imported.session_api_id == base.NOBODY

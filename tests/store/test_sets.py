@@ -91,7 +91,8 @@ async def test_of_many_starts_only_those_whose_lease_stands_are_true(store: Sqli
     await store.apply([base.Accept(operation=new(i, chat=f"{i}@c.us")) for i in (1, 2, 3)])
     await store.apply([claim("a", "b", "c"), _to(OperationState.CANCELLED, {S.LEASED}, number=2)])
     starts = [
-        base.Start(lease_id=LeaseId(lease), epoch=epoch) for lease, epoch in (("a", 1), ("b", 1), ("c", 2), ("c", 1))
+        base.Start(channel_id=CHANNEL, lease_id=LeaseId(lease), epoch=epoch)
+        for lease, epoch in (("a", 1), ("b", 1), ("c", 2), ("c", 1))
     ]
     assert await store.apply(starts) == [True, False, False, True]
 

@@ -376,7 +376,7 @@ class Channel:
                     )
                 )
             else:
-                writes += evidence.outcome(entry, now_ms)
+                writes += evidence.outcome(entry, self.id, now_ms)
         then = PageStored(hello=attachment.id, sequence=attachment.sequence, last=page.last, imports=imports)
         return [Commit(then=then, writes=[*writes, self._advance(attachment)])]
 
@@ -429,7 +429,7 @@ class Channel:
                 starts.append(self._start(stream, attachment, entry, writes))
             else:
                 lease_id = LeaseId(entry.lease_id)
-                writes += evidence.outcome(entry, now_ms, held=lease_id in attachment.held)
+                writes += evidence.outcome(entry, self.id, now_ms, held=lease_id in attachment.held)
                 ended.append(lease_id)
         then = EntriesStored(hello=attachment.id, sequence=attachment.sequence, starts=starts, ended=ended)
         return [Commit(then=then, writes=[*writes, self._advance(attachment)])]
@@ -440,7 +440,7 @@ class Channel:
         """An intent asks for go; only the live stream's can get it."""
         if stream != self._live or attachment.phase is not Phase.READY:
             return None, entry.lease_id
-        writes.append(evidence.started(entry, attachment.epoch))
+        writes.append(evidence.started(entry, self.id, attachment.epoch))
         return len(writes) - 1, entry.lease_id
 
     def _returns(self, stream: StreamId, attachment: _Attachment, frame: pb.Returns, now_ms: int) -> Sequence[Action]:

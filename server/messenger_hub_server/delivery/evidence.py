@@ -11,6 +11,7 @@ from typing import assert_never
 
 from messenger_hub.agent.v1 import agent_service_pb2 as pb
 from messenger_hub.v1 import operation_pb2
+from msgspec.structs import replace
 
 from messenger_hub_server.delivery.states import NOT_SENT, sources
 from messenger_hub_server.model import (
@@ -57,62 +58,58 @@ JOURNAL_SILENT = Problem(
 )
 
 
-def started(entry: pb.JournalEntry, epoch: int) -> Start:
+def started(entry: pb.JournalEntry, channel_id: ChannelId, epoch: int) -> Start:
     """An intent on a live stream asks for go: the answer is whether its lease still stands."""
-    return Start(lease_id=LeaseId(entry.lease_id), epoch=epoch)
+    return Start(channel_id=channel_id, lease_id=LeaseId(entry.lease_id), epoch=epoch)
 
 
-def outcome(entry: pb.JournalEntry, now_ms: int, *, held: bool = False) -> Sequence[Write]:
-    """The writes for an entry that carries an outcome. `held`: its lease stands, so the operation cannot be decided otherwise
-    and one write is enough."""
+def outcome(entry: pb.JournalEntry, channel_id: ChannelId, now_ms: int, *, held: bool = False) -> Sequence[Write]:
+    """The writes for an entry that carries an outcome: nothing that an agent says changes another channel. `held`: its lease stands,
+    so the operation cannot be decided otherwise and one write is enough."""
     if fact := FACTS.get(entry.outcome.kind):
+        to, reason = fact
         wa_id = WaId(entry.whatsapp_id)
-        direct = held and entry.outcome.kind in DIRECT
-        return [_learnt(wa_id, *fact, now_ms)] if direct else _fact(wa_id, *fact, now_ms)
-    return [_decision(entry, now_ms)]
+        learnt = Change(wa_id=wa_id, channel_id=channel_id, from_states=LEADING[to], to=to, at_ms=now_ms, reason=reason)
+        return [learnt] if held and entry.outcome.kind in DIRECT else _fact(learnt)
+    return [_decision(entry, channel_id, now_ms)]
 
 
-def _learnt(wa_id: WaId, to: OperationState, reason: str, now_ms: int) -> Change:
-    return Change(wa_id=wa_id, from_states=LEADING[to], to=to, at_ms=now_ms, reason=reason)
+def _fact(learnt: Change) -> Sequence[Write]:
+    """A fact whatever was decided; `learnt` is its write where nothing was."""
+    to, reason = learnt.to, learnt.reason
 
-
-def _fact(wa_id: WaId, to: OperationState, reason: str, now_ms: int) -> Sequence[Write]:
     def change(from_states: frozenset[OperationState], state: OperationState, why: str) -> Change:
-        return Change(wa_id=wa_id, from_states=from_states, to=state, at_ms=now_ms, reason=why)
+        return replace(learnt, from_states=from_states, to=state, reason=why)
 
     corrected = f"Corrected: {reason[0].lower()}{reason[1:]}"
-    writes = [_learnt(wa_id, to, reason, now_ms), change(NOT_SENT, to, corrected)]
+    writes = [learnt, change(NOT_SENT, to, corrected)]
     if OperationState.PENDING not in LEADING[to]:
         # After a restore a pending operation may turn out to be delivered: the table leads there by way of sent.
         writes.insert(0, change(PENDING, OperationState.SENT, FACTS[pb.Outcome.KIND_SENT][1]))
     return writes
 
 
-def _decision(entry: pb.JournalEntry, now_ms: int) -> Change:
-    problem = Problem(code=entry.outcome.problem.code, message=entry.outcome.problem.message)
+def _decision(entry: pb.JournalEntry, channel_id: ChannelId, now_ms: int) -> Change:
+    said = Problem(code=entry.outcome.problem.code, message=entry.outcome.problem.message)
+    problem: Problem | None = said
     match entry.outcome.kind:
         case pb.Outcome.KIND_VOID:
-            return _end(entry, LEASED, OperationState.PENDING, "Back in the queue: nothing was sent", None, now_ms)
+            source, to, reason, problem = LEASED, OperationState.PENDING, "Back in the queue: nothing was sent", None
         case pb.Outcome.KIND_FAILED:
-            source = LEASED | {OperationState.UNCERTAIN}
-            return _end(entry, source, OperationState.FAILED, problem.message, problem, now_ms)
+            source, to, reason = LEASED | {OperationState.UNCERTAIN}, OperationState.FAILED, said.message
         case pb.Outcome.KIND_UNCERTAIN:
-            return _end(entry, LEASED, OperationState.UNCERTAIN, problem.message, problem, now_ms)
+            source, to, reason = LEASED, OperationState.UNCERTAIN, said.message
         case kind:
             raise ValueError(f"journal entry {entry.sequence} has no known outcome ({kind})")
-
-
-def _end(
-    entry: pb.JournalEntry,
-    source: frozenset[OperationState],
-    to: OperationState,
-    reason: str,
-    problem: Problem | None,
-    now_ms: int,
-) -> Change:
-    wa_id, lease_id = WaId(entry.whatsapp_id), LeaseId(entry.lease_id)
     return Change(
-        wa_id=wa_id, lease_id=lease_id, from_states=source, to=to, reason=reason, problem=problem, at_ms=now_ms
+        wa_id=WaId(entry.whatsapp_id),
+        channel_id=channel_id,
+        lease_id=LeaseId(entry.lease_id),
+        from_states=source,
+        to=to,
+        at_ms=now_ms,
+        reason=reason,
+        problem=problem,
     )
 
 

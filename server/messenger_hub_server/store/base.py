@@ -62,9 +62,14 @@ class Claim(Struct, frozen=True, kw_only=True, gc=False):
     reason: str
 
 
-class Start(Struct, frozen=True, kw_only=True, gc=False):
-    """Marks a leased operation as started, if the lease still stands under that epoch. Outcome: True when it stands."""
+NOBODY = SessionApiId(0)
+"""What belongs to no session API: operators see it, programs do not."""
 
+
+class Start(Struct, frozen=True, kw_only=True, gc=False):
+    """Marks a leased operation of the channel as started, if the lease still stands under that epoch. Outcome: True when it stands."""
+
+    channel_id: ChannelId
     lease_id: LeaseId
     epoch: int
 
@@ -73,8 +78,8 @@ class Change(Struct, frozen=True, kw_only=True, gc=False):
     """One transition, if every condition holds. Outcome: True when it applied.
 
     Exactly one of `operation_id` and `wa_id` names the operation. Conditions: its state is one of `from_states`; and where they are
-    given, its lease, its session API (a stranger's operation is left alone) and whether it has started. A transition to pending
-    keeps the lease's mark for late facts but counts as unleased.
+    given, its channel and its session API (a stranger's operation is left alone), its lease and whether it has started. A transition
+    to pending keeps the lease's mark for late facts but counts as unleased.
     """
 
     operation_id: OperationId | None = None
@@ -84,6 +89,7 @@ class Change(Struct, frozen=True, kw_only=True, gc=False):
     at_ms: int
     reason: str
     lease_id: LeaseId | None = None
+    channel_id: ChannelId | None = None
     session_api_id: SessionApiId | None = None
     started: bool | None = None
     problem: Problem | None = None
@@ -109,6 +115,7 @@ class Import(Struct, frozen=True, kw_only=True, gc=False):
     `adopts`, an operation of this wa_id that is pending or leased and not started is leased in the same way; without, a known wa_id
     is left alone. When its idempotency key is held by a pending operation, or by one that is cancelled, expired or failed, with the
     same parameters, that operation takes over the wa_id and the lease instead; held by any other, the key is left with its holder.
+    Nothing of another channel is touched: its operations are left alone, and under its session API nothing appears (0, nobody's, instead).
     """
 
     operation: NewOperation

@@ -38,6 +38,7 @@ from messenger_hub_server.model import (
     WaId,
 )
 from messenger_hub_server.store import base
+from messenger_hub_server.store.base import NOBODY
 
 
 class ForbiddenTransition(Exception):
@@ -93,8 +94,8 @@ class MemoryStore:
                 return self._accept(operation)
             case base.Claim():
                 return self._claim(write)
-            case base.Start(lease_id=lease_id, epoch=epoch):
-                return self._start(lease_id, epoch)
+            case base.Start():
+                return self._start(write)
             case base.Change():
                 return self._change(write)
             case base.Replace():
@@ -213,10 +214,12 @@ class MemoryStore:
         operations = self._rows.operations.values()
         return [o for o in operations if o.channel_id == channel_id and o.state is OperationState.PENDING]
 
-    def _start(self, lease_id: LeaseId, epoch: int) -> bool:
+    def _start(self, start: base.Start) -> bool:
         for operation in self._rows.operations.values():
             mark = operation.lease
-            if mark and mark.lease_id == lease_id and mark.epoch == epoch and operation.state is OperationState.LEASED:
+            if mark is None or (mark.lease_id, mark.epoch) != (start.lease_id, start.epoch):
+                continue
+            if operation.channel_id == start.channel_id and operation.state is OperationState.LEASED:
                 self._rows.operations[operation.id] = replace(operation, lease=replace(mark, started=True))
                 return True
         return False
@@ -262,7 +265,8 @@ class MemoryStore:
         rows, new = self._rows, write.operation
         there = rows.operations[rows.by_wa_id[new.wa_id]] if new.wa_id in rows.by_wa_id else None
         if there is not None:
-            return write.adopts and _adoptable(there) and self._adopt(there, write)
+            mine = there.channel_id == new.channel_id
+            return mine and write.adopts and _adoptable(there) and self._adopt(there, write)
         operation = self._holder(new)
         if operation is not None:
             del rows.by_wa_id[operation.wa_id]
@@ -276,7 +280,12 @@ class MemoryStore:
         else:
             taken = new.idempotency is not None and new.idempotency.key_hash in rows.idempotency
             number = write.spare_id if new.id in rows.operations else new.id
-            fresh = replace(new, id=number, idempotency=None if taken else new.idempotency)
+            fresh = replace(
+                new,
+                id=number,
+                session_api_id=NOBODY if self._strange(new) else new.session_api_id,
+                idempotency=None if taken else new.idempotency,
+            )
             operation = _operation(fresh)
             self._insert(operation)
         return self._adopt(operation, write)
@@ -296,11 +305,15 @@ class MemoryStore:
             self._move(leased)
         return True
 
+    def _strange(self, new: NewOperation) -> bool:
+        owner = self._rows.session_apis.get(new.session_api_id)
+        return owner is not None and owner.channel_id != new.channel_id
+
     def _holder(self, new: NewOperation) -> Operation | None:
         """The operation that holds the same idempotency key with the same parameters and has not been sent."""
         holder = self._rows.idempotency.get(new.idempotency.key_hash) if new.idempotency else None
         operation = self._rows.operations[holder] if holder is not None else None
-        if operation is None or operation.idempotency != new.idempotency:
+        if operation is None or operation.idempotency != new.idempotency or operation.channel_id != new.channel_id:
             return None
         return operation if operation.state in NOT_SENT | {OperationState.PENDING} else None
 
@@ -595,6 +608,7 @@ def _holds(operation: Operation, change: base.Change) -> bool:
     return (
         (change.lease_id is None or (mark is not None and mark.lease_id == change.lease_id))
         and change.session_api_id in (None, operation.session_api_id)
+        and change.channel_id in (None, operation.channel_id)
         and (
             change.started is None
             or (operation.state is OperationState.LEASED and mark is not None and mark.started) == change.started

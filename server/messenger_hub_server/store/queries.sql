@@ -16,7 +16,7 @@ FROM json_each(?);
 INSERT INTO idempotency (key_hash, parameters_hash, operation_id) VALUES (?, ?, ?);
 
 -- name: find_key
-SELECT i.operation_id, i.parameters_hash, o.recipient, o.target, o.state
+SELECT i.operation_id, i.parameters_hash, o.recipient, o.target, o.state, o.channel_id
 FROM idempotency i JOIN operation o ON o.id = i.operation_id WHERE i.key_hash = ?;
 
 -- name: find_keys
@@ -57,20 +57,22 @@ FROM (SELECT value ->> 0 AS id, value ->> 1 AS epoch, value ->> 2 AS lease_id, v
 WHERE operation.id = l.id AND operation.state = 'pending';
 
 -- name: start
-UPDATE operation SET started = 1 WHERE lease_id = ? AND epoch = ? AND state = 'leased';
+UPDATE operation SET started = 1 WHERE lease_id = ? AND epoch = ? AND channel_id = ? AND state = 'leased';
 
 -- name: start_all
 UPDATE operation SET started = 1
-FROM (SELECT value ->> 0 AS lease_id, value ->> 1 AS epoch FROM json_each(?)) s
-WHERE operation.lease_id = s.lease_id AND operation.epoch = s.epoch AND operation.state = 'leased';
+FROM (SELECT value ->> 0 AS lease_id, value ->> 1 AS epoch, value ->> 2 AS channel_id FROM json_each(?)) s
+WHERE operation.lease_id = s.lease_id AND operation.epoch = s.epoch AND operation.channel_id = s.channel_id
+  AND operation.state = 'leased';
 
 -- name: standing
-SELECT json_group_array(json_array(o.lease_id, o.epoch)) FROM json_each(?) s
-CROSS JOIN operation o ON o.lease_id = s.value ->> 0 AND o.epoch = s.value ->> 1 AND o.state = 'leased';
+SELECT json_group_array(json_array(o.lease_id, o.epoch, o.channel_id)) FROM json_each(?) s
+CROSS JOIN operation o ON o.lease_id = s.value ->> 0 AND o.epoch = s.value ->> 1 AND o.channel_id = s.value ->> 2
+  AND o.state = 'leased';
 
 -- name: deciding
 -- For two JSON arrays, of WhatsApp ids and of numbers: what decides about a change of each operation that is there.
-SELECT json_group_array(json_array(o.wa_id, o.id, o.state, o.started, o.lease_id, o.session_api_id)) FROM (
+SELECT json_group_array(json_array(o.wa_id, o.id, o.state, o.started, o.lease_id, o.session_api_id, o.channel_id)) FROM (
   SELECT w.id FROM json_each(?) j CROSS JOIN operation w ON w.wa_id = j.value UNION SELECT value FROM json_each(?)) named
 CROSS JOIN operation o ON o.id = named.id;
 
@@ -172,6 +174,9 @@ ON CONFLICT (channel_id) DO UPDATE SET body = excluded.body, as_of_ms = excluded
 
 -- name: operation
 SELECT o.*, i.key_hash, i.parameters_hash FROM operation o LEFT JOIN idempotency i ON i.operation_id = o.id WHERE o.id = ?;
+
+-- name: channel_of_session_api
+SELECT body ->> '$.channel_id' AS channel_id FROM record WHERE kind = 'session_api' AND id = ?;
 
 -- name: operation_by_wa_id
 SELECT o.*, i.key_hash, i.parameters_hash FROM operation o LEFT JOIN idempotency i ON i.operation_id = o.id WHERE o.wa_id = ?;

@@ -44,6 +44,7 @@ class _Seen:
     started: bool
     lease_id: str | None
     session_api_id: int
+    channel_id: int
 
     def admits(self, change: base.Change) -> bool:
         """Every condition of the change holds."""
@@ -52,6 +53,7 @@ class _Seen:
             self.state in change.from_states
             and (change.lease_id is None or self.lease_id == change.lease_id)
             and change.session_api_id in (None, self.session_api_id)
+            and change.channel_id in (None, self.channel_id)
             and (change.started is None or started == change.started)
         )
 
@@ -137,11 +139,11 @@ class Sets:
 
     def start(self, run: Sequence[base.Start]) -> Sequence[base.Outcome]:
         """Whether each lease stands."""
-        text = text_of([(write.lease_id, write.epoch) for write in run])
+        text = text_of([(write.lease_id, write.epoch, write.channel_id) for write in run])
         if self._run("start_all", text) == len(run):
             return [True] * len(run)
-        standing = {(lease_id, epoch) for lease_id, epoch in msgspec.json.decode(self._one("standing", text))}
-        return [(write.lease_id, write.epoch) in standing for write in run]
+        standing = {*map(tuple, msgspec.json.decode(self._one("standing", text)))}
+        return [(write.lease_id, write.epoch, write.channel_id) in standing for write in run]
 
     def change(self, run: Sequence[base.Change]) -> Sequence[base.Outcome]:
         """Whether each applied. An operation that changes more than once goes through every step: each has its event."""
@@ -169,7 +171,7 @@ class Sets:
         wa_ids = [change.wa_id for change in run if change.operation_id is None]
         numbers = [change.operation_id for change in run if change.operation_id is not None]
         found = msgspec.json.decode(self._one("deciding", text_of(wa_ids), text_of(numbers)))
-        by_number = {row[1]: _Seen(row[1], row[2], bool(row[3]), row[4], row[5]) for row in found}
+        by_number = {row[1]: _Seen(row[1], row[2], bool(row[3]), *row[4:]) for row in found}
         return {row[0]: by_number[row[1]] for row in found}, by_number
 
     def advance(self, run: Sequence[base.AdvanceJournal]) -> Sequence[base.Outcome]:

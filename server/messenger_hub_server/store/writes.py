@@ -13,6 +13,7 @@ import msgspec
 from messenger_hub_server.delivery.states import NOT_SENT
 from messenger_hub_server.model import ChannelId, Enrolment, NewOperation, OperationId, OperationState, Problem
 from messenger_hub_server.store import base, rows
+from messenger_hub_server.store.base import NOBODY
 from messenger_hub_server.store.sets import NotInJson, Sets, text_of
 
 T = TypeVar("T", bound=base.Write)
@@ -60,8 +61,8 @@ class Writer:
                 return self._accept(operation)
             case base.Claim():
                 return self._sets.claim([write])[0]
-            case base.Start(lease_id=lease_id, epoch=epoch):
-                return self._run("start", (lease_id, epoch)) == 1
+            case base.Start(channel_id=channel_id, lease_id=lease_id, epoch=epoch):
+                return self._run("start", (lease_id, epoch, channel_id)) == 1
             case base.Change():
                 return self._change(write)
             case base.Replace():
@@ -160,7 +161,7 @@ class Writer:
     def _import(self, write: base.Import) -> bool:
         new = write.operation
         there = self._one("operation_by_wa_id", (new.wa_id,))
-        if there is not None and not (write.adopts and _adoptable(there)):
+        if there is not None and not (write.adopts and _adoptable(there) and there["channel_id"] == new.channel_id):
             return False
         mark: dict[str, rows.Value] = {
             "epoch": write.lease.epoch,
@@ -174,13 +175,16 @@ class Writer:
         known = self._one("find_key", (new.idempotency.key_hash,)) if new.idempotency else None
         if known is not None and new.idempotency and known["parameters_hash"] == new.idempotency.parameters_hash:
             state = OperationState(known["state"])
-            if state in NOT_SENT | {OperationState.PENDING}:
+            if known["channel_id"] == new.channel_id and state in NOT_SENT | {OperationState.PENDING}:
                 self._run("take_over", mark | {"id": known["operation_id"], "wa_id": new.wa_id})
                 if state is OperationState.PENDING:
                     self._run("adopt", mark | {"id": known["operation_id"]})
                 return True
         number = new.id if self._one("operation", (new.id,)) is None else write.spare_id
-        self._run("insert_operation", rows.parameters(new) | {"id": number})
+        owner = self._one("channel_of_session_api", (str(new.session_api_id),))
+        stranger = owner is not None and owner["channel_id"] != new.channel_id
+        api = NOBODY if stranger else new.session_api_id
+        self._run("insert_operation", rows.parameters(new) | {"id": number, "session_api_id": api})
         if new.idempotency and known is None:
             self._run("insert_key", (new.idempotency.key_hash, new.idempotency.parameters_hash, number))
         self._run("adopt", mark | {"id": number})
@@ -279,5 +283,6 @@ def _holds(row: sqlite3.Row, change: base.Change) -> bool:
     return (
         (change.lease_id is None or row["lease_id"] == change.lease_id)
         and change.session_api_id in (None, row["session_api_id"])
+        and change.channel_id in (None, row["channel_id"])
         and (change.started is None or started == change.started)
     )

@@ -156,6 +156,7 @@ class Channel:
         self.owned = True
         self._window = window
         self._durable = journal.last
+        self._renewing = False
         self._able = False
         self._why_unable = "WhatsApp Web is starting"
         self._epoch = 0
@@ -194,8 +195,11 @@ class Channel:
     # ---- the stream ---------------------------------------------------------------------------------------------------------
 
     def connected(self) -> Sequence[Action]:
-        """A stream is open and lists this channel."""
+        """A stream is open and lists this channel. While the journal gets another id, the hello waits for that: an answer to the
+        former one would be taken for an answer to the new one."""
         self.phase = Phase.HELLO
+        if self._renewing:
+            return []
         journal = self.journal
         hello = pb.ChannelHello(
             journal_id=journal.journal_id,
@@ -221,6 +225,7 @@ class Channel:
             case "recall":
                 return self._recalled(frame.recall)
             case "journal_refused":
+                self._renewing = True
                 # From here on, not from `renewed`: entries are forgotten and appended meanwhile, and it is about the former id.
                 self.journal.acknowledged = 0
                 return [RenewJournal(reason=frame.journal_refused.reason)]
@@ -271,6 +276,7 @@ class Channel:
         self.journal.journal_id, self.journal.first = journal_id, 1
         self.journal.acknowledged = 0
         self._durable = last
+        self._renewing = False
         return self.connected() if self.phase is not Phase.OFFLINE else []
 
     def forgot(self, first: int) -> None:
