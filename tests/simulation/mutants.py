@@ -322,7 +322,7 @@ def ignores_receipts(patch: pytest.MonkeyPatch) -> None:
 @mutant()
 def never_corrects_what_was_decided(patch: pytest.MonkeyPatch) -> None:
     """Failed, cancelled and expired stay, whatever turns out."""
-    reworded(patch, evidence, "outcome", {"held and entry.outcome.kind in DIRECT": "entry.outcome.kind in DIRECT"})
+    reworded(patch, evidence, "outcome", {"started and entry.outcome.kind in DIRECT": "entry.outcome.kind in DIRECT"})
     reworded(
         patch,
         evidence,
@@ -493,6 +493,13 @@ def leases_the_latest_first(patch: pytest.MonkeyPatch) -> None:
 
 
 # ---- the desktop ------------------------------------------------------------------------------------------------------------
+
+
+@mutant(Focus(faults=COPIES | {"cut"}, ways=THEN, harm=0.03, tension=0.1))
+def takes_what_is_held_for_started(patch: pytest.MonkeyPatch) -> None:
+    """A fact about what was cancelled before it started is dropped."""
+    words = {"started=lease_id in attachment.started": "started=lease_id in attachment.held"}
+    reworded(patch, server.Channel, "_entries", words)
 
 
 @mutant()

@@ -190,6 +190,7 @@ class _Attachment:
     sequence: int = 0  # the highest entry received on this stream, or stored before
     window: int = 0
     held: dict[LeaseId, WaId] = field(default_factory=dict)
+    started: set[LeaseId] = field(default_factory=set)  # of those that are held: nobody can decide about them any more
     claiming: bool = False
 
     @property
@@ -429,7 +430,7 @@ class Channel:
                 starts.append(self._start(stream, attachment, entry, writes))
             else:
                 lease_id = LeaseId(entry.lease_id)
-                writes += evidence.outcome(entry, self.id, now_ms, held=lease_id in attachment.held)
+                writes += evidence.outcome(entry, self.id, now_ms, started=lease_id in attachment.started)
                 ended.append(lease_id)
         then = EntriesStored(hello=attachment.id, sequence=attachment.sequence, starts=starts, ended=ended)
         return [Commit(then=then, writes=[*writes, self._advance(attachment)])]
@@ -558,13 +559,15 @@ class Channel:
 
     def _entries_stored(self, then: EntriesStored, outcomes: Sequence[Outcome], now_ms: int) -> Sequence[Action]:
         actions: list[Action] = []
-        if self._attached(then.hello) is None:
+        attachment = self._attached(then.hello)
+        if attachment is None:
             return actions  # the journal may have another id by now, whose numbers mean something else
         if then.starts:
             goes = [
                 pb.Goes.Go(lease_id=lease, go=position is not None and bool(outcomes[position]))
                 for position, lease in then.starts
             ]
+            attachment.started |= {LeaseId(go.lease_id) for go in goes if go.go} & attachment.held.keys()
             actions.append(self._send(then.hello.stream, goes=pb.Goes(goes=goes)))
         if then.ended or not then.starts:
             # Intents alone are not acknowledged: their end is, soon, and a frame costs as much as an operation's whole commit.
@@ -578,6 +581,7 @@ class Channel:
             return []
         for lease_id in ended:
             attachment.held.pop(lease_id, None)
+            attachment.started.discard(lease_id)
         self._work = True
         return self._claim(now_ms)
 

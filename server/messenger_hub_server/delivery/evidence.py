@@ -63,14 +63,14 @@ def started(entry: pb.JournalEntry, channel_id: ChannelId, epoch: int) -> Start:
     return Start(channel_id=channel_id, lease_id=LeaseId(entry.lease_id), epoch=epoch)
 
 
-def outcome(entry: pb.JournalEntry, channel_id: ChannelId, now_ms: int, *, held: bool = False) -> Sequence[Write]:
-    """The writes for an entry that carries an outcome: nothing that an agent says changes another channel. `held`: its lease stands,
-    so the operation cannot be decided otherwise and one write is enough."""
+def outcome(entry: pb.JournalEntry, channel_id: ChannelId, now_ms: int, *, started: bool = False) -> Sequence[Write]:
+    """The writes for an entry that carries an outcome: nothing that an agent says changes another channel. `started`: its lease has
+    started and stands, so the operation cannot be decided otherwise and one write is enough."""
     if fact := FACTS.get(entry.outcome.kind):
         to, reason = fact
         wa_id = WaId(entry.whatsapp_id)
         learnt = Change(wa_id=wa_id, channel_id=channel_id, from_states=LEADING[to], to=to, at_ms=now_ms, reason=reason)
-        return [learnt] if held and entry.outcome.kind in DIRECT else _fact(learnt)
+        return [learnt] if started and entry.outcome.kind in DIRECT else _fact(learnt)
     return [_decision(entry, channel_id, now_ms)]
 
 

@@ -3,9 +3,23 @@
 from __future__ import annotations
 
 from messenger_hub.agent.v1 import agent_service_pb2 as pb
-from messenger_hub_server.delivery.channel import Channel, Commit, Load, Send, StreamId
-from messenger_hub_server.model import AgentId, ChannelId, HighMark, JournalId, OperationId
-from messenger_hub_server.store.base import Delivery, MarkRestored
+from messenger_hub_server.delivery.channel import Action, Channel, Commit, Load, Send, StreamId
+from messenger_hub_server.model import (
+    AgentId,
+    ChannelId,
+    HighMark,
+    JournalId,
+    LeaseId,
+    LeaseMark,
+    Operation,
+    OperationId,
+    OperationKind,
+    OperationState,
+    Priority,
+    SessionApiId,
+    WaId,
+)
+from messenger_hub_server.store.base import Change, Delivery, MarkRestored
 
 AGENT, STREAM = AgentId(1), StreamId(1)
 JOURNAL = JournalId("a" * 32)
@@ -42,3 +56,57 @@ def test_an_entry_that_follows_the_last_page_is_taken_before_the_pages_are_store
     entries = pb.JournalEntries(entries=[receipt])
     (commit,) = channel.receive(STREAM, AGENT, pb.ConnectRequest(channel_id=1, journal_entries=entries), 0)
     assert isinstance(commit, Commit)
+
+
+def ready() -> Channel:
+    channel = Channel(
+        ChannelId(1), lease_ids=lambda n: [LeaseId("L1")][:n], spare_ids=lambda _: [], first_id=OperationId(100)
+    )
+    channel.configure(owner=AGENT, holding=False, now_ms=0)
+    stored = Delivery(epoch=0, journal_id=JOURNAL, sequence=0, leased=[])
+    actions = said(channel, channel_hello=pb.ChannelHello(journal_id=JOURNAL))
+    while actions:
+        (action, *rest) = actions
+        match action:
+            case Load(hello=hello):
+                actions = [*rest, *channel.loaded(hello, stored, HighMark(), 0)]
+            case Commit(then=then, writes=writes):
+                actions = [*rest, *channel.committed(then, [True for _ in writes], 0)]
+            case Send(frame=frame) if frame.HasField("recall"):
+                actions = [*rest, *said(channel, journal_page=pb.JournalPage(last=True))]
+            case _:
+                actions = rest
+    return channel
+
+
+def leased() -> Operation:
+    mark = LeaseMark(epoch=1, lease_id=LeaseId("L1"), journal_id=JOURNAL, started=False)
+    return Operation(
+        id=OperationId(1), wa_id=WaId("3EB0"), channel_id=ChannelId(1), session_api_id=SessionApiId(1),
+        kind=OperationKind.SEND_MESSAGE, recipient="1", target="1@c.us", body="hello", priority=Priority.NORMAL,
+        state=OperationState.LEASED, reason="", reference="", accepted_at_ms=1, due_at_ms=1, expires_at_ms=None,
+        not_before_ms=None, changed_at_ms=1, attempts=1, lease=mark, problem=None, successor=None,
+    )  # fmt: skip
+
+
+def said(channel: Channel, **frame: object) -> list[Action]:
+    return [*channel.receive(STREAM, AGENT, pb.ConnectRequest(channel_id=1, **frame), 0)]  # type: ignore[arg-type]
+
+
+def test_a_fact_about_what_was_cancelled_before_it_started_is_a_correction() -> None:
+    """The desktop has found it in WhatsApp already, so it says sent although it got no go."""
+    channel = ready()
+    (claim,) = said(channel, credit=pb.Credit(window=1))
+    assert isinstance(claim, Commit)
+    channel.committed(claim.then, [[leased()]], 0)
+    intent = pb.JournalEntry(sequence=1, whatsapp_id="3EB0", lease_id="L1", intent=pb.Lease(lease_id="L1"))
+    (start,) = said(channel, journal_entries=pb.JournalEntries(entries=[intent]))
+    assert isinstance(start, Commit)
+    channel.committed(start.then, [False, 1], 0)
+    sent = pb.JournalEntry(sequence=2, whatsapp_id="3EB0", lease_id="L1", outcome=pb.Outcome(kind=pb.Outcome.KIND_SENT))
+    (end,) = said(channel, journal_entries=pb.JournalEntries(entries=[sent]))
+    assert isinstance(end, Commit)
+    corrections = [
+        write for write in end.writes if isinstance(write, Change) and OperationState.CANCELLED in write.from_states
+    ]
+    assert [write.to for write in corrections] == [OperationState.SENT]
