@@ -115,7 +115,9 @@ def does_not_notice_an_older_copy_by_what_a_journal_was_told(patch: pytest.Monke
     reworded(patch, server.Channel, "_noticed", words)
 
 
-@mutant(Focus(faults=COPIES, ways=THEN, often={World.desk_forgets: 30}, harm=0.03, tension=0.05))
+@mutant(
+    held_by="what is forgotten was acknowledged, and of that the journal is told as well, unless a crash comes between"
+)
 def does_not_notice_an_older_copy_by_a_gap(patch: pytest.MonkeyPatch) -> None:
     """What a journal has forgotten says nothing."""
     words = {"max(hello.acknowledged_sequence, forgotten)": "hello.acknowledged_sequence"}
@@ -495,13 +497,6 @@ def leases_the_latest_first(patch: pytest.MonkeyPatch) -> None:
 # ---- the desktop ------------------------------------------------------------------------------------------------------------
 
 
-@mutant(Focus(faults=COPIES | {"cut"}, ways=THEN, harm=0.03, tension=0.1))
-def takes_what_is_held_for_started(patch: pytest.MonkeyPatch) -> None:
-    """A fact about what was cancelled before it started is dropped."""
-    words = {"started=lease_id in attachment.started": "started=lease_id in attachment.held"}
-    reworded(patch, server.Channel, "_entries", words)
-
-
 @mutant()
 def sends_on_a_no(patch: pytest.MonkeyPatch) -> None:
     """The agent acts on any answer."""
@@ -620,7 +615,7 @@ def believes_noes_of_a_broken_network(patch: pytest.MonkeyPatch) -> None:
 # ---- the desktop's journal --------------------------------------------------------------------------------------------------
 
 
-@mutant(Focus(faults=ROLLED_BACK | {"cut"}, often={World.network_step: 5}))
+@mutant(Focus(faults=COPIES, ways=THEN, harm=0.03, tension=0.1, often={World.network_step: 10}))
 def numbers_entries_before_they_are_written(patch: pytest.MonkeyPatch) -> None:
     """A renewal in between leaves an entry with a number of the former id (journal.py's part is the simulator's)."""
     original, renewed, start = agent.Channel._append, agent.Channel.renewed, agent.Channel.__init__

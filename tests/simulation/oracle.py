@@ -70,7 +70,7 @@ class Oracle:
         self.queued: dict[str, int] = {}  # the event with which it came, and that of its last lease
         self.leased: dict[str, int] = {}
         self.made: set[str] = set()
-        self.tried: set[str] = set()  # bodies that a page was asked to send
+        self.allowed: set[str] = set()  # bodies that got go
         self.network_ids: set[str] = set()
         self.arrived: dict[str, str] = {}
         self.done: set[str] = set()
@@ -167,7 +167,7 @@ class Oracle:
         rows = store.operations_now()
         missing = (self.accepted.keys() | self.stored) - {row.body for row in rows}
         self.lost |= missing
-        self.unguarded |= missing & self.tried  # a repeat with the same key is another operation
+        self.unguarded |= missing & self.allowed  # a repeat with the same key is another operation
         self.doubt((row.body for row in rows if row.state not in SETTLED), why, lost=True)
         self.doubt(missing, why, lost=True)
 

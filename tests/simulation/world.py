@@ -127,6 +127,7 @@ class World:
         self.oracle.granted.add(lease_id)
         rows = self.hub.store.operations_now()
         mine = [row.body for row in rows if row.lease is not None and row.lease.lease_id == lease_id]
+        self.oracle.allowed.update(mine)
         if lease_id in self.oracle.left_open:
             self.oracle.doubt(mine, self.oracle.left_open[lease_id])
         if self.unnoticed:
@@ -344,7 +345,6 @@ class World:
              f"I8 {body} without a durable intent")  # fmt: skip
         need(lease.lease_id in self.oracle.granted, f"I8 {body} without a durable go")
         before = desk.profile.messages.get(lease.whatsapp_id)
-        self.oracle.tried.add(body)
         done = desk.profile.perform(lease, self.now_ms, unanswered=self.misfortune("no answer"), calm=self.calm)
         if lease.WhichOneof("action") != "send_text":
             self._contact_done(lease)

@@ -3,6 +3,7 @@
   ./hub torture --minutes N      all processes are killed, stopped and cut off while programs send (nemesis)
   ./hub torture enqueue          the server is killed some ten thousand times while programs ask it for messages
   ./hub torture failpoints       a death at every failpoint
+  ./hub torture fuzz             a million malformed requests and frames at both doors of a server
   ./hub torture simulator        both protocol machines in one process, with a fault between any two steps
 
 Each adds a line to a ledger (--ledger FILE), and its exit code is 0 when the promise held. `./hub torture ATTACK --help` shows an
@@ -19,6 +20,7 @@ ATTACKS = {
     "nemesis": "tests.torture.nemesis.__main__",
     "enqueue": "tests.torture.enqueue.command",
     "failpoints": "tests.torture.failpoints.__main__",
+    "fuzz": "tests.torture.hostile.__main__",
     "simulator": "tests.simulation.__main__",
 }
 HELP = frozenset({"-h", "--help", "help"})
