@@ -112,6 +112,11 @@ class NewOperation(Struct, frozen=True, kw_only=True, gc=False):
     idempotency: Idempotency | None = None
 
     @property
+    def late(self) -> bool:
+        """Whether it could only expire."""
+        return self.expires_at_ms is not None and self.expires_at_ms <= self.accepted_at_ms
+
+    @property
     def lane(self) -> str:
         """What must stay in order."""
         return lane_of(self.kind, self.target)

@@ -66,7 +66,7 @@ SPARE = 1_024  # operation ids kept at hand for imports
 AHEAD = 500  # operation ids left when the next block is fetched
 
 FREEING = frozenset({Change, ChangeQueue, Replace, base.ExpireDue})  # after these something else may go
-ANSWERS = (Accepted, Known)
+ANSWERS = (Accepted, Known, base.Late)
 RESTORING = frozenset({base.MarkRestored, base.EndRestored})
 RANKS = {kind: rank for rank, kind in enumerate((Accept, base.Start, Change, base.AdvanceJournal, base.Claim))}
 BEFORE_COMMIT: Mapping[type, Failpoint] = {

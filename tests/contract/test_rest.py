@@ -3,8 +3,10 @@
 import asyncio
 import json
 import socket
+import time
 import zlib
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import aiohttp
@@ -326,6 +328,22 @@ async def test_a_repeated_idempotency_key_gets_the_first_answer_and_other_parame
         assert answer.headers["Idempotent-Replayed"] == "true"
     status, body = await api.ask("POST", "/send", json=first | {"message": "y"}, headers=headers)
     assert (status, json.loads(body)["code"]) == (409, "idempotency_key_reused")
+
+
+async def test_a_repeat_gets_the_first_answer_also_when_its_expiry_has_passed(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    headers = {"X-API-Key": api.key, "Idempotency-Key": "order-19"}
+    expires_at = datetime.now(UTC) + timedelta(hours=1)
+    request = {"mobile": "1234567890", "message": "x", "expires_at": expires_at.isoformat()}
+    first = await api.ask("POST", "/send", json=request, headers=headers)
+    two_hours_on = time.time_ns() + 2 * 3600 * 10**9
+    monkeypatch.setattr(time, "time_ns", lambda: two_hours_on)
+    assert await api.ask("POST", "/send", json=request, headers=headers) == first
+    assert first[0] == 201
+    status, body = await api.ask("POST", "/send", json=request, headers=headers | {"Idempotency-Key": "order-20"})
+    sentence = "The expires at field must be a date in the future."
+    assert (status, json.loads(body)["errors"]) == (422, {"expires_at": [sentence]})
 
 
 async def test_unknown_paths_methods_and_sizes_are_told_in_the_envelope(api: Api) -> None:

@@ -424,3 +424,11 @@ async def test_what_a_journal_brings_appears_under_no_session_api_of_another_cha
     await store.apply([base.Import(operation=new(1), spare_id=OperationId(9), lease=held, at_ms=9, reason="imported")])
     imported = await store.operation(OperationId(1))
     assert imported is not None and imported.session_api_id == base.NOBODY
+
+
+async def test_what_could_only_expire_is_not_accepted_unless_its_key_is_known(store: base.Store) -> None:
+    late = [new(1, key=1), new(2, key=1, expires_at_ms=2), new(3, key=2, expires_at_ms=3), new(4, expires_at_ms=4)]
+    outcomes = await store.apply([base.Accept(operation=one) for one in late])
+    assert [type(outcome) for outcome in outcomes] == [base.Accepted, base.Known, base.Late, base.Late]
+    assert await store.apply([base.Accept(operation=new(5, key=2, expires_at_ms=5))]) == [base.Late()]
+    assert await store.operation(OperationId(3)) is None

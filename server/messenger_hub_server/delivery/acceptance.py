@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from messenger_hub_server.errors import HubError, IdempotencyKeyReused
+from messenger_hub_server.errors import HubError, IdempotencyKeyReused, ValidationFailed
 from messenger_hub_server.model import (
     ChannelId,
     Idempotency,
@@ -15,7 +15,9 @@ from messenger_hub_server.model import (
     SessionApiId,
     WaId,
 )
-from messenger_hub_server.store.base import Accepted, Known
+from messenger_hub_server.store.base import Accepted, Known, Late
+
+PASSED = "The expires at field must be a date in the future."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,9 +67,11 @@ def operation(draft: Draft, number: OperationId, wa_id: WaId, now_ms: int) -> Ne
     )
 
 
-def answer(draft: Draft, outcome: Accepted | Known) -> Receipt | HubError:
-    """The first answer, its repeat, or the conflict of one key with two sets of parameters."""
+def answer(draft: Draft, outcome: Accepted | Known | Late) -> Receipt | HubError:
+    """The first answer, its repeat, the conflict of one key with two sets of parameters, or a key's first request that is too late."""
     match outcome:
+        case Late():
+            return ValidationFailed({"expires_at": [PASSED]})
         case Accepted(operation_id=number):
             return Receipt(operation_id=number, recipient=draft.recipient, target=draft.target, replayed=False)
         case Known(operation_id=number, recipient=recipient, target=target, parameters_hash=parameters):

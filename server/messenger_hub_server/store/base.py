@@ -40,7 +40,8 @@ from messenger_hub_server.model import (
 
 
 class Accept(Struct, frozen=True, kw_only=True, gc=False):
-    """Inserts a pending operation and its first event, unless its idempotency key is known. Outcome: Accepted or Known."""
+    """Inserts a pending operation and its first event, unless its idempotency key is known, or its expires_at is not after its
+    acceptance. Outcome: Accepted, Known or, for one that is too late, Late."""
 
     operation: NewOperation
 
@@ -246,7 +247,11 @@ class Known(Struct, frozen=True, kw_only=True, gc=False):
     parameters_hash: bytes
 
 
-Outcome = bool | int | Accepted | Known | Sequence[Operation] | Sequence[OperationId]
+class Late(Struct, frozen=True, kw_only=True, gc=False):
+    """The key is new, and the operation could only expire: nothing was inserted."""
+
+
+Outcome = bool | int | Accepted | Known | Late | Sequence[Operation] | Sequence[OperationId]
 
 
 # ---- errors -----------------------------------------------------------------------------------------------------------------

@@ -136,7 +136,7 @@ class MemoryStore:
             case _:
                 assert_never(write)
 
-    def _accept(self, new: NewOperation) -> base.Accepted | base.Known:
+    def _accept(self, new: NewOperation) -> base.Accepted | base.Known | base.Late:
         rows = self._rows
         if new.idempotency and (holder := rows.idempotency.get(new.idempotency.key_hash)) is not None:
             known = rows.operations[holder]
@@ -144,6 +144,8 @@ class MemoryStore:
             return base.Known(
                 operation_id=holder, recipient=known.recipient, target=known.target, parameters_hash=parameters
             )
+        if new.late:
+            return base.Late()
         self._insert(_operation(new))
         return base.Accepted(operation_id=new.id)
 

@@ -74,7 +74,7 @@ class Sets:
         return text
 
     def accept(self, run: Sequence[base.Accept]) -> Sequence[base.Outcome]:
-        """Accepted or Known each. Of one key twice in a run the second is known."""
+        """Accepted, Known or Late each. Of one key twice in a run the second is known."""
         known = self._known([write.operation for write in run])
         fresh: list[NewOperation] = []
         outcomes: list[base.Outcome] = []
@@ -82,6 +82,9 @@ class Sets:
             key = new.idempotency
             if key is not None and key.key_hash in known:
                 outcomes.append(known[key.key_hash])
+                continue
+            if new.late:
+                outcomes.append(base.Late())
                 continue
             if key is not None:
                 known[key.key_hash] = base.Known(

@@ -114,7 +114,7 @@ class Writer:
 
     # ---- operations ---------------------------------------------------------------------------------------------------------
 
-    def _accept(self, new: NewOperation) -> base.Accepted | base.Known:
+    def _accept(self, new: NewOperation) -> base.Accepted | base.Known | base.Late:
         if new.idempotency and (known := self._one("find_key", (new.idempotency.key_hash,))):
             return base.Known(
                 operation_id=OperationId(known["operation_id"]),
@@ -122,6 +122,8 @@ class Writer:
                 target=known["target"],
                 parameters_hash=known["parameters_hash"],
             )
+        if new.late:
+            return base.Late()
         self._insert(new)
         return base.Accepted(operation_id=new.id)
 
