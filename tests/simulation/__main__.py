@@ -1,4 +1,4 @@
-"""`python -m tests.simulation [--steps N | --minutes M] [--seed S] [--jobs J] [--ledger FILE]`: the simulator for volume.
+"""`python -m tests.simulation [--steps N | --minutes M | --shrink SEED] [--seed S] [--jobs J] [--ledger FILE]`: the simulator for volume.
 
 Only effective steps under faults are counted; the calm in which a run settles is not. The exit code is 0 when no invariant broke.
 """
@@ -20,6 +20,7 @@ from messenger_hub_server.model import OperationState
 
 from tests.simulation.faults import FAULTS
 from tests.simulation.play import play
+from tests.simulation.shrink import shrunk
 from tests.simulation.world import MISFORTUNES
 from tests.torture.nemesis.ledger import Code, append
 
@@ -48,6 +49,8 @@ class Sum:
 def main(arguments: list[str] | None = None) -> int:
     """The exit code."""
     given = _parser().parse_args(arguments)
+    if given.shrink is not None:
+        return _shrink(given.shrink)
     code, begun, total = Code.here(), time.time(), Sum()
     deadline = begun + given.minutes * 60 if given.minutes else None
     first = given.seed
@@ -72,6 +75,19 @@ def main(arguments: list[str] | None = None) -> int:
         }
         append(given.ledger, entry)
     return 1 if total.broken else 0
+
+
+def _shrink(seed: int) -> int:
+    click.echo(f"Looking for a shorter run that breaks as seed {seed} does: this may take some minutes.", err=True)
+    try:
+        short = shrunk(seed)
+    except ValueError as sound:
+        click.echo(f"There is nothing to shrink: {sound}.", err=True)
+        return 0
+    for line in short.story:
+        click.echo(line)
+    click.echo(short.broke)
+    return 1
 
 
 def _batch(first: int) -> Sum:
@@ -122,6 +138,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--minutes", type=float, help="or for so long")
     parser.add_argument("--seed", type=int, default=0, help="the first seed (%(default)s)")
     parser.add_argument("--jobs", type=int, default=1, help="processes at a time (%(default)s)")
+    parser.add_argument(
+        "--shrink", type=int, metavar="SEED", help="tell the shortest story that breaks as this seed does"
+    )
     parser.add_argument("--ledger", type=Path, help="gets one line more")
     return parser
 

@@ -25,7 +25,10 @@ ANY = Focus()
 
 def play(seed: int, focus: Focus = ANY) -> World:
     """The run of a seed. Raises Violation, or whatever a machine raises that meets what cannot happen."""
-    return follow(*run_of(seed, focus))
+    plan, numbers = run_of(seed, focus)
+    world = World(luck=plan.luck, ways=plan.ways, keyed=plan.keyed, timed=plan.timed)
+    follow(plan, numbers, world)
+    return world
 
 
 def run_of(seed: int, focus: Focus = ANY) -> tuple[Plan, Sequence[int]]:
@@ -35,9 +38,8 @@ def run_of(seed: int, focus: Focus = ANY) -> tuple[Plan, Sequence[int]]:
     return plan, [dice.getrandbits(32) for _ in range(plan.length)]
 
 
-def follow(plan: Plan, numbers: Sequence[int]) -> World:
+def follow(plan: Plan, numbers: Sequence[int], world: World) -> None:
     """A step for each number, perhaps after a fault, then calm. Raises as `play` does."""
-    world = World(luck=plan.luck, ways=plan.ways, keyed=plan.keyed, timed=plan.timed)
     for number in numbers:
         world.dice.seed(number)
         if plan.faults and world.dice.random() < (plan.tension if world.tense else plan.harm):
@@ -45,7 +47,6 @@ def follow(plan: Plan, numbers: Sequence[int]) -> World:
             world.steps += _harm(world, fault)
         world.steps += any(_step(world, step) for step in _in_some_order(plan, world.dice))
     settle(world)
-    return world
 
 
 def _in_some_order(plan: Plan, dice: random.Random) -> Sequence[Step]:
