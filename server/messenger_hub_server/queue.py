@@ -263,6 +263,7 @@ class Queue:
             self._observe(self._clock.monotonic() - since)
         except base.WriteUnknown:
             _fail(batch, OutcomeUnknown())
+            self._wakeups.wake_all()  # some of it may be there, and nobody will tell of it
         except (base.NothingWritten, OSError):
             _fail(batch, StoreUnavailable())
         except base.StoreError:

@@ -9,9 +9,11 @@ from messenger_hub_server.model import JournalId, OperationState
 from tests.simulation.desk import Desk, Disk
 from tests.simulation.hub import CHANNEL, File
 from tests.simulation.whatsapp import body_of
-from tests.simulation.world import KEPT_COPIES, Copy, World
+from tests.simulation.world import KEPT_COPIES, UNSTARTED, Copy, World
 
 Fault = Callable[[World], bool]
+
+UNTOLD = UNSTARTED | {OperationState.UNCERTAIN}  # what only a desktop may know to have been sent
 
 
 def cut(world: World) -> bool:
@@ -134,7 +136,7 @@ def folder_rolled_back(world: World) -> bool:
 
 def _folder_fault(world: World, desk: Desk) -> None:
     """What this folder had in its hands, and what it sent and has not told yet, may be uncertain."""
-    rows = {row.body for row in world.open_rows()}
+    rows = {row.body for row in world.hub.store.operations_now() if row.state in UNTOLD}
     # What ended while nobody knew of the older copy: only this folder could have told that it was sent.
     blindly = world.oracle.blindly if world.restoring else set()
     opened = {body_of(lease) for lease in desk.open_leases().values()}

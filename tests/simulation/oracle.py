@@ -70,7 +70,7 @@ class Oracle:
         self.queued: dict[str, int] = {}  # the event with which it came, and that of its last lease
         self.leased: dict[str, int] = {}
         self.made: set[str] = set()
-        self.allowed: set[str] = set()  # bodies that got go
+        self.allowed: dict[str, str] = {}  # what got go: the WhatsApp id of each, and its body
         self.network_ids: set[str] = set()
         self.arrived: dict[str, str] = {}
         self.done: set[str] = set()
@@ -167,7 +167,9 @@ class Oracle:
         rows = store.operations_now()
         missing = (self.accepted.keys() | self.stored) - {row.body for row in rows}
         self.lost |= missing
-        self.unguarded |= missing & self.allowed  # a repeat with the same key is another operation
+        known = {row.wa_id for row in rows}
+        # A repeat with the same key is another operation.
+        self.unguarded |= {body for wa_id, body in self.allowed.items() if wa_id not in known}
         self.doubt((row.body for row in rows if row.state not in SETTLED), why, lost=True)
         self.doubt(missing, why, lost=True)
 

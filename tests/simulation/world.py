@@ -126,8 +126,9 @@ class World:
         """The hub has said go."""
         self.oracle.granted.add(lease_id)
         rows = self.hub.store.operations_now()
-        mine = [row.body for row in rows if row.lease is not None and row.lease.lease_id == lease_id]
-        self.oracle.allowed.update(mine)
+        leased = [row for row in rows if row.lease is not None and row.lease.lease_id == lease_id]
+        mine = [row.body for row in leased]
+        self.oracle.allowed |= {row.wa_id: row.body for row in leased}
         if lease_id in self.oracle.left_open:
             self.oracle.doubt(mine, self.oracle.left_open[lease_id])
         if self.unnoticed:
@@ -160,6 +161,7 @@ class World:
         except CommitFailed:
             if new.body not in self.oracle.accepted and new.idempotency is None:
                 self.oracle.lost.add(new.body)
+            self.hub.wake()
             return True
         if self.misfortune("server crash"):
             self.hub.crash()
@@ -280,6 +282,7 @@ class World:
         try:
             self.hub.commit(writes)
         except CommitFailed:
+            self.hub.wake()
             return True
         self.hub.wake()
         return True
