@@ -207,7 +207,7 @@ def counts_an_entry_too_many(patch: pytest.MonkeyPatch) -> None:
     reworded(patch, server.Channel, "_advance", {"sequence=attachment.sequence": "sequence=attachment.sequence + 1"})
 
 
-@mutant(Focus(faults=frozenset({"cut"}), harm=0.08))
+@mutant(held_by="a stream that becomes ready looks once in any case")
 def forgets_that_something_waits(patch: pytest.MonkeyPatch) -> None:
     """An empty claim under an epoch that is over says that nothing waits."""
     reworded(patch, server.Channel, "_claimed", {"self._work = True  #": "#"})

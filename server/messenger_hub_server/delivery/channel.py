@@ -411,6 +411,7 @@ class Channel:
             raise ValueError(f"a credit of {credit.window} is not between 0 and {MAX_CREDIT}")
         if attachment.phase is Phase.WELCOMED:
             attachment.phase = Phase.READY
+            self._work = True  # what a claim under an earlier epoch found, or did not find, says nothing
         if attachment.phase is not Phase.READY:
             return []
         attachment.window = credit.window

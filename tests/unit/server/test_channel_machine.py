@@ -59,12 +59,19 @@ def test_an_entry_that_follows_the_last_page_is_taken_before_the_pages_are_store
 
 
 def ready() -> Channel:
+    """A channel whose stream has its welcome."""
     channel = Channel(
         ChannelId(1), lease_ids=lambda n: [LeaseId("L1")][:n], spare_ids=lambda _: [], first_id=OperationId(100)
     )
     channel.configure(owner=AGENT, holding=False, now_ms=0)
+    welcomed(channel, STREAM)
+    return channel
+
+
+def welcomed(channel: Channel, stream: StreamId) -> None:
+    """The stream's hello, up to its welcome."""
     stored = Delivery(epoch=0, journal_id=JOURNAL, sequence=0, leased=[])
-    actions = said(channel, channel_hello=pb.ChannelHello(journal_id=JOURNAL))
+    actions = said(channel, stream, channel_hello=pb.ChannelHello(journal_id=JOURNAL))
     while actions:
         (action, *rest) = actions
         match action:
@@ -73,10 +80,9 @@ def ready() -> Channel:
             case Commit(then=then, writes=writes):
                 actions = [*rest, *channel.committed(then, [True for _ in writes], 0)]
             case Send(frame=frame) if frame.HasField("recall"):
-                actions = [*rest, *said(channel, journal_page=pb.JournalPage(last=True))]
+                actions = [*rest, *said(channel, stream, journal_page=pb.JournalPage(last=True))]
             case _:
                 actions = rest
-    return channel
 
 
 def leased() -> Operation:
@@ -89,8 +95,8 @@ def leased() -> Operation:
     )  # fmt: skip
 
 
-def said(channel: Channel, **frame: object) -> list[Action]:
-    return [*channel.receive(STREAM, AGENT, pb.ConnectRequest(channel_id=1, **frame), 0)]  # type: ignore[arg-type]
+def said(channel: Channel, stream: StreamId = STREAM, **frame: object) -> list[Action]:
+    return [*channel.receive(stream, AGENT, pb.ConnectRequest(channel_id=1, **frame), 0)]  # type: ignore[arg-type]
 
 
 def test_a_fact_about_what_was_cancelled_before_it_started_is_a_correction() -> None:
@@ -110,3 +116,15 @@ def test_a_fact_about_what_was_cancelled_before_it_started_is_a_correction() -> 
         write for write in end.writes if isinstance(write, Change) and OperationState.CANCELLED in write.from_states
     ]
     assert [write.to for write in corrections] == [OperationState.SENT]
+
+
+def test_a_stream_that_becomes_ready_looks_for_work_whatever_a_claim_before_found() -> None:
+    """The claim before may have been of an epoch that another stream, gone since, had just ended."""
+    channel = ready()
+    (claim,) = said(channel, credit=pb.Credit(window=1))
+    assert isinstance(claim, Commit)
+    channel.committed(claim.then, [[]], 0)
+    channel.lost(STREAM, 0)
+    welcomed(channel, StreamId(2))
+    (claim,) = said(channel, StreamId(2), credit=pb.Credit(window=1))
+    assert isinstance(claim, Commit)
