@@ -17,6 +17,7 @@ from messenger_hub_server.rpc.chain import CallContext, Chain
 from messenger_hub_server.rpc.method import Audience, Method
 from messenger_hub_server.rpc.reading import read, read_all
 from messenger_hub_server.rpc.statuses import status_of_error
+from messenger_hub_server.rpc.unbroken import unbroken
 
 BEARER = "bearer "
 
@@ -101,7 +102,7 @@ def _credential(servicer: grpc.aio.ServicerContext) -> str:
 async def _write(servicer: grpc.aio.ServicerContext, message: Message) -> None:
     """Ends the call quietly when its client has left in this moment: gRPC would call that a fault, with a traceback."""
     try:
-        await servicer.write(message)
+        await unbroken(servicer.write(message))
     except grpc.aio.InternalError as gone:
         raise asyncio.CancelledError from gone
 
@@ -109,7 +110,7 @@ async def _write(servicer: grpc.aio.ServicerContext, message: Message) -> None:
 async def _abort(servicer: grpc.aio.ServicerContext, error: HubError) -> NoReturn:
     status = rpc_status.to_status(status_of_error(error))
     try:
-        await servicer.abort_with_status(status)
+        await unbroken(servicer.abort_with_status(status))
     except grpc.aio.InternalError as gone:
         raise asyncio.CancelledError from gone
     raise AssertionError("abort does not return")

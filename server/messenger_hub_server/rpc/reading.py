@@ -9,6 +9,7 @@ import grpc
 from google.protobuf.message import DecodeError, Message
 
 from messenger_hub_server.errors import MalformedRequest
+from messenger_hub_server.rpc.unbroken import unbroken_reads
 
 M = TypeVar("M", bound=Message)
 
@@ -25,7 +26,7 @@ def read(kind: type[M], raw: bytes) -> M:
 
 async def read_all(kind: type[M], frames: AsyncIterator[bytes]) -> AsyncIterator[M]:
     """Every message of a stream. Raises MalformedRequest at the first that is none."""
-    async for raw in frames:
+    async for raw in unbroken_reads(frames):
         yield read(kind, raw)
 
 
@@ -66,7 +67,7 @@ def _conversation(parse: Callable[[bytes], Any], behaviour: Callable[..., Any]) 
     """`behaviour` is a generator of answers."""
 
     async def serve(frames: AsyncIterator[bytes], context: grpc.aio.ServicerContext) -> Any:
-        parsed = (await _parsed(parse, raw, context) async for raw in frames)
+        parsed = (await _parsed(parse, raw, context) async for raw in unbroken_reads(frames))
         async for answer in behaviour(parsed, context):
             yield answer
 

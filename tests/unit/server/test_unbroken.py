@@ -1,0 +1,85 @@
+"""Whoever waits for a read or a write of a gRPC call may be cancelled; the read or write is not, because gRPC would leak it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+from messenger_hub.agent.v1 import agent_service_pb2 as pb
+from messenger_hub_server.rpc.reading import read_all
+from messenger_hub_server.rpc.unbroken import unbroken
+
+SECONDS = 10.0
+
+
+class Call:
+    """What gRPC's side of a call sees: `arrive` lets what is under way come to its end."""
+
+    def __init__(self) -> None:
+        self.begun, self.arrive, self.over = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        self.told = "nothing"
+
+    async def operation(self) -> str:
+        self.begun.set()
+        try:
+            await self.arrive.wait()
+            self.told = "ended"
+        except asyncio.CancelledError:
+            self.told = "cancelled"
+            raise
+        finally:
+            self.over.set()
+        return "answer"
+
+    async def frames(self) -> AsyncIterator[bytes]:
+        await self.operation()
+        yield b""
+
+
+async def test_what_an_operation_returns_or_raises_reaches_its_caller() -> None:
+    call = Call()
+    call.arrive.set()
+    assert await unbroken(call.operation()) == "answer"
+    with pytest.raises(ZeroDivisionError):
+        await unbroken(_fails())
+
+
+async def test_an_operation_goes_on_when_its_caller_is_cancelled() -> None:
+    call = Call()
+    waiting = asyncio.ensure_future(unbroken(call.operation()))
+    await _cancelled_on_the_way(waiting, call)
+    assert call.told == "ended"
+
+
+async def test_a_read_goes_on_when_the_reader_of_a_stream_is_cancelled() -> None:
+    call = Call()
+    waiting = asyncio.ensure_future(_all(read_all(pb.ConnectRequest, call.frames())))
+    await _cancelled_on_the_way(waiting, call)
+    assert call.told == "ended"
+
+
+async def test_all_frames_of_a_stream_are_read_an_empty_one_too() -> None:
+    call = Call()
+    call.arrive.set()
+    assert await _all(read_all(pb.ConnectRequest, call.frames())) == [pb.ConnectRequest()]
+
+
+async def _fails() -> None:
+    raise ZeroDivisionError
+
+
+async def _all(frames: AsyncIterator[pb.ConnectRequest]) -> list[pb.ConnectRequest]:
+    return [frame async for frame in frames]
+
+
+async def _cancelled_on_the_way(waiting: asyncio.Future[object], call: Call) -> None:
+    """The caller is gone at once, while the operation is still under way; then that ends."""
+    async with asyncio.timeout(SECONDS):
+        await call.begun.wait()
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        assert not call.over.is_set()
+        call.arrive.set()
+        await call.over.wait()
