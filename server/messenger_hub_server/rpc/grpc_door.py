@@ -54,7 +54,9 @@ class GrpcDoor:
                 context = self._open(method, servicer)
                 response = await self._chain.call(method, context, read(method.request, raw))
             except HubError as error:
-                await _abort(servicer, error)
+                aborting = _abort(servicer, error)
+                del servicer, raw
+                await aborting
             if context.replayed:
                 servicer.set_trailing_metadata((("idempotent-replayed", "true"),))
             return response
@@ -71,7 +73,9 @@ class GrpcDoor:
                     async for response in responses:
                         await _write(servicer, response)
             except HubError as error:
-                await _abort(servicer, error)
+                aborting = _abort(servicer, error)
+                del servicer, raw
+                await aborting
 
         return serve
 
@@ -81,7 +85,9 @@ class GrpcDoor:
                 context = self._open(method, servicer)
                 await self._chain.converse(method, context, read_all(method.request, frames), partial(_write, servicer))
             except HubError as error:
-                await _abort(servicer, error)
+                aborting = _abort(servicer, error)
+                del servicer, frames
+                await aborting
 
         return serve
 
@@ -109,8 +115,13 @@ async def _write(servicer: grpc.aio.ServicerContext, message: Message) -> None:
 
 async def _abort(servicer: grpc.aio.ServicerContext, error: HubError) -> NoReturn:
     status = rpc_status.to_status(status_of_error(error))
+    # What gRPC raises leads to the call, and its context and traceback to all that the call holds: a cycle, kept with its messages
+    # until the garbage collector comes by.
+    error.__traceback__ = error.__cause__ = error.__context__ = None
+    aborting = unbroken(servicer.abort_with_status(status))
+    del servicer, error
     try:
-        await unbroken(servicer.abort_with_status(status))
+        await aborting
     except grpc.aio.InternalError as gone:
         raise asyncio.CancelledError from gone
     raise AssertionError("abort does not return")

@@ -21,7 +21,10 @@ async def unbroken(operation: Coroutine[Any, Any, T]) -> T:
     task = asyncio.ensure_future(operation)
     _going_on.add(task)
     task.add_done_callback(_ended)
-    return await asyncio.shield(task)
+    try:
+        return await asyncio.shield(task)
+    finally:
+        del task  # it holds its error, whose traceback holds this frame
 
 
 async def unbroken_reads(frames: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
