@@ -264,7 +264,7 @@ class TestDebian:
         assert debian.builds == 1
         assert debian.run("test").stderr == ""
 
-    @pytest.mark.parametrize(("command", "module"), [("bench", "tests/bench"), ("torture", "tests/torture/nemesis")])
+    @pytest.mark.parametrize(("command", "module"), [("bench", "tests/bench"), ("torture", "tests/torture")])
     def test_benchmarks_and_torture_get_what_tests_need_and_all_arguments(
         self, debian: Machine, installed: Path, command: str, module: str
     ) -> None:
