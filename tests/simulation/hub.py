@@ -251,7 +251,8 @@ class Hub:
                         wire.send_down(frame)
                 case machine.End(stream=stream, reason=reason):
                     if wire := self._wire(stream):
-                        gap = "journal entry" in reason and wire.desk.disk.first == 1  # it has forgotten nothing
+                        gap = "journal entry" in reason and wire.desk.disk.first == 1 and wire.hellos == 1
+                        # It has forgotten nothing, and no answer to a hello before can have been taken for one to this.
                         need(not gap or self.world.forked, f"I5 a desktop left something out: {reason}")
                         wire.ending = True
                 case machine.Load() | machine.Commit():
@@ -280,6 +281,7 @@ class Hub:
         frame = wire.up.popleft()
         if frame.HasField("channel_hello"):
             wire.hello = frame.channel_hello
+            wire.hellos += 1
         self.perform(self.machine.receive(wire.id, wire.desk.agent_id, frame, self.now_ms))
         return True
 

@@ -23,6 +23,7 @@ class Wire:
     up: deque[pb.ConnectRequest] = field(default_factory=deque)
     down: deque[pb.ConnectResponse] = field(default_factory=deque)
     hello: pb.ChannelHello = field(default_factory=pb.ChannelHello)  # the last one that arrived
+    hellos: int = 0
     cut: bool = False
     ending: bool = False
     hub_open: bool = True
