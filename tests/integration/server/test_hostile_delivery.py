@@ -62,7 +62,9 @@ async def test_an_import_does_not_appear_under_a_session_api_of_another_channel(
             made_up.provenance.session_api_id, made_up.provenance.operation_id = others.id, 7
             made_up.send_text.chat, made_up.send_text.text = "4930123456@c.us", "made up"
             liar.sequence = 1
-            entry = pb.JournalEntry(sequence=1, whatsapp_id=made_up.whatsapp_id, lease_id=made_up.lease_id, intent=made_up)
+            entry = pb.JournalEntry(
+                sequence=1, whatsapp_id=made_up.whatsapp_id, lease_id=made_up.lease_id, intent=made_up
+            )
             liar.entries.append(entry)
             await liar.hello(open_lease_ids=[made_up.lease_id])
         async with hub.http.get(f"{BASE}/operations", headers=others.headers) as answer:
