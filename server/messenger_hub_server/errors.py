@@ -83,6 +83,9 @@ class InvalidApiKey(HubError):
     sentence = "Invalid or inactive API key"
 
 
+FUTURE = "The {} field must be a date in the future."
+
+
 class ValidationFailed(HubError):
     """All problems of a request: field → sentences, in the order of the contract's fields."""
 

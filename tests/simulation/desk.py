@@ -259,6 +259,8 @@ class Desk:
             self.world.oracle.unwitnessed(
                 self.world.hub.store, "restored, and the journal's retention was over before the hello"
             )
+        if self.wire is not None:
+            self.wire.forgot = True
         self.machine.forgot(self.disk.first)
         return True
 

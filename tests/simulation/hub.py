@@ -251,8 +251,8 @@ class Hub:
                         wire.send_down(frame)
                 case machine.End(stream=stream, reason=reason):
                     if wire := self._wire(stream):
-                        gap = "journal entry" in reason and wire.desk.disk.first == 1 and wire.hellos == 1
-                        # It has forgotten nothing, and no answer to a hello before can have been taken for one to this.
+                        gap = "journal entry" in reason and wire.hellos == 1 and not wire.forgot
+                        # It has forgotten nothing since its hello, and no answer to one before can have been taken for one to this.
                         need(not gap or self.world.forked, f"I5 a desktop left something out: {reason}")
                         wire.ending = True
                 case machine.Load() | machine.Commit():

@@ -24,6 +24,7 @@ class Wire:
     down: deque[pb.ConnectResponse] = field(default_factory=deque)
     hello: pb.ChannelHello = field(default_factory=pb.ChannelHello)  # the last one that arrived
     hellos: int = 0
+    forgot: bool = False  # the desk has forgotten entries since it connected
     cut: bool = False
     ending: bool = False
     hub_open: bool = True

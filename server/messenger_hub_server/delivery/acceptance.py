@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from messenger_hub_server.errors import HubError, IdempotencyKeyReused, ValidationFailed
+from messenger_hub_server.errors import FUTURE, HubError, IdempotencyKeyReused, ValidationFailed
 from messenger_hub_server.model import (
     ChannelId,
     Idempotency,
@@ -16,8 +16,6 @@ from messenger_hub_server.model import (
     WaId,
 )
 from messenger_hub_server.store.base import Accepted, Known, Late
-
-PASSED = "The expires at field must be a date in the future."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +69,7 @@ def answer(draft: Draft, outcome: Accepted | Known | Late) -> Receipt | HubError
     """The first answer, its repeat, the conflict of one key with two sets of parameters, or a key's first request that is too late."""
     match outcome:
         case Late():
-            return ValidationFailed({"expires_at": [PASSED]})
+            return ValidationFailed({"expires_at": [FUTURE.format("expires at")]})
         case Accepted(operation_id=number):
             return Receipt(operation_id=number, recipient=draft.recipient, target=draft.target, replayed=False)
         case Known(operation_id=number, recipient=recipient, target=target, parameters_hash=parameters):

@@ -15,6 +15,7 @@ from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 from messenger_hub.v1 import rest_pb2
 
+from messenger_hub_server.errors import FUTURE
 from messenger_hub_server.identity.callers import Caller
 
 Violations = dict[str, list[str]]
@@ -220,7 +221,7 @@ def _times(name: str, param: rest_pb2.Param) -> Sequence[Check]:
         # A repeat gets its first answer also later than that, and only the store knows whether its key is new: acceptance.answer.
         repeat = bool(getattr(request, "idempotency_key", ""))
         good = repeat or not request.HasField(name) or _ms(getattr(request, name)) > context.now_ms
-        return None if good else f"The {spoken(name)} field must be a date in the future."
+        return None if good else FUTURE.format(spoken(name))
 
     return [valid, *([later] if param.after else []), *([future] if param.future else [])]
 

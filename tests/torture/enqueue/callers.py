@@ -10,18 +10,16 @@ from typing import Protocol
 
 import aiohttp
 import grpc
-from google.rpc import error_details_pb2
-from grpc_status import rpc_status
 from messenger_hub.v1 import message_service_pb2, message_service_pb2_grpc
 
-from tests.torture.enqueue.record import ACCEPTED, NO_ANSWER, Attempt, Wish
+from tests.torture.answers import ACCEPTED, NO_ANSWER, told
+from tests.torture.enqueue.record import Attempt, Wish
 
 BASE = "/api/whatsapp-session"
 CALL_SECONDS = 20.0
 RECIPIENT = "4930123456"
 LIMIT = 100  # of a listing
 OPTIONS = [("grpc.enable_http_proxy", 0), ("grpc.enable_retries", 0)]
-HTTP = {grpc.StatusCode.UNAVAILABLE: 503}
 
 
 class Door(Protocol):
@@ -104,16 +102,6 @@ class Grpc:
         try:
             answer = await self._messages.SendMessage(request, metadata=self._metadata, timeout=CALL_SECONDS)
         except grpc.aio.AioRpcError as error:
-            status, code = _told(error)
+            status, code = told(error)
             return Attempt(life=life, begun=begun, ended=time.time(), status=status, code=code)
         return Attempt(life=life, begun=begun, ended=time.time(), status=ACCEPTED, number=answer.message_id)
-
-
-def _told(error: grpc.aio.AioRpcError) -> tuple[int, str]:
-    """As HTTP says it. What does not come from the hub itself, which gives a reason with each error, is no answer."""
-    status = rpc_status.from_call(error)
-    for detail in status.details if status is not None else ():
-        info = error_details_pb2.ErrorInfo()
-        if detail.Unpack(info):
-            return HTTP.get(error.code(), 500), info.reason.lower()
-    return NO_ANSWER, ""

@@ -26,9 +26,11 @@ from typing import Any
 import aiohttp
 import click
 
+from tests.torture.answers import NO_ANSWER
+from tests.torture.arguments import count
 from tests.torture.enqueue.judge import Violation, judge
 from tests.torture.enqueue.nursery import EndedByItself, Nursery
-from tests.torture.enqueue.record import NO_ANSWER, Records
+from tests.torture.enqueue.record import Records
 from tests.torture.enqueue.world import World
 from tests.torture.nemesis.ledger import Code, append
 
@@ -115,7 +117,7 @@ class Run:
             self._playing.remove(world)
         batch.kills += world.kills
         batch.violations += found
-        batch.counts += _counts(world, records)
+        batch.counts += counts(world, records)
         self._leave(folder, seed, records if found else None, keep=bool(found) or records is None)
 
     def _leave(self, folder: Path, seed: str, records: Records | None, *, keep: bool) -> None:
@@ -181,7 +183,7 @@ def told(batch: Batch, code: Code) -> Mapping[str, Any]:
     }
 
 
-def _counts(world: World, records: Records | None) -> Counter[str]:
+def counts(world: World, records: Records | None) -> Counter[str]:
     attempts = [attempt for wish in world.wishes for attempt in wish.attempts]
     return Counter(
         {
@@ -225,9 +227,9 @@ def main(arguments: Sequence[str] | None = None, *, tamper: Tamper = lambda reco
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="./hub torture enqueue", description=__doc__)
-    parser.add_argument("--kills", type=_count, default=1_000, help="how many SIGKILLs (%(default)s)")
+    parser.add_argument("--kills", type=count, default=1_000, help="how many SIGKILLs (%(default)s)")
     parser.add_argument("--seed", default="", help="what is asked and how long each life lasts (drawn)")
-    parser.add_argument("--worlds", type=_count, default=2, help="how many data folders at once (%(default)s)")
+    parser.add_argument("--worlds", type=count, default=2, help="how many data folders at once (%(default)s)")
     parser.add_argument(
         "--ledger",
         type=Path,
@@ -239,9 +241,3 @@ def _parser() -> argparse.ArgumentParser:
         "--folder", type=Path, help="a folder on the disk for the worlds (the system's temporary folder)"
     )
     return parser
-
-
-def _count(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or not 0 < int(text) <= 10_000_000:
-        raise argparse.ArgumentTypeError("write a whole number above 0")
-    return int(text)

@@ -9,7 +9,8 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from tests.torture.enqueue.record import ACCEPTED, NO_ANSWER, Records, Row, Wish
+from tests.torture.answers import ACCEPTED, NO_ANSWER
+from tests.torture.enqueue.record import Records, Row, Wish
 
 DOCUMENTED = frozenset({NO_ANSWER, ACCEPTED, 503})
 

@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-NO_ANSWER = 0
-ACCEPTED = 201
+from tests.torture.answers import ACCEPTED, NO_ANSWER
+
 UNKNOWN = "outcome_unknown"
 
 

@@ -16,9 +16,10 @@ import aiohttp
 from messenger_hub.admin.v1 import channel_admin_service_pb2, session_api_admin_service_pb2
 from messenger_hub_cli.running_hub import running_hub
 
+from tests.torture.answers import NO_ANSWER
 from tests.torture.enqueue.callers import CALL_SECONDS, Door, Grpc, Rest
 from tests.torture.enqueue.nursery import Child, EndedByItself, Nursery
-from tests.torture.enqueue.record import NO_ANSWER, Records, Row, Wish
+from tests.torture.enqueue.record import Records, Row, Wish
 
 CALLERS = 6
 LONGEST_SECONDS = 0.06  # from the first call to the kill

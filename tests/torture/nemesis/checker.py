@@ -11,10 +11,9 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from tests.torture.answers import ACCEPTED, NO_ANSWER
 from tests.torture.nemesis.record import (
-    ACCEPTED,
     MESSAGE,
-    NO_ANSWER,
     SAVE,
     UNKNOWN,
     Arrival,

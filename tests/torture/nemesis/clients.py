@@ -16,8 +16,6 @@ from typing import Any, Protocol
 
 import grpc
 from google.protobuf.timestamp_pb2 import Timestamp
-from google.rpc import error_details_pb2
-from grpc_status import rpc_status
 from messenger_hub.v1 import (
     contact_service_pb2,
     contact_service_pb2_grpc,
@@ -28,11 +26,10 @@ from messenger_hub.v1 import (
 )
 from messenger_hub.v1 import message_service_pb2 as pb
 
+from tests.torture.answers import ACCEPTED, NO_ANSWER, told
 from tests.torture.nemesis.estate import CALL_SECONDS, Estate
 from tests.torture.nemesis.record import (
-    ACCEPTED,
     MESSAGE,
-    NO_ANSWER,
     REMOVE,
     SAVE,
     Attempt,
@@ -51,15 +48,6 @@ ABOUT_CONTACTS = 0.07
 LATER, LATER_SECONDS = 0.04, (0.2, 3.0)  # with a send_at
 EXPIRING, KEPT_SECONDS = 0.06, (0.4, 4.0)  # with an expires_at
 ASKED_AGAIN = 12  # messages, after a restore
-HTTP = {
-    grpc.StatusCode.UNAVAILABLE: 503,
-    grpc.StatusCode.RESOURCE_EXHAUSTED: 429,
-    grpc.StatusCode.INVALID_ARGUMENT: 422,
-    grpc.StatusCode.ALREADY_EXISTS: 409,
-    grpc.StatusCode.FAILED_PRECONDITION: 409,
-    grpc.StatusCode.NOT_FOUND: 404,
-    grpc.StatusCode.UNAUTHENTICATED: 401,
-}
 PRIORITIES = {
     "high": operation_pb2.PRIORITY_HIGH,
     "normal": operation_pb2.PRIORITY_UNSPECIFIED,
@@ -282,16 +270,6 @@ def seconds_of(at: Timestamp) -> float:
 def status_name(number: operation_pb2.OperationStatus.ValueType) -> str:
     """As REST writes it."""
     return operation_pb2.OperationStatus.Name(number).removeprefix("OPERATION_STATUS_").lower()
-
-
-def told(error: grpc.aio.AioRpcError) -> tuple[int, str]:
-    """As HTTP says it. What does not come from the hub itself, which gives a reason with each error, is no answer."""
-    status = rpc_status.from_call(error)
-    for detail in status.details if status is not None else ():
-        info = error_details_pb2.ErrorInfo()
-        if detail.Unpack(info):
-            return HTTP.get(error.code(), 500), info.reason.lower()
-    return NO_ANSWER, ""
 
 
 class Client:

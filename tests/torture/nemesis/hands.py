@@ -39,7 +39,6 @@ CALL_TAKES_SECONDS = 0.006
 CALM_SECONDS = 45.0  # how long a fault of the network waits for everything to be well
 RECOVERY_SECONDS = 60.0
 SECOND_START_SECONDS = 20.0
-PAGE_SECONDS = 10.0
 LOOK_SECONDS = 0.05
 MOST_OFF_SECONDS = 1_200.0
 GRANTED_BY_LOCK = 0  # exit code of a second start that was let in

@@ -14,7 +14,6 @@ import psutil
 
 READY_SECONDS = 60.0
 END_SECONDS = 45.0
-DISCARD = 64 * 1024
 
 
 class ProgramFailed(Exception):
@@ -30,7 +29,6 @@ class Program:
         self.log = folder / f"{name}.log"
         self.lock = asyncio.Lock()
         self.clock_seconds = 0.0  # how far its clock is ahead at every start from now on
-        self.starts = 0
         self._process: asyncio.subprocess.Process | None = None
 
     @property
@@ -61,7 +59,6 @@ class Program:
                 start_new_session=True,
                 env={**os.environ, **(environment or {})},
             )
-        self.starts += 1
 
     def _command(self) -> Sequence[str]:
         wrong = ("tests.torture.nemesis.wrong_clock", f"{self.clock_seconds:.3f}")

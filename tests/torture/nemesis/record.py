@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-NO_ANSWER = 0
-ACCEPTED = 201
+from tests.torture.answers import ACCEPTED, NO_ANSWER
+
 UNKNOWN = "outcome_unknown"
 MESSAGE, SAVE, REMOVE = "message", "save contact", "remove contact"
 
