@@ -22,7 +22,7 @@ from tests.simulation.faults import FAULTS
 from tests.simulation.play import play
 from tests.simulation.shrink import shrunk
 from tests.simulation.world import MISFORTUNES
-from tests.torture.arguments import count
+from tests.torture.arguments import whole_number
 from tests.torture.nemesis.ledger import Code, append
 
 BATCH = 50  # seeds that a job plays before it tells
@@ -135,10 +135,10 @@ def _tell(total: Sum, seconds: float, first: int, after: int) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="./hub torture simulator", description=__doc__)
-    parser.add_argument("--steps", type=count, default=100_000, help="at least so many effective steps (%(default)s)")
+    parser.add_argument("--steps", type=whole_number, default=100_000, help="at least so many effective steps (%(default)s)")
     parser.add_argument("--minutes", type=float, help="or for so long")
     parser.add_argument("--seed", type=int, default=0, help="the first seed (%(default)s)")
-    parser.add_argument("--jobs", type=count, default=1, help="processes at a time (%(default)s)")
+    parser.add_argument("--jobs", type=whole_number, default=1, help="processes at a time (%(default)s)")
     parser.add_argument(
         "--shrink", type=int, metavar="SEED", help="tell the shortest story that breaks as this seed does"
     )

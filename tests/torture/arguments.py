@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 
-def count(text: str) -> int:
+def whole_number(text: str) -> int:
     """Raises ArgumentTypeError, as argparse wants it."""
     if not text.isascii() or not text.isdigit() or not 0 < int(text) <= 10_000_000:
         raise argparse.ArgumentTypeError("write a whole number above 0")

@@ -27,7 +27,7 @@ import aiohttp
 import click
 
 from tests.torture.answers import NO_ANSWER
-from tests.torture.arguments import count
+from tests.torture.arguments import whole_number
 from tests.torture.enqueue.judge import Violation, judge
 from tests.torture.enqueue.nursery import EndedByItself, Nursery
 from tests.torture.enqueue.record import Records
@@ -227,9 +227,9 @@ def main(arguments: Sequence[str] | None = None, *, tamper: Tamper = lambda reco
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="./hub torture enqueue", description=__doc__)
-    parser.add_argument("--kills", type=count, default=1_000, help="how many SIGKILLs (%(default)s)")
+    parser.add_argument("--kills", type=whole_number, default=1_000, help="how many SIGKILLs (%(default)s)")
     parser.add_argument("--seed", default="", help="what is asked and how long each life lasts (drawn)")
-    parser.add_argument("--worlds", type=count, default=2, help="how many data folders at once (%(default)s)")
+    parser.add_argument("--worlds", type=whole_number, default=2, help="how many data folders at once (%(default)s)")
     parser.add_argument(
         "--ledger",
         type=Path,
