@@ -135,7 +135,9 @@ def _tell(total: Sum, seconds: float, first: int, after: int) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="./hub torture simulator", description=__doc__)
-    parser.add_argument("--steps", type=whole_number, default=100_000, help="at least so many effective steps (%(default)s)")
+    parser.add_argument(
+        "--steps", type=whole_number, default=100_000, help="at least so many effective steps (%(default)s)"
+    )
     parser.add_argument("--minutes", type=float, help="or for so long")
     parser.add_argument("--seed", type=int, default=0, help="the first seed (%(default)s)")
     parser.add_argument("--jobs", type=whole_number, default=1, help="processes at a time (%(default)s)")

@@ -117,7 +117,7 @@ class Run:
             self._playing.remove(world)
         batch.kills += world.kills
         batch.violations += found
-        batch.counts += counts(world, records)
+        batch.counts += _counts(world, records)
         self._leave(folder, seed, records if found else None, keep=bool(found) or records is None)
 
     def _leave(self, folder: Path, seed: str, records: Records | None, *, keep: bool) -> None:
@@ -183,7 +183,7 @@ def told(batch: Batch, code: Code) -> Mapping[str, Any]:
     }
 
 
-def counts(world: World, records: Records | None) -> Counter[str]:
+def _counts(world: World, records: Records | None) -> Counter[str]:
     attempts = [attempt for wish in world.wishes for attempt in wish.attempts]
     return Counter(
         {
