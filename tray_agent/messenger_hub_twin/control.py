@@ -152,8 +152,11 @@ class Control:
         return wanted
 
     def _account(self, wanted: str | None) -> str:
-        linked = [page.account for page in self._exchange.pages if page.state is PageState.LINKED and page.account]
-        return self._known(wanted) or (linked or list(self._exchange.network.accounts))[0]
+        """The one that is meant: without a word the first whose page is open, or else the first that is linked."""
+        network = self._exchange.network
+        shown = [page.account for page in self._exchange.pages if page.state is PageState.LINKED and page.account]
+        linked = [number for number in network.accounts if network.links_of(number)]
+        return self._known(wanted) or (shown or linked or list(network.accounts))[0]
 
     def _incoming(self, fields: Fields) -> Answer:
         account = self._account(fields.optional_text("to"))

@@ -215,6 +215,12 @@ async def test_a_log_out_from_here_is_told_and_ends_the_link_on_the_phone(desk: 
     assert not (await desk.twin.account(ME))["linked"]
 
 
+async def test_a_page_that_was_logged_out_is_not_ready_until_it_has_loaded_anew(desk: Desk) -> None:
+    await desk.page.logout()
+    await desk.until_event(LoggedOut)
+    assert (await desk.until(lambda state: state.ready)).mode is not StreamMode.MAIN
+
+
 async def test_a_message_on_its_way_at_a_log_out_is_not_sent_by_the_next_link(desk: Desk) -> None:
     wa_id = await swallowed(desk)
     await desk.page.logout()

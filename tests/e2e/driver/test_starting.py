@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import stat
+import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,6 +28,7 @@ from messenger_hub_agent.whatsapp.profile import NOBODY_CHANGES, USER_IDS, disca
 from messenger_hub_agent.whatsapp.pyppeteer_page import PyppeteerPage
 
 from tests.e2e.driver.inside import new_page
+from tests.eventually import eventually
 from tests.integration.twin.twin import Twin
 
 NOWHERE = "http://127.0.0.1:9/"
@@ -172,6 +174,19 @@ def test_every_profile_has_a_user_of_its_own(tmp_path: Path) -> None:
         profile.release()
         discard_profile(folder)
         assert not profile.folder.exists()
+
+
+def test_a_profile_in_which_a_dying_helper_still_writes_is_removed_all_the_same(tmp_path: Path) -> None:
+    profile = take_profile(tmp_path)
+    profile.release()
+    reports = profile.folder / "Crash Reports"
+    reports.mkdir()
+    writing = 'while true; do : > "$0/$i"; i=$((i + 1)); [ $i -lt 3000 ] || exit; done'
+    with subprocess.Popen(["/bin/sh", "-c", f"i=0; {writing}", str(reports)], stderr=subprocess.DEVNULL) as helper:
+        eventually(lambda: any(reports.iterdir()))
+        discard_profile(tmp_path)
+        helper.kill()
+    assert not profile.folder.exists()
 
 
 def test_a_profile_that_somebody_works_with_is_refused_with_what_to_do(channel: Path) -> None:

@@ -128,12 +128,12 @@ def test_receipts_that_came_while_the_desktop_was_off_arrive(world: World) -> No
 
 
 def test_a_phone_that_removes_the_device_stops_the_queue_until_it_is_linked_again(world: World) -> None:
-    world.phones("logout", cause="unknown_companion")
+    account = world.status()["number"]
+    world.phones("logout", cause="unknown_companion", account=account)
     eventually(lambda: world.status()["channel"] == "unlinked")
     assert "the phone has removed this device" in world.status()["reason"]
     number = world.send("after linking again")
     assert "link" in world.operation(number)["reason"]
-    account = world.status()["number"]
     world.scan(account=account)
     world.reaches(number, *DONE, seconds=60)
     assert len(world.arrivals("after linking again")) == 1
@@ -141,7 +141,7 @@ def test_a_phone_that_removes_the_device_stops_the_queue_until_it_is_linked_agai
 
 def test_another_account_stops_the_queue_until_a_person_confirms_it(world: World) -> None:
     account = world.status()["number"]
-    world.phones("logout")
+    world.phones("logout", account=account)
     eventually(lambda: world.status()["channel"] == "unlinked")
     other = "12015550102" if account != "12015550102" else "12015550101"
     world.scan(account=other)

@@ -180,6 +180,14 @@ class World:
     def is_linked(self) -> None:
         eventually(lambda: self.status()["can_send"], what=f"linked: {self.status()}")
 
+    def says(self, sentence: str) -> str:
+        """The channel's reason, as soon as it holds a sentence; a failure tells what the channel and the twin's pages say instead."""
+        try:
+            return eventually(lambda: sentence in (reason := str(self.status()["reason"])) and reason)
+        except AssertionError as never:
+            pages = http("GET", f"{self.twin}/_twin/state")[1]
+            raise AssertionError(f"{sentence!r} was never said: {self.status()}, {pages}") from never
+
     def send(self, message: str, mobile: str = ANA, **parameters: object) -> int:
         """Accepted; the operation's id."""
         recipient = {} if "group_id" in parameters else {"mobile": mobile}

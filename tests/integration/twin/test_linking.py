@@ -188,6 +188,12 @@ async def test_a_log_out_reaches_a_page_that_is_away_when_it_comes_back(twin: Tw
         assert (await back.event("logout"))["cause"] == "unknown_companion"
 
 
+async def test_without_a_name_the_account_that_is_linked_is_logged_out_though_its_page_is_away(twin: Twin) -> None:
+    async with linked_page(twin, COLLEAGUE):
+        pass
+    assert await twin.call("logout") == {"account": COLLEAGUE, "ended": 1}
+
+
 async def test_an_unknown_token_is_shown_a_code(twin: Twin) -> None:
     async with open_page(twin, token="made up") as page:
         await page.event("qr")

@@ -167,6 +167,15 @@ async def test_a_pairing_code_is_asked_for_once_while_it_is_wanted() -> None:
     assert page.asked.count("pairing_code 12015550100") == 1
 
 
+async def test_a_pairing_code_ends_with_the_page_that_showed_it() -> None:
+    page = FakePage(now=UNLINKED)
+    async with watching(page, linking=True, phone="12015550100") as watched:
+        assert (await watched.until(v1.CHANNEL_STATE_UNLINKED)).pairing_code == "ABCD1234"
+        assert (await watched.later(1, NOT_READY)).pairing_code == ""
+        assert (await watched.later(1, UNLINKED)).pairing_code == "ABCD1234"
+    assert page.asked.count("pairing_code 12015550100") == 2
+
+
 @pytest.mark.parametrize("event", [PageCrashed(), BrowserGone()])
 async def test_a_page_that_died_is_opened_again(event: PageCrashed | BrowserGone) -> None:
     async with watching(FakePage()) as watched:

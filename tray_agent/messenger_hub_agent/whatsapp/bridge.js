@@ -40,6 +40,7 @@
     return Date.now() - since.history > SETTLED_MS;
   }
 
+  let loggedOut = false;
   let usedUp = null;
 
   // The page has no more codes and waits to be asked. It keeps the last one, until the next comes, though no phone accepts it.
@@ -74,9 +75,12 @@
     }
   }
 
+  // A page that was logged out loads anew: what it would show, begin or send until then goes with it.
+  const isReady = () => Boolean(wpp() && wpp().isFullReady) && !loggedOut;
+
   function state() {
     const library = wpp();
-    if (!library || !library.isFullReady) return { injected: Boolean(library && library.isInjected), ready: false };
+    if (!isReady()) return { injected: Boolean(library && library.isInjected), ready: false };
     const { conn } = library;
     const { mode, info } = conn.getStreamData();
     const authenticated = conn.isAuthenticated();
@@ -295,7 +299,7 @@
     bridge[name] = async (...args) => {
       try {
         // Half loaded, wa-js throws of its own insides.
-        if (call !== state && !(wpp() && wpp().isFullReady)) throw new Refusal('not_ready', 'WhatsApp Web is still loading');
+        if (call !== state && !isReady()) throw new Refusal('not_ready', 'WhatsApp Web is still loading');
         const value = await call(...args);
         return { ok: true, value: value === undefined ? null : value };
       } catch (error) {
@@ -339,7 +343,10 @@
     wpp().on('conn.logout_reason', (reason) => {
       cause = text(reason && reason.reason !== undefined ? reason.reason : reason) || 'unknown';
     });
-    wpp().on('conn.logout', () => tell({ kind: 'logout', cause }));
+    wpp().on('conn.logout', () => {
+      loggedOut = true;
+      tell({ kind: 'logout', cause });
+    });
     wpp().on('conn.needs_update', () => tell({ kind: 'needs_update' }));
   }
 

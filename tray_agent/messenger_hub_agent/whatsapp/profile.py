@@ -7,11 +7,13 @@ data folder that is closed to others, so the profile then lies under PROFILES an
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import pwd
 import random
 import secrets
 import shutil
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +26,8 @@ USER_IDS = range(20_000, 60_000)
 """Within what a container maps (mostly 0 to 65535), above what systems give to people and services."""
 NOBODY_CHANGES = -1
 """The user id that means: the browser runs as we do."""
+
+REMOVE_ATTEMPTS, REMOVE_PAUSE_SECONDS = 100, 0.05
 
 _PRIVATE, _PASSABLE = 0o700, 0o711
 
@@ -72,12 +76,25 @@ def discard_profile(channel_folder: Path) -> None:
         return
     profile = take_profile(channel_folder)
     try:
-        shutil.rmtree(profile.folder)
+        _remove(profile.folder)
         if pointer.is_file():
             pointer.unlink()
     finally:
         profile.release()
         Path(profile.lock.lock_file).unlink(missing_ok=True)
+
+
+def _remove(folder: Path) -> None:
+    """Removes it. A browser's helpers that were killed with it may still write for a moment, so it is emptied until it stays so."""
+    for attempts_left in reversed(range(REMOVE_ATTEMPTS)):
+        try:
+            shutil.rmtree(folder)
+        except OSError as error:
+            if error.errno != errno.ENOTEMPTY or not attempts_left:
+                raise
+            time.sleep(REMOVE_PAUSE_SECONDS)
+        else:
+            return
 
 
 def _shared_folder(channel_folder: Path, profiles: Path) -> Path:
