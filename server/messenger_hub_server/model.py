@@ -91,8 +91,8 @@ class NewOperation(Struct, frozen=True, kw_only=True, gc=False):
     """An operation that is about to be accepted.
 
     `target` is the chat or contact id on WhatsApp, `recipient` what callers are shown. `body` is the text of a message or the
-    name of a contact ("" when a contact is removed). `lane` is what must stay in order: a chat, or a contact. `due_at_ms` is
-    its place: send_at, else the time of acceptance.
+    name of a contact ("" when a contact is removed). `lane` is what must stay in order: a chat, or a contact. `place_ms` is
+    where it stands there: at a send_at that is to come, else at the time of acceptance, and never before what was accepted earlier.
     """
 
     id: OperationId
@@ -105,7 +105,8 @@ class NewOperation(Struct, frozen=True, kw_only=True, gc=False):
     body: str
     priority: Priority = Priority.NORMAL
     accepted_at_ms: int
-    due_at_ms: int
+    place_ms: int
+    send_at_ms: int | None = None
     expires_at_ms: int | None = None
     reference: str = ""
     reason: str = "Accepted"
@@ -152,7 +153,8 @@ class Operation(Struct, frozen=True, kw_only=True, gc=False):
     reason: str
     reference: str
     accepted_at_ms: int
-    due_at_ms: int
+    place_ms: int
+    send_at_ms: int | None
     expires_at_ms: int | None
     not_before_ms: int | None
     changed_at_ms: int

@@ -124,7 +124,7 @@ async def assemble(
     watch, depths, presence = Watch(store, news), Depths(store, news), Presence(clock)
     registry = Registry(queue, keys, RegistryIds(folder.private), clock)
     registry.load(await store.registry())
-    queue.load(await store.restored())
+    queue.load(await store.restored(), await store.latest_place_ms())
     registry.on_change(news.tell)
     wishes = Wishes(
         depths=depths, registry=registry, presence=presence, commits=queue, api_address=api_address, clock=clock

@@ -128,6 +128,7 @@ class Queue:
         self._numbers = ids.Block(limit, limit)
         self.first_id = OperationId(limit + 1)
         self._raising: asyncio.Future[None] | None = None
+        self._places = acceptance.Places()
         self._randomness = Randomness()
         self._waiting: list[_Waiting] = []
         self._filled = asyncio.Event()
@@ -135,9 +136,10 @@ class Queue:
         self._hurrying = False
         self._restored: set[ChannelId] = set()
 
-    def load(self, restored: Sequence[Restoration]) -> None:
-        """The channels that are marked as restored when the hub starts."""
+    def load(self, restored: Sequence[Restoration], latest_place_ms: int) -> None:
+        """When the hub starts: the channels that are marked as restored, and the last place of what waits."""
         self._restored = {mark.channel_id for mark in restored}
+        self._places = acceptance.Places(latest_place_ms)
 
     def is_restored(self, channel_id: ChannelId) -> bool:
         """The channel's rows are older than what has happened, and its desktop has not told yet what is missing."""
@@ -152,7 +154,8 @@ class Queue:
         passing(Failpoint.SERVER_ACCEPT_NUMBERED)
         now_ms = self._clock.now_ms()
         new = [
-            acceptance.operation(draft, self._numbers.take(), ids.wa_id(self._randomness), now_ms) for draft in drafts
+            acceptance.operation(draft, self._numbers.take(), ids.wa_id(self._randomness), self._places, now_ms)
+            for draft in drafts
         ]
         try:
             outcomes = await self.commit([Accept(operation=operation) for operation in new])
@@ -442,7 +445,7 @@ class Queue:
             priority=operation.priority,
             reference=operation.reference,
         )
-        successor = acceptance.operation(draft, self._numbers.take(), ids.wa_id(self._randomness), now_ms)
+        successor = acceptance.operation(draft, self._numbers.take(), ids.wa_id(self._randomness), self._places, now_ms)
         problem = Problem(code="resent", message=f"{who} sent it again as operation {successor.id}{words}")
         replace = Replace(
             operation_id=operation.id, at_ms=now_ms, reason=problem.message, problem=problem, successor=successor

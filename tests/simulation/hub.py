@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from messenger_hub_server.delivery import acceptance, ids, restoration
 from messenger_hub_server.delivery import channel as machine
-from messenger_hub_server.delivery import ids, restoration
 from messenger_hub_server.model import AgentId, ChannelId, HighMark, LeaseId, OperationId, OperationState, Restoration
 from messenger_hub_server.store.base import (
     AdvanceJournal,
@@ -89,6 +89,7 @@ class Hub:
         self.wants: deque[machine.Load | machine.Commit] = deque()
         self._notice_older_copy()
         self.numbers = ids.Block(self.file.limit, self.file.limit)
+        self.places = acceptance.Places(self.store.latest_place_now())
         self.first_id = OperationId(self.file.limit + 1)
         if self.world.unnoticed:
             # What was accepted since the copy came back cannot be told from what the copy held.
@@ -312,7 +313,7 @@ class Hub:
             return
         looked_at_ms, self.looked_at_ms = self.looked_at_ms, self.now_ms
         pending = [o for o in self.store.operations_now() if o.state is OperationState.PENDING]
-        times = (time for o in pending for time in (o.due_at_ms, o.not_before_ms) if time is not None)
+        times = (time for o in pending for time in (o.send_at_ms, o.not_before_ms) if time is not None)
         if expired or any(looked_at_ms < time <= self.now_ms for time in times):
             self.wake()
 

@@ -18,6 +18,7 @@ from messenger_hub_agent.delivery import channel as agent
 from messenger_hub_agent.delivery import existence, work
 from messenger_hub_server.delivery import channel as server
 from messenger_hub_server.delivery import evidence, restoration
+from messenger_hub_server.delivery.acceptance import Places
 from messenger_hub_server.store import memory
 from messenger_hub_server.store.memory import MemoryStore
 
@@ -32,6 +33,7 @@ from tests.simulation.world import World
 Patch = Callable[[pytest.MonkeyPatch], None]
 
 # Which faults a mutant's runs use.
+CLOCKS = frozenset({"clock_jump", "server_crash"})
 CUTS = frozenset({"cut", "server_crash", "agent_crash", "page_crash"})
 FOLDERS = frozenset({"cut", "folder_lost", "folder_kept", "folder_rolled_back", "copy_started"})
 MOVES = frozenset({"cut", "move", "forced_move", "agent_crash"})
@@ -491,7 +493,19 @@ def overtakes_what_waits(patch: pytest.MonkeyPatch) -> None:
 @mutant()
 def leases_the_latest_first(patch: pytest.MonkeyPatch) -> None:
     """The queue is a stack."""
-    reworded(patch, MemoryStore, "_claim", {"(o.priority, o.due_at_ms, o.id)": "(o.priority, -o.due_at_ms, -o.id)"})
+    reworded(patch, MemoryStore, "_claim", {"(o.priority, o.place_ms, o.id)": "(o.priority, -o.place_ms, -o.id)"})
+
+
+@mutant()
+def places_by_the_clock(patch: pytest.MonkeyPatch) -> None:
+    """What is accepted after the clock was set back stands before what waits."""
+    patch.setattr(Places, "place", lambda _, now_ms: now_ms)
+
+
+@mutant(Focus(faults=CLOCKS, harm=0.05, tension=0.05, often={World.accept: 3, World.hub_start: 3}))
+def forgets_the_places_of_what_waits(patch: pytest.MonkeyPatch) -> None:
+    """After a restart nobody knows how late the clock was before it was set back."""
+    patch.setattr(MemoryStore, "latest_place_now", lambda _: 0)
 
 
 # ---- the desktop ------------------------------------------------------------------------------------------------------------

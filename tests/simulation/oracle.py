@@ -67,8 +67,8 @@ class Oracle:
         self.forgotten: set[str] = set()  # no journal has them any more, so a receipt finds nothing
         self.untold: set[str] = set()  # sent by a page that died of it, and no other browser was told
         self.stored: set[str] = set()  # also what nobody was told of
-        self.queued: dict[str, int] = {}  # the event with which it came, and that of its last lease
-        self.leased: dict[str, int] = {}
+        self.queued: dict[str, int] = {}  # the event with which it came
+        self.leased: dict[str, Event] = {}  # with which it was leased last
         self.made: set[str] = set()
         self.allowed: dict[str, str] = {}  # what got go: the WhatsApp id of each, and its body
         self.network_ids: set[str] = set()
@@ -126,9 +126,19 @@ class Oracle:
             theirs = self.accepted.get(other)
             same = theirs is not None and (theirs.lane, theirs.priority) == (mine.lane, mine.priority)
             if theirs is not None and same and other not in self.unordered:
-                place = (theirs.due_at_ms, theirs.id) > (mine.due_at_ms, mine.id)
-                came_later = self.queued.get(body, 0) > self.leased.get(other, 0)  # the clock went back
-                need(not place or came_later, f"I10 {other} overtook {body}")
+                need(not self._overtook(theirs, mine), f"I10 {other} overtook {body}")
+
+    def _overtook(self, theirs: NewOperation, mine: NewOperation) -> bool:
+        """Mine was first, and could have been leased when theirs was. What has no time of its own keeps the order in which it came,
+        whatever the hub's clock did."""
+        if theirs.send_at_ms is None and mine.send_at_ms is None:
+            was_first = mine.id < theirs.id
+        else:
+            was_first = (mine.place_ms, mine.id) < (theirs.place_ms, theirs.id)
+        leased = self.leased.get(theirs.body)
+        if leased is None:
+            return was_first
+        return was_first and self.queued.get(mine.body, 0) < leased.id and (mine.send_at_ms or 0) <= leased.at_ms
 
     def frame(self, wire: Wire, frame: pb.ConnectResponse) -> None:
         """I9: at most one stream is given work under an epoch. An answer to a hello is given once the hub knows what it betrays."""
@@ -207,7 +217,7 @@ class Oracle:
         self.stored.add(body)
         self.queued.setdefault(body, event.id)
         if event.state is S.LEASED:
-            self.leased[body] = event.id
+            self.leased[body] = event
         same = self.numbers_reused or self.answered.get(number, body) == body
         need(same, f"I4 {number} names another operation now")
         match row.state:

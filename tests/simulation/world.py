@@ -177,7 +177,8 @@ class World:
                 held = self.oracle.answered.setdefault(number, new.body)
                 need(self.oracle.numbers_reused or held == new.body, f"I4 the key of {new.body} names {held}")
                 row = next(row for row in self.hub.store.operations_now() if row.id == number)
-                place = replace(new, id=number, due_at_ms=row.due_at_ms)  # of the first request, which was not answered
+                # Of the first request, which was not answered.
+                place = replace(new, id=number, place_ms=row.place_ms, send_at_ms=row.send_at_ms)
                 self.oracle.accepted.setdefault(new.body, place)
         self.hub.wake()
         return True
@@ -202,7 +203,9 @@ class World:
             expires_at_ms=self.now_ms + self.dice.randrange(1, 60) if self.dice.random() < self.timed else None,
             idempotency=Idempotency(key_hash=b"k%d" % key, parameters_hash=b"p%d" % key) if key is not None else None,
         )
-        return acceptance.operation(draft, self.hub.next_id(), ids.wa_id(self.random_bytes), self.now_ms)
+        return acceptance.operation(
+            draft, self.hub.next_id(), ids.wa_id(self.random_bytes), self.hub.places, self.now_ms
+        )
 
     def _key(self) -> int:
         """One of the latest, or the next."""
@@ -263,7 +266,9 @@ class World:
             channel_id=CHANNEL, session_api_id=SessionApiId(1), kind=row.kind, recipient=row.recipient,
             target=row.target, body=body,
         )  # fmt: skip
-        new = acceptance.operation(draft, self.hub.next_id(), ids.wa_id(self.random_bytes), self.now_ms)
+        new = acceptance.operation(
+            draft, self.hub.next_id(), ids.wa_id(self.random_bytes), self.hub.places, self.now_ms
+        )
         problem = Problem(code="resent", message="sent again")
         self.oracle.decided.add(row.body)
         again = Replace(operation_id=row.id, at_ms=self.now_ms, reason="again", problem=problem, successor=new)

@@ -55,7 +55,7 @@ def new(
         "target": chat,
         "body": "text",
         "accepted_at_ms": number,
-        "due_at_ms": number,
+        "place_ms": number,
         "idempotency": Idempotency(key_hash=b"k%d" % key, parameters_hash=b"p%d" % parameters)
         if key is not None
         else None,
@@ -104,12 +104,55 @@ async def test_an_old_epoch_leases_nothing(store: base.Store) -> None:
 
 
 async def test_what_is_held_until_later_is_not_leased_before(store: base.Store) -> None:
-    await store.apply([base.Accept(operation=new(1, due_at_ms=500)), base.Accept(operation=new(2, expires_at_ms=50))])
+    await store.apply(
+        [base.Accept(operation=new(1, place_ms=500, send_at_ms=500)), base.Accept(operation=new(2, expires_at_ms=50))]
+    )
     assert await store.apply([claim("a", "b", now_ms=100)]) == [[]]
     assert await store.next_wake_at_ms(10) == 50
     assert await store.apply([base.ExpireDue(now_ms=100, reason="late")]) == [[2]]
     (leased,) = await store.apply([claim("a", now_ms=500)])
     assert [operation.id for operation in leased] == [1]  # type: ignore[union-attr]
+
+
+async def test_what_was_accepted_while_the_clock_was_ahead_goes_at_once_and_keeps_its_place(store: base.Store) -> None:
+    await store.apply([base.Accept(operation=new(1, place_ms=500)), base.Accept(operation=new(2, place_ms=500))])
+    assert await store.next_wake_at_ms(0) is None
+    (leased,) = await store.apply([claim("a", "b", now_ms=100)])
+    assert [operation.id for operation in leased] == [1]  # type: ignore[union-attr]
+
+
+async def test_what_is_held_holds_up_nothing_behind_its_place(store: base.Store) -> None:
+    held = new(1, place_ms=500, send_at_ms=500)
+    await store.apply([base.Accept(operation=held), base.Accept(operation=new(2, place_ms=600))])
+    (leased,) = await store.apply([claim("a", "b", now_ms=100)])
+    assert [operation.id for operation in leased] == [2]  # type: ignore[union-attr]
+
+
+async def test_what_comes_due_goes_at_its_place(store: base.Store) -> None:
+    held = new(1, place_ms=500, send_at_ms=500)
+    waiting = [base.Accept(operation=new(number, place_ms=place)) for number, place in ((2, 400), (3, 600))]
+    await store.apply([base.Accept(operation=held), *waiting])
+    order = []
+    for lease in ("a", "b", "c"):
+        ((operation,),) = await store.apply([claim(lease, now_ms=700)])  # type: ignore[misc]
+        order.append(operation.id)  # type: ignore[union-attr]
+        await store.apply([_to(S.SENT, {S.LEASED}, number=operation.id)])  # type: ignore[union-attr]
+    assert order == [2, 1, 3]
+
+
+async def test_the_latest_place_is_that_of_what_waits_or_is_leased_and_does_not_stand_at_its_send_at(
+    store: base.Store,
+) -> None:
+    assert await store.latest_place_ms() == 0
+    places = {1: 300, 2: 200, 3: 100}
+    await store.apply([base.Accept(operation=new(number, place_ms=place)) for number, place in places.items()])
+    await store.apply([base.Accept(operation=new(4, place_ms=900, send_at_ms=900))])
+    await store.apply([_to(S.CANCELLED, {S.PENDING}, number=1)])
+    assert await store.latest_place_ms() == 200
+    (leased,) = await store.apply([claim("a", now_ms=500)])
+    assert [operation.id for operation in leased] == [3]  # type: ignore[union-attr]
+    await store.apply([_to(S.CANCELLED, {S.PENDING}, number=2)])
+    assert await store.latest_place_ms() == 100
 
 
 async def test_a_known_key_tells_whose_it_is_and_inserts_nothing(store: base.Store) -> None:
@@ -217,11 +260,12 @@ allowed = st.sampled_from(
 )
 random_writes = st.one_of(
     st.builds(
-        lambda chat, key, parameters, due: ("accept", chat, key, parameters, due),
+        lambda chat, key, parameters, place, send_at: ("accept", chat, key, parameters, place, send_at),
         st.sampled_from(["1@c.us", "2@c.us"]),
         st.none() | st.integers(0, 2),
         st.integers(0, 1),
         st.integers(0, 60),
+        st.none() | st.integers(0, 60),
     ),
     st.builds(lambda count, now: ("claim", count, now), st.integers(0, 3), st.integers(0, 60)),
     st.builds(lambda lease: ("start", lease), numbers),
@@ -236,8 +280,10 @@ random_writes = st.one_of(
 
 def _write(step: tuple[object, ...], position: int) -> base.Write:
     match step:
-        case ("accept", str(chat), key, int(parameters), int(due)):
-            return base.Accept(operation=new(position, chat=chat, key=key, parameters=parameters, due_at_ms=due))  # type: ignore[arg-type]
+        case ("accept", str(chat), key, int(parameters), int(place), send_at):
+            return base.Accept(
+                operation=new(position, chat=chat, key=key, parameters=parameters, place_ms=place, send_at_ms=send_at)
+            )  # type: ignore[arg-type]
         case ("claim", int(count), int(now)):
             return claim(*[f"L{position}-{i}" for i in range(count)], now_ms=now)
         case ("start", lease):

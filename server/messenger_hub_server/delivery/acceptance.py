@@ -45,8 +45,24 @@ class Receipt:
     replayed: bool
 
 
-def operation(draft: Draft, number: OperationId, wa_id: WaId, now_ms: int) -> NewOperation:
-    """The operation that a draft becomes at `now_ms`; its place is its send_at, else now."""
+class Places:
+    """Where operations stand in their lanes: in the order of their acceptance, also after the server's clock was set back.
+
+    `latest_ms`: the place of the last one that still waits.
+    """
+
+    def __init__(self, latest_ms: int = 0) -> None:
+        self._latest_ms = latest_ms
+
+    def place(self, now_ms: int) -> int:
+        """Of what is accepted at `now_ms`: that time, and never before an earlier one's place."""
+        self._latest_ms = max(self._latest_ms, now_ms)
+        return self._latest_ms
+
+
+def operation(draft: Draft, number: OperationId, wa_id: WaId, places: Places, now_ms: int) -> NewOperation:
+    """The operation that a draft becomes at `now_ms`."""
+    send_at_ms = draft.send_at_ms or 0
     return NewOperation(
         id=number,
         wa_id=wa_id,
@@ -58,7 +74,8 @@ def operation(draft: Draft, number: OperationId, wa_id: WaId, now_ms: int) -> Ne
         body=draft.body,
         priority=draft.priority,
         accepted_at_ms=now_ms,
-        due_at_ms=max(now_ms, draft.send_at_ms or now_ms),
+        place_ms=send_at_ms if send_at_ms > now_ms else places.place(now_ms),
+        send_at_ms=draft.send_at_ms,  # also one that has come: the clock may be set back before it is leased
         expires_at_ms=draft.expires_at_ms,
         reference=draft.reference,
         idempotency=draft.idempotency,

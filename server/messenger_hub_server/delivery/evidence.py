@@ -227,7 +227,7 @@ def imported(
         body=body,
         priority=Priority(lease.priority or Priority.NORMAL),
         accepted_at_ms=accepted_at_ms,
-        due_at_ms=accepted_at_ms,
+        place_ms=accepted_at_ms,
         expires_at_ms=lease.expires_at.ToMilliseconds() if lease.HasField("expires_at") else None,
         reference=origin.reference,
         reason="Taken over from the desktop app's journal",

@@ -12,15 +12,15 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
+READ_AHEAD = 8  # frames of a call, of at most 1 MiB each
+
 # The event loop holds its tasks weakly.
 _going_on: set[asyncio.Task[Any]] = set()
 
 
 async def unbroken(operation: Coroutine[Any, Any, T]) -> T:
     """What it returns or raises. A cancellation reaches the caller at once, and the operation never."""
-    task = asyncio.ensure_future(operation)
-    _going_on.add(task)
-    task.add_done_callback(_ended)
+    task = _going(operation)
     try:
         return await asyncio.shield(task)
     finally:
@@ -28,14 +28,52 @@ async def unbroken(operation: Coroutine[Any, Any, T]) -> T:
 
 
 async def unbroken_reads(frames: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """The same frames, each read with `unbroken`."""
-    iterator = aiter(frames)
-    while (frame := await unbroken(_next(iterator))) is not None:
-        yield frame
+    """The same frames. One task reads them for as long as the call lasts, READ_AHEAD at most before they are taken."""
+    ahead = _Ahead(frames)
+    try:
+        while (frame := await ahead.take()) is not None:
+            yield frame
+    finally:
+        ahead.abandon()
 
 
-async def _next(frames: AsyncIterator[bytes]) -> bytes | None:
-    return await anext(frames, None)
+class _Ahead:
+    """Frames that were read and not taken yet."""
+
+    def __init__(self, frames: AsyncIterator[bytes]) -> None:
+        self._frames = frames
+        self._read: asyncio.Queue[bytes | None] = asyncio.Queue(READ_AHEAD)
+        self._abandoned = False
+        self._reading = _going(self._run())
+
+    async def _run(self) -> None:
+        try:
+            async for frame in self._frames:
+                await self._read.put(frame)
+                if self._abandoned:
+                    return
+        finally:
+            await self._read.put(None)
+
+    async def take(self) -> bytes | None:
+        """The next frame, or None after the last. Raises what reading raised."""
+        frame = await self._read.get()
+        if frame is None:
+            await self._reading
+        return frame
+
+    def abandon(self) -> None:
+        """Nobody takes any more: what is under way ends where it is, and nothing more is read."""
+        self._abandoned = True
+        while not self._read.empty():
+            self._read.get_nowait()
+
+
+def _going(operation: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+    task = asyncio.ensure_future(operation)
+    _going_on.add(task)
+    task.add_done_callback(_ended)
+    return task
 
 
 def _ended(task: asyncio.Task[Any]) -> None:

@@ -122,8 +122,8 @@ def clock_time(at_ms: int) -> str:
 
 
 def _pending_reason(operation: Operation, view: ChannelView, now_ms: int, queued: int) -> str:
-    if operation.due_at_ms > now_ms:
-        return f"Held until {clock_time(operation.due_at_ms)}"
+    if operation.send_at_ms is not None and operation.send_at_ms > now_ms:
+        return f"Held until {clock_time(operation.send_at_ms)}"
     if view.state not in (ChannelState.LINKED, ChannelState.RESTRICTED):
         return view.reason
     if operation.not_before_ms is not None and operation.not_before_ms > now_ms:

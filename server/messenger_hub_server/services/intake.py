@@ -37,15 +37,11 @@ class Intake:
         settled = await self._queue.settled(outcome.operation_id, float(wait_seconds))
         return outcome, status_of(settled.state)
 
-    def send_at_ms(self, given_ms: int | None) -> int | None:
-        """A time in the past means now."""
-        return given_ms if given_ms is not None and given_ms > self._clock.now_ms() else None
-
     def expires_at_ms(self, session_api: SessionApi, given_ms: int | None, send_at_ms: int | None) -> int | None:
         """What the caller gave, else the session API's default lifetime, counted from when it may be sent."""
         if given_ms is not None or not session_api.default_lifetime_seconds:
             return given_ms
-        return (send_at_ms or self._clock.now_ms()) + session_api.default_lifetime_seconds * 1000
+        return max(send_at_ms or 0, self._clock.now_ms()) + session_api.default_lifetime_seconds * 1000
 
 
 def idempotency(session_api: SessionApi, rpc: str, key: str, normalised: Message) -> Idempotency | None:

@@ -54,7 +54,7 @@ class MessageHandlers:
 
     def _draft(self, request: pb.SendMessageRequest, session_api: SessionApi) -> Draft:
         recipient = _recipient(request, session_api.default_country)
-        send_at = self._intake.send_at_ms(milliseconds(request.send_at) if request.HasField("send_at") else None)
+        send_at = milliseconds(request.send_at) if request.HasField("send_at") else None
         expires_at = milliseconds(request.expires_at) if request.HasField("expires_at") else None
         return Draft(
             channel_id=session_api.channel_id,

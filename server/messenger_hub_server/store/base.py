@@ -49,9 +49,9 @@ class Accept(Struct, frozen=True, kw_only=True, gc=False):
 class Claim(Struct, frozen=True, kw_only=True, gc=False):
     """Leases at most `len(lease_ids)` operations of a channel. Outcome: the leased operations in the order they should start.
 
-    Eligible is what is pending, with due_at and not_before reached at `now_ms` and expires_at not reached, whose lane has nothing
-    leased and no earlier pending operation of the same priority; at most one per lane. Earlier means a smaller (due_at, id).
-    Order: priority, due_at, id. The channel's epoch must be `epoch` and it must not be marked as restored, else nothing is leased.
+    Eligible is what is pending, with send_at and not_before reached at `now_ms` and expires_at not reached, whose lane has nothing
+    leased and no earlier pending operation of the same priority whose send_at is reached; at most one per lane. Earlier means a
+    smaller (place, id). Order: priority, place, id. The channel's epoch must be `epoch` and it must not be marked as restored, else nothing is leased.
     `attempts` grows by one.
     """
 
@@ -314,7 +314,6 @@ class QueueDepth:
 
     pending: int
     oldest_accepted_at_ms: int | None
-    next_due_at_ms: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -404,6 +403,10 @@ class Store(Protocol):
     async def next_wake_at_ms(self, now_ms: int) -> int | None:
         """When the next pending operation that was held comes due, or any may be tried again, after `now_ms`, or when one expires,
         also before: what is given back after its time has to expire at once. Restored channels expire nothing."""
+        ...
+
+    async def latest_place_ms(self) -> int:
+        """The last place of what is pending or leased and does not stand at its send_at; 0 when there is none."""
         ...
 
     async def groups(self, channel_id: ChannelId) -> tuple[Sequence[Group], int | None]:

@@ -189,9 +189,11 @@ class MemoryStore:
                 busy.add(operation.lane)
         waiting = self._pending(claim.channel_id)
         claimed: list[Operation] = []
-        for operation in sorted(waiting, key=lambda o: (o.priority, o.due_at_ms, o.id)):
+        for operation in sorted(waiting, key=lambda o: (o.priority, o.place_ms, o.id)):
             if len(claimed) == len(claim.lease_ids):
                 break
+            if (operation.send_at_ms or 0) > claim.now_ms:
+                continue
             first = (operation.lane, operation.priority) not in earlier
             earlier.add((operation.lane, operation.priority))
             if first and operation.lane not in busy and _eligible(operation, claim.now_ms):
@@ -506,7 +508,6 @@ class MemoryStore:
         return base.QueueDepth(
             pending=len(pending),
             oldest_accepted_at_ms=min((o.accepted_at_ms for o in pending), default=None),
-            next_due_at_ms=min((o.due_at_ms for o in pending), default=None),
         )
 
     async def uncertain_counts(self) -> dict[ChannelId, int]:
@@ -523,11 +524,21 @@ class MemoryStore:
     async def next_wake_at_ms(self, now_ms: int) -> int | None:
         """When the next pending operation that was held comes due, or any may be tried again or expires."""
         pending = [o for o in self._rows.operations.values() if o.state is OperationState.PENDING]
-        held = [o.due_at_ms for o in pending if o.due_at_ms > o.accepted_at_ms]
+        held = [o.send_at_ms for o in pending if o.send_at_ms is not None]
         again = [o.not_before_ms for o in pending if o.not_before_ms is not None]
         living = [o for o in pending if o.channel_id not in self._rows.restored]
         expiring = [o.expires_at_ms for o in living if o.expires_at_ms is not None]
         return min((*(t for t in (*held, *again) if t > now_ms), *expiring), default=None)
+
+    async def latest_place_ms(self) -> int:
+        """The last place of what is pending or leased and does not stand at its send_at."""
+        return self.latest_place_now()
+
+    def latest_place_now(self) -> int:
+        """The same, without an event loop."""
+        open_states = (OperationState.PENDING, OperationState.LEASED)
+        waiting = (o for o in self._rows.operations.values() if o.state in open_states and o.place_ms != o.send_at_ms)
+        return max((o.place_ms for o in waiting), default=0)
 
     async def groups(self, channel_id: ChannelId) -> tuple[Sequence[Group], int | None]:
         """The groups of a channel and when they were reported."""
@@ -579,7 +590,8 @@ def _operation(new: NewOperation) -> Operation:
         reason=new.reason,
         reference=new.reference,
         accepted_at_ms=new.accepted_at_ms,
-        due_at_ms=new.due_at_ms,
+        place_ms=new.place_ms,
+        send_at_ms=new.send_at_ms,
         expires_at_ms=new.expires_at_ms,
         not_before_ms=None,
         changed_at_ms=new.accepted_at_ms,
@@ -598,10 +610,8 @@ def _adoptable(operation: Operation) -> bool:
 
 
 def _eligible(operation: Operation, now_ms: int) -> bool:
-    return (
-        operation.due_at_ms <= now_ms
-        and (operation.not_before_ms or 0) <= now_ms
-        and (operation.expires_at_ms is None or operation.expires_at_ms > now_ms)
+    return (operation.not_before_ms or 0) <= now_ms and (
+        operation.expires_at_ms is None or operation.expires_at_ms > now_ms
     )
 
 

@@ -1,15 +1,15 @@
 -- name: insert_operation
 INSERT INTO operation (id, wa_id, channel_id, session_api_id, kind, recipient, target, lane, body, priority, state, reason,
-  reference, accepted_at_ms, due_at_ms, expires_at_ms, changed_at_ms)
+  reference, accepted_at_ms, place_ms, send_at_ms, expires_at_ms, changed_at_ms)
 VALUES (:id, :wa_id, :channel_id, :session_api_id, :kind, :recipient, :target, :lane, :body, :priority, 'pending', :reason,
-  :reference, :accepted_at_ms, :due_at_ms, :expires_at_ms, :accepted_at_ms);
+  :reference, :accepted_at_ms, :place_ms, :send_at_ms, :expires_at_ms, :accepted_at_ms);
 
 -- name: insert_operations
 -- As insert_operation, for a JSON array of its parameters in their order.
 INSERT INTO operation (id, wa_id, channel_id, session_api_id, kind, recipient, target, lane, body, priority, state, reason,
-  reference, accepted_at_ms, due_at_ms, expires_at_ms, changed_at_ms)
+  reference, accepted_at_ms, place_ms, send_at_ms, expires_at_ms, changed_at_ms)
 SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7, value ->> 8, value ->> 9,
-  'pending', value ->> 10, value ->> 11, value ->> 12, value ->> 13, value ->> 14, value ->> 12
+  'pending', value ->> 10, value ->> 11, value ->> 12, value ->> 13, value ->> 14, value ->> 15, value ->> 12
 FROM json_each(?);
 
 -- name: insert_key
@@ -31,19 +31,19 @@ WITH wanted AS MATERIALIZED (
   SELECT key AS position, value ->> 0 AS channel_id, value ->> 1 AS epoch, value ->> 2 AS now_ms FROM json_each(?1))
 SELECT json_group_array(json(coalesce((
   SELECT json_group_array(json_array(lane, id, wa_id, channel_id, session_api_id, kind, recipient, target, body, priority, reference,
-    accepted_at_ms, due_at_ms, expires_at_ms, attempts, problem_code, problem_message, successor,
+    accepted_at_ms, place_ms, send_at_ms, expires_at_ms, attempts, problem_code, problem_message, successor,
     (SELECT hex(key_hash) FROM idempotency WHERE operation_id = candidate.id),
     (SELECT hex(parameters_hash) FROM idempotency WHERE operation_id = candidate.id)))
   FROM (
     SELECT o.* FROM operation o
-    WHERE o.channel_id = wanted.channel_id AND o.state = 'pending' AND o.due_at_ms <= wanted.now_ms
+    WHERE o.channel_id = wanted.channel_id AND o.state = 'pending' AND coalesce(o.send_at_ms, 0) <= wanted.now_ms
       AND (o.not_before_ms IS NULL OR o.not_before_ms <= wanted.now_ms)
       AND (o.expires_at_ms IS NULL OR o.expires_at_ms > wanted.now_ms)
       AND NOT EXISTS (SELECT 1 FROM operation l WHERE l.channel_id = o.channel_id AND l.state = 'leased' AND l.lane = o.lane)
       AND NOT EXISTS (
         SELECT 1 FROM operation e WHERE e.channel_id = o.channel_id AND e.state = 'pending' AND e.lane = o.lane
-          AND e.priority = o.priority AND (e.due_at_ms, e.id) < (o.due_at_ms, o.id))
-    ORDER BY o.priority, o.due_at_ms, o.id LIMIT ?2
+          AND e.priority = o.priority AND (e.place_ms, e.id) < (o.place_ms, o.id) AND coalesce(e.send_at_ms, 0) <= wanted.now_ms)
+    ORDER BY o.priority, o.place_ms, o.id LIMIT ?2
   ) candidate
   WHERE EXISTS (SELECT 1 FROM epoch WHERE epoch.channel_id = wanted.channel_id AND epoch.epoch = wanted.epoch)
     AND wanted.channel_id NOT IN (SELECT channel_id FROM restored)), '[]')))
@@ -202,10 +202,10 @@ WHERE e.id > :after AND (:session_api_id IS NULL
 ORDER BY e.id LIMIT :limit;
 
 -- name: queue_depths
-SELECT channel_id, count(*), min(accepted_at_ms), min(due_at_ms) FROM operation WHERE state = 'pending' GROUP BY channel_id;
+SELECT channel_id, count(*), min(accepted_at_ms) FROM operation WHERE state = 'pending' GROUP BY channel_id;
 
 -- name: queue_depth
-SELECT count(*), min(accepted_at_ms), min(due_at_ms) FROM operation WHERE state = 'pending' AND channel_id = ?;
+SELECT count(*), min(accepted_at_ms) FROM operation WHERE state = 'pending' AND channel_id = ?;
 
 -- name: uncertain_counts
 SELECT channel_id, count(*) FROM operation WHERE state = 'uncertain' GROUP BY channel_id;
@@ -217,7 +217,10 @@ SELECT (SELECT count(*) FROM operation WHERE state = 'pending'), (SELECT count(*
 -- name: next_wake
 -- Three partial indexes: what goes at once is in none of them.
 SELECT min(at) FROM (
-  SELECT min(due_at_ms) AS at FROM operation WHERE state = 'pending' AND due_at_ms > accepted_at_ms AND due_at_ms > :now_ms
+  SELECT min(send_at_ms) AS at FROM operation WHERE state = 'pending' AND send_at_ms > :now_ms
   UNION ALL SELECT min(not_before_ms) FROM operation WHERE state = 'pending' AND not_before_ms > :now_ms
   UNION ALL SELECT min(expires_at_ms) FROM operation WHERE state = 'pending' AND expires_at_ms IS NOT NULL
     AND channel_id NOT IN (SELECT channel_id FROM restored));
+
+-- name: latest_place
+SELECT coalesce(max(place_ms), 0) FROM operation WHERE state IN ('pending', 'leased') AND place_ms IS NOT send_at_ms;

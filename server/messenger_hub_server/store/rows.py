@@ -64,7 +64,8 @@ def parameters(new: NewOperation) -> dict[str, Value]:
         "reason": new.reason,
         "reference": new.reference,
         "accepted_at_ms": new.accepted_at_ms,
-        "due_at_ms": new.due_at_ms,
+        "place_ms": new.place_ms,
+        "send_at_ms": new.send_at_ms,
         "expires_at_ms": new.expires_at_ms,
     }
 
@@ -85,7 +86,8 @@ def operation(row: sqlite3.Row) -> Operation:
         reason=row["reason"],
         reference=row["reference"],
         accepted_at_ms=row["accepted_at_ms"],
-        due_at_ms=row["due_at_ms"],
+        place_ms=row["place_ms"],
+        send_at_ms=row["send_at_ms"],
         expires_at_ms=row["expires_at_ms"],
         not_before_ms=row["not_before_ms"],
         changed_at_ms=row["changed_at_ms"],
@@ -102,7 +104,7 @@ def operation(row: sqlite3.Row) -> Operation:
 def leased(columns: Sequence[Any], claim: Claim, lease_id: LeaseId) -> Operation:
     """A candidate of `claimable`, its lane taken off, as it is once it is leased."""
     (number, wa_id, channel_id, session_api_id, kind, recipient, target, body, priority, reference, accepted_at_ms,
-     due_at_ms, expires_at_ms, attempts, problem_code, problem_message, successor, key_hash, parameters_hash) = columns  # fmt: skip
+     place_ms, send_at_ms, expires_at_ms, attempts, problem_code, problem_message, successor, key_hash, parameters_hash) = columns  # fmt: skip
     return Operation(
         id=OperationId(number),
         wa_id=wa_id,
@@ -117,7 +119,8 @@ def leased(columns: Sequence[Any], claim: Claim, lease_id: LeaseId) -> Operation
         reason=claim.reason,
         reference=reference,
         accepted_at_ms=accepted_at_ms,
-        due_at_ms=due_at_ms,
+        place_ms=place_ms,
+        send_at_ms=send_at_ms,
         expires_at_ms=expires_at_ms,
         not_before_ms=None,
         changed_at_ms=claim.now_ms,

@@ -45,15 +45,21 @@ SQL = load()
 T = TypeVar("T")
 
 
-def _start(connection: sqlite3.Connection) -> None:
-    script = files(__package__).joinpath("schema").joinpath("1-start.sql").read_text()
-    for statement in statements(script):
+def _run(connection: sqlite3.Connection, script: str) -> None:
+    for statement in statements(files(__package__).joinpath("schema").joinpath(f"{script}.sql").read_text()):
         connection.execute(statement)
+
+
+def _start(connection: sqlite3.Connection) -> None:
+    _run(connection, "1-start")
     pairs = [("", "pending"), *((source.value, to.value) for source, targets in TRANSITIONS.items() for to in targets)]
     connection.executemany("INSERT INTO transition VALUES (?, ?)", pairs)
 
 
-MIGRATIONS = (Migration(name="1-start", apply=_start),)
+MIGRATIONS = (
+    Migration(name="1-start", apply=_start),
+    Migration(name="2-place", apply=lambda connection: _run(connection, "2-place")),
+)
 
 
 class SqliteStore:
@@ -184,12 +190,12 @@ class SqliteStore:
     async def queue_depths(self) -> dict[ChannelId, base.QueueDepth]:
         """Every channel that has something pending."""
         found = await self._read(lambda c: c.execute(SQL["queue_depths"]).fetchall())
-        return {ChannelId(row[0]): _depth(row[1], row[2], row[3]) for row in found}
+        return {ChannelId(row[0]): _depth(row[1], row[2]) for row in found}
 
     async def queue_depth(self, channel_id: ChannelId) -> base.QueueDepth:
         """What is pending on one channel."""
         found = await self._read(lambda c: c.execute(SQL["queue_depth"], (channel_id,)).fetchone())
-        return _depth(found[0], found[1], found[2])
+        return _depth(found[0], found[1])
 
     async def uncertain_counts(self) -> dict[ChannelId, int]:
         """Every channel that has something uncertain."""
@@ -206,6 +212,11 @@ class SqliteStore:
         """When the next pending operation that was held comes due, or any may be tried again or expires."""
         found = await self._read(lambda c: c.execute(SQL["next_wake"], {"now_ms": now_ms}).fetchone())
         return None if found[0] is None else int(found[0])
+
+    async def latest_place_ms(self) -> int:
+        """The last place of what is pending or leased and does not stand at its send_at."""
+        found = await self._read(lambda c: c.execute(SQL["latest_place"]).fetchone())
+        return int(found[0])
 
     async def groups(self, channel_id: ChannelId) -> tuple[Sequence[Group], int | None]:
         """The groups of a channel and when they were reported."""
@@ -267,5 +278,5 @@ def _touch(connection: sqlite3.Connection) -> None:
     connection.execute(f"PRAGMA user_version = {int(version)}")
 
 
-def _depth(pending: int, oldest: int | None, due: int | None) -> base.QueueDepth:
-    return base.QueueDepth(pending=pending, oldest_accepted_at_ms=oldest, next_due_at_ms=due)
+def _depth(pending: int, oldest: int | None) -> base.QueueDepth:
+    return base.QueueDepth(pending=pending, oldest_accepted_at_ms=oldest)

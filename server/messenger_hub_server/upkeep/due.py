@@ -25,7 +25,7 @@ class Due:
         following = await self._queue.store.next_wake_at_ms(self._looked_at_ms)
         if self._woke_at_ms is None:
             self._woke_at_ms = now_ms
-        # Once in a while in any case: a clock that was set back holds what was to go at once.
+        # Once in a while in any case: the clock may have been set.
         if (following is not None and following <= now_ms) or abs(now_ms - self._woke_at_ms) >= LONGEST_MS:
             expire = ExpireDue(now_ms=now_ms, reason="expires_at passed before it could be sent")
             await self._queue.commit([expire], frees=())

@@ -524,7 +524,7 @@ def _between(case: Case, before: Look, after: Look) -> Iterator[Violation]:
     restores = between(case.history.restores, before, after)
     if not restores and after.status not in _reachable(before.status):
         yield _back(after, f"a client saw it {before.status}, then {after.status}")
-    kept = [change for change in before.timeline if _copied(case, change.at, restores)]
+    kept = itertools.takewhile(lambda change: _copied(case, change.at, restores), before.timeline)
     told = [(change.status, change.at) for change in kept]
     now = [(change.status, change.at) for change in after.timeline]
     if told and now and now[: len(told)] != told:

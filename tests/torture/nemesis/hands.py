@@ -132,7 +132,7 @@ class Hands:
             await asyncio.sleep(step.pick * CALL_TAKES_SECONDS)
 
     async def put_right(self) -> None:
-        """Everything runs and nothing is held any more."""
+        """Everything runs, nothing is held any more, and the server's clock is right again: what was given a time waits for it."""
         for proxy in self._estate.proxies.values():
             proxy.heal(forgotten=True)
         for program in (self._estate.twin, self._estate.server, *self._estate.agents.values()):
@@ -142,6 +142,8 @@ class Hands:
                     _signal(browser, signal.SIGCONT)
             else:
                 await program.start()
+        if self._estate.server.clock_seconds:
+            await self._start_server_at(0.0)
         await self._receipts()
 
     # ---- targets ------------------------------------------------------------------------------------------------------------
@@ -325,16 +327,20 @@ class Hands:
             return
         async with server.lock, self._disturbing(step, server.name):
             now = offsets[-1].seconds if offsets else 0.0
-            offset = round(min(MOST_OFF_SECONDS, max(-MOST_OFF_SECONDS, now + seconds)), 3)
-            begun = time.time()
-            await self._end_server()
-            if offsets:
-                offsets[-1].ended = time.time()
-            else:
-                offsets.append(Offset(seconds=0.0, begun=0.0, ended=time.time()))
-            offsets.append(Offset(seconds=offset, begun=begun))
-            server.clock_seconds = offset
-            await server.start()
+            await self._start_server_at(round(min(MOST_OFF_SECONDS, max(-MOST_OFF_SECONDS, now + seconds)), 3))
+
+    async def _start_server_at(self, offset: float) -> None:
+        """Ends the server, and starts it with a clock that is so many seconds ahead."""
+        server, offsets = self._estate.server, self.done.offsets
+        begun = time.time()
+        await self._end_server()
+        if offsets:
+            offsets[-1].ended = time.time()
+        else:
+            offsets.append(Offset(seconds=0.0, begun=0.0, ended=time.time()))
+        offsets.append(Offset(seconds=offset, begun=begun))
+        server.clock_seconds = offset
+        await server.start()
 
     async def _set_agent_clock(self, step: Step) -> None:
         """The same of a desktop, which is told the hub's time at each hello."""

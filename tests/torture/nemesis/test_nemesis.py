@@ -12,14 +12,10 @@ from typing import Any
 import pytest
 
 from tests.torture.nemesis.__main__ import main
-from tests.torture.nemesis.plan import BREAKS, CLOCK_BACK
+from tests.torture.nemesis.plan import BREAKS
 from tests.torture.nemesis.record import History
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
-
-
-# A message's place in its queue is the time of day of its acceptance: until that is mended, a clock that is set back breaks the order.
-BUT = ("--without", CLOCK_BACK)
 
 Run = tuple[int, Mapping[str, Any], str, Path]
 
@@ -42,9 +38,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, Futu
 
     with ThreadPoolExecutor(2, thread_name_prefix="nemesis") as threads:
         yield {
-            "sound": threads.submit(
-                run, tmp_path_factory.mktemp("sound"), "0.7", "--rounds", "2", "--worlds", "2", *BUT
-            ),
+            "sound": threads.submit(run, tmp_path_factory.mktemp("sound"), "0.7", "--rounds", "2", "--worlds", "2"),
             "tampered": threads.submit(
                 run, tmp_path_factory.mktemp("tampered"), "0.05", "--seed", "one message less", tamper=lose
             ),

@@ -246,6 +246,15 @@ def test_a_doubts_window_is_on_this_machines_clock() -> None:
     assert kinds(check(replace(one, disturbances=[disturbed(begun=313.5, ended=313.6)]))) == ["unjustified uncertain"]
 
 
+def test_what_follows_a_time_that_may_be_after_the_copy_may_be_so_too() -> None:
+    back = [Offset(seconds=300.0, begun=0.0, ended=12.0), Offset(seconds=0.0, begun=12.0)]
+    changes = [Change(status=status, at=at, reason="") for status, at in [("pending", 310.5), ("processing", 12.5)]]
+    before = replace(seen(1, "pending", "processing", at=15.0), timeline=changes)
+    sent = replace(look(1, *READ[:3]), timeline=[*changes, Change(status="sent", at=25.0, reason="")])
+    one = told([wish(1)], [sent], [arrival(1, 1)], looks=[before], restores=[restore(17.5)])
+    assert kinds(check(replace(one, offsets=back))) == []
+
+
 def timed(send_at: float = 0.0, expires_at: float = 0.0) -> Wish:
     return replace(wish(1), send_at=send_at, expires_at=expires_at)
 

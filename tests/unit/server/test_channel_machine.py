@@ -90,7 +90,7 @@ def leased() -> Operation:
     return Operation(
         id=OperationId(1), wa_id=WaId("3EB0"), channel_id=ChannelId(1), session_api_id=SessionApiId(1),
         kind=OperationKind.SEND_MESSAGE, recipient="1", target="1@c.us", body="hello", priority=Priority.NORMAL,
-        state=OperationState.LEASED, reason="", reference="", accepted_at_ms=1, due_at_ms=1, expires_at_ms=None,
+        state=OperationState.LEASED, reason="", reference="", accepted_at_ms=1, place_ms=1, send_at_ms=None, expires_at_ms=None,
         not_before_ms=None, changed_at_ms=1, attempts=1, lease=mark, problem=None, successor=None,
     )  # fmt: skip
 

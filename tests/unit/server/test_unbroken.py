@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 from messenger_hub.agent.v1 import agent_service_pb2 as pb
 from messenger_hub_server.rpc.reading import read_all
-from messenger_hub_server.rpc.unbroken import unbroken
+from messenger_hub_server.rpc.unbroken import READ_AHEAD, unbroken, unbroken_reads
 
 SECONDS = 10.0
 
@@ -37,6 +37,25 @@ class Call:
         yield b""
 
 
+class Source:
+    """Frames without an end, each its own number. `given`: how many were asked for."""
+
+    def __init__(self) -> None:
+        self.given = 0
+        self._gave = asyncio.Condition()
+
+    async def frames(self) -> AsyncIterator[bytes]:
+        while True:
+            async with self._gave:
+                self.given += 1
+                self._gave.notify_all()
+            yield b"%d" % self.given
+
+    async def has_given(self, count: int) -> None:
+        async with asyncio.timeout(SECONDS), self._gave:
+            await self._gave.wait_for(lambda: self.given >= count)
+
+
 async def test_what_an_operation_returns_or_raises_reaches_its_caller() -> None:
     call = Call()
     call.arrive.set()
@@ -63,6 +82,41 @@ async def test_all_frames_of_a_stream_are_read_an_empty_one_too() -> None:
     call = Call()
     call.arrive.set()
     assert await _all(read_all(pb.ConnectRequest, call.frames())) == [pb.ConnectRequest()]
+
+
+async def test_a_stream_is_read_no_further_than_its_frames_are_taken() -> None:
+    source = Source()
+    reads = unbroken_reads(source.frames())
+    assert [await anext(reads) for _ in range(3)] == [b"1", b"2", b"3"]
+    await source.has_given(3 + READ_AHEAD + 1)  # the last one waits for its place
+    await asyncio.to_thread(int)  # the loop turns meanwhile
+    assert source.given == 3 + READ_AHEAD + 1
+    await anext(reads)
+    await source.has_given(3 + READ_AHEAD + 2)
+    await reads.aclose()  # type: ignore[attr-defined]
+
+
+async def test_a_reader_that_is_full_ends_when_its_stream_is_left() -> None:
+    source = Source()
+    reads = unbroken_reads(source.frames())
+    await anext(reads)
+    await source.has_given(1 + READ_AHEAD + 1)
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    await reads.aclose()  # type: ignore[attr-defined]
+    async with asyncio.timeout(SECONDS):
+        await asyncio.gather(*others)
+
+
+async def test_what_reading_raises_reaches_whoever_takes_after_the_frames_before_it() -> None:
+    reads = unbroken_reads(_breaks_off())
+    assert await anext(reads) == b"frame"
+    with pytest.raises(ZeroDivisionError):
+        await anext(reads)
+
+
+async def _breaks_off() -> AsyncIterator[bytes]:
+    yield b"frame"
+    raise ZeroDivisionError
 
 
 async def _fails() -> None:

@@ -43,7 +43,8 @@ PENDING = Operation(
     reason="Accepted",
     reference="",
     accepted_at_ms=NOW,
-    due_at_ms=NOW,
+    place_ms=NOW,
+    send_at_ms=None,
     expires_at_ms=None,
     not_before_ms=None,
     changed_at_ms=NOW,
@@ -99,7 +100,7 @@ OFFLINE = sight(agent=None)
             1,
             "WhatsApp refuses messages to new chats until 2026-11-24 10:01:00 UTC; existing chats go on",
         ),
-        (structs.replace(PENDING, due_at_ms=NOW + MINUTE), OFFLINE, 1, "Held until 2026-11-24 10:01:00 UTC"),
+        (structs.replace(PENDING, send_at_ms=NOW + MINUTE), OFFLINE, 1, "Held until 2026-11-24 10:01:00 UTC"),
         (
             structs.replace(PENDING, not_before_ms=NOW + MINUTE, reason="The number could not be looked up."),
             LINKED,
