@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -104,10 +104,18 @@ def _count(found: Sequence[str]) -> str:
 
 
 def _schema(connection: sqlite3.Connection, path: Path) -> Iterator[Finding]:
-    """Tables, indices, triggers and the table of states are those of this version: they keep the rows in order."""
+    """Tables, indices, triggers and the table of states are those of its version: they keep the rows in order."""
+    applied = _applied(connection)
+    if strangers := applied - {migration.name for migration in MIGRATIONS}:
+        sentence = f"{path} was written by a newer version (it has {', '.join(sorted(strangers))}): check it with that version."
+        yield Finding(code="newer", file=path, sentence=sentence)
+        return
+    if len(applied) < len(MIGRATIONS):
+        sentence = f"{path} was written by an earlier version: the hub brings it up to date at its next start."
+        yield Finding(code="earlier", file=path, sentence=sentence, wrong=False)
     statement = "SELECT type || ' ' || name, sql FROM sqlite_master WHERE sql IS NOT NULL"
     there = dict(connection.execute(statement).fetchall())
-    for name, sql in _expected(statement).items():
+    for name, sql in _expected(statement, applied).items():
         if there.get(name) != sql:
             sentence = f"The {name} is missing from {path}, or not as it should be: {ADVICE}"
             yield Finding(code="schema", file=path, sentence=sentence)
@@ -119,11 +127,19 @@ def _schema(connection: sqlite3.Connection, path: Path) -> Iterator[Finding]:
             )
 
 
-def _expected(statement: str) -> dict[str, str]:
+def _applied(connection: sqlite3.Connection) -> frozenset[str]:
+    """The steps of the schema that this database has taken; without a list of them it should be of this version."""
+    if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = '_sqlite_migrations'").fetchone():
+        return frozenset(migration.name for migration in MIGRATIONS)
+    return frozenset(name for (name,) in connection.execute("SELECT name FROM _sqlite_migrations"))
+
+
+def _expected(statement: str, applied: Collection[str]) -> dict[str, str]:
     fresh = sqlite3.connect(":memory:")
     try:
         for migration in MIGRATIONS:
-            migration.apply(fresh)
+            if migration.name in applied:
+                migration.apply(fresh)
         return dict(fresh.execute(statement).fetchall())
     finally:
         fresh.close()

@@ -12,11 +12,14 @@ from pathlib import Path
 
 import pytest
 from messenger_hub.agent.v1 import agent_service_pb2 as agent_pb
+from messenger_hub.runtime.database import Database
 from messenger_hub.runtime.soundness import Finding
 from messenger_hub_agent import checking as desktop
 from messenger_hub_agent.journal import Journal
+from messenger_hub_server import highwater
 from messenger_hub_server.backup import putting_back
 from messenger_hub_server.checking import folder, rows
+from messenger_hub_server.store.sqlite import MIGRATIONS
 
 from tests.integration.server.agent import connected, enrolled
 from tests.integration.server.hub import running_hub
@@ -68,6 +71,24 @@ def test_a_sound_folder_has_nothing_wrong_and_is_not_changed(data_dir: Path) -> 
     assert check(data_dir) == []
     after = {path.name: path.read_bytes() for path in data_dir.iterdir() if path.suffix != ".db-shm"}
     assert {name: content for name, content in after.items() if content or name in before} == before
+
+
+async def test_a_database_of_an_earlier_version_is_sound_and_is_brought_up_to_date_by_the_hub(data_dir: Path) -> None:
+    """It lacks the last step of the schema, as before this version's first start."""
+    for file in (*data_dir.glob("hub.db*"), data_dir / highwater.NAME):
+        file.unlink()
+    await (await Database.open(data_dir / "hub.db", MIGRATIONS[:-1])).close()
+    (earlier,) = check(data_dir)
+    assert (earlier.code, earlier.wrong) == ("earlier", False)
+    async with running_hub(data_dir):
+        pass
+    assert check(data_dir) == []
+
+
+def test_a_database_of_a_newer_version_is_left_to_that_one(data_dir: Path) -> None:
+    sql("INSERT INTO _sqlite_migrations (migration_set, name, applied_at) VALUES ('schema', '99-later', '')")(data_dir)
+    (newer,) = [finding for finding in check(data_dir) if finding.code == "newer"]
+    assert newer.wrong and "it has 99-later" in newer.sentence
 
 
 def sql(*script: str) -> Plant:
