@@ -10,8 +10,7 @@ import sys
 import time
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import click
@@ -23,7 +22,7 @@ from tests.simulation.play import play
 from tests.simulation.shrink import shrunk
 from tests.simulation.world import MISFORTUNES
 from tests.torture.arguments import whole_number
-from tests.torture.nemesis.ledger import Code, append
+from tests.torture.ledger import Code, append, entry_of
 
 BATCH = 50  # seeds that a job plays before it tells
 
@@ -64,9 +63,8 @@ def main(arguments: list[str] | None = None) -> int:
     _tell(total, seconds, given.seed, first)
     if given.ledger:
         entry = {
-            "date": datetime.fromtimestamp(begun, UTC).isoformat(timespec="seconds"),
+            **entry_of("simulator", code, begun, sound=not total.broken),
             "seeds": [given.seed, first - 1],
-            **asdict(code),
             "steps": total.steps,
             "runs": total.runs,
             "seconds": round(seconds, 1),

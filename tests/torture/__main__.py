@@ -6,8 +6,8 @@
   ./hub torture fuzz             a million malformed requests and frames at both doors of a server
   ./hub torture simulator        both protocol machines in one process, with a fault between any two steps
 
-Each adds a line to a ledger (--ledger FILE), and its exit code is 0 when the promise held. `./hub torture ATTACK --help` shows an
-attack's options; without a name it is nemesis.
+Each adds a line to a ledger (--ledger FILE), and its exit code is 0 when the promise held; `./hub torture sums` adds up what the
+ledger tells. `./hub torture ATTACK --help` shows an attack's options; without a name it is nemesis.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ ATTACKS = {
     "fuzz": "tests.torture.hostile.__main__",
     "simulator": "tests.simulation.__main__",
 }
+SUMS = {"sums": "tests.torture.sums"}
 HELP = frozenset({"-h", "--help", "help"})
 
 
@@ -32,11 +33,12 @@ def main(arguments: Sequence[str]) -> int:
     if first in HELP:
         sys.stdout.write(f"{(__doc__ or '').replace('`', '')}")
         return 0
-    if first and not first.startswith("-") and first not in ATTACKS:
+    named = ATTACKS | SUMS
+    if first and not first.startswith("-") and first not in named:
         sys.stderr.write(f"There is no attack {first}: ./hub torture --help names them.\n")
         return 2
-    module = importlib.import_module(ATTACKS.get(first, ATTACKS["nemesis"]))
-    return int(module.main(arguments[1:] if first in ATTACKS else arguments))
+    module = importlib.import_module(named.get(first, ATTACKS["nemesis"]))
+    return int(module.main(arguments[1:] if first in named else arguments))
 
 
 if __name__ == "__main__":

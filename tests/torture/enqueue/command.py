@@ -19,7 +19,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +31,7 @@ from tests.torture.enqueue.judge import Violation, judge
 from tests.torture.enqueue.nursery import EndedByItself, Nursery
 from tests.torture.enqueue.record import Records
 from tests.torture.enqueue.world import World
-from tests.torture.nemesis.ledger import Code, append
+from tests.torture.ledger import Code, append, entry_of
 
 RESULTS = Path("test-results")
 BATCH = 1_000  # kills; each gets a line of the ledger
@@ -167,13 +166,8 @@ def told(batch: Batch, code: Code) -> Mapping[str, Any]:
     """A line of the ledger."""
     seconds = time.time() - batch.begun
     return {
-        "what": "enqueue",
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        **entry_of("enqueue", code, batch.begun, sound=batch.sound),
         "seed": batch.seed,
-        "commit": code.commit,
-        "dirty": code.dirty,
-        "judged": code.judged,
-        "verdict": "sound" if batch.sound else "broken",
         "kills": batch.kills,
         "seconds": round(seconds, 1),
         "kills a second": round(batch.kills / seconds, 1),

@@ -8,13 +8,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 
 from messenger_hub.runtime.failpoints import Failpoint
 
 from tests.torture.failpoints.walk import walk
-from tests.torture.nemesis.ledger import Code, append
+from tests.torture.ledger import Code, append, entry_of
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -27,7 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--ledger", type=Path, default=Path("test-results/torture-ledger.jsonl"))
     given = parser.parse_args(arguments)
     seeds = range(given.first, given.first + given.seeds)
-    code, since = Code.here(), time.monotonic()
+    code, begun, since = Code.here(), time.time(), time.monotonic()
 
     def tell(line: str) -> None:
         sys.stderr.write(f"{time.monotonic() - since:6.1f} s  {line}\n")
@@ -38,15 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         tell(f"logs and databases are in {folder}")
     else:
         shutil.rmtree(folder)
-    entry = {
-        "what": "failpoints",
-        "commit": code.commit,
-        "dirty": code.dirty,
-        "judged": code.judged,
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "seeds": [*seeds],
-        **walked.told(),
-    }
+    entry = entry_of("failpoints", code, begun, sound=not walked.problems, seeds=[*seeds], **walked.told())
     append(given.ledger, entry)
     for line in (str(entry), *walked.problems):
         sys.stderr.write(f"{line}\n")

@@ -22,7 +22,7 @@ import click
 
 from tests.torture.hostile.estate import target
 from tests.torture.hostile.play import MOST_GROWTH, Run, play, play_one
-from tests.torture.nemesis.ledger import Code, append
+from tests.torture.ledger import Code, append, entry_of
 
 RESULTS = Path("test-results")
 TELL_SECONDS = 15.0
@@ -111,8 +111,7 @@ def summary(run: Run, code: Code) -> dict[str, Any]:
     """A ledger's line."""
     warm = [rss for sent, rss in run.rss if sent >= run.warm]
     return {
-        "what": "hostile requests",
-        "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        **entry_of("fuzz", code, time.time() - run.seconds, sound=run.sound),
         "seed": run.seed,
         "requests": run.requests,
         "sent": run.sent,
@@ -131,9 +130,6 @@ def summary(run: Run, code: Code) -> dict[str, Any]:
         },
         "found": dict(run.tally.found),
         "faults": run.faults,
-        "sound": run.sound,
-        "commit": code.commit,
-        "dirty": code.dirty,
     }
 
 

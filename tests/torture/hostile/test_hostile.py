@@ -21,7 +21,7 @@ from tests.torture.hostile.oracle import Answer, Reply, judge, judge_log, judge_
 from tests.torture.hostile.play import MOST_GROWTH, Run, play
 from tests.torture.hostile.rest import JSON, request
 from tests.torture.hostile.sending import send_all
-from tests.torture.nemesis.ledger import Code
+from tests.torture.ledger import Code
 
 SECRETS = Secrets(keys=["mh_a_b_c"], credentials=["credential"])
 SEND = b'{"mobile": "%s", "message": "%s"}' % (PHONE.encode(), TEXT.encode())

@@ -22,9 +22,9 @@ from typing import Any
 
 import click
 
+from tests.torture.ledger import Code, append
 from tests.torture.nemesis import plan, report
 from tests.torture.nemesis.estate import NoNginx
-from tests.torture.nemesis.ledger import Code, append
 from tests.torture.nemesis.programs import ProgramFailed
 from tests.torture.nemesis.record import History
 from tests.torture.nemesis.round import Progress, play

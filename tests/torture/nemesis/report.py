@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from tests.torture.nemesis.ledger import Code
+from tests.torture.ledger import Code, entry_of
 from tests.torture.nemesis.plan import BREAKS, SILENT
 from tests.torture.nemesis.round import Result
 
@@ -45,11 +45,9 @@ def summary(batch: Batch) -> Mapping[str, Any]:
     kills = sum(result.done.kills for result in batch.results)
     accepted = counts.get("accepted", 0)
     return {
-        "date": datetime.fromtimestamp(batch.begun, UTC).isoformat(timespec="seconds"),
+        **entry_of("nemesis", batch.code, batch.begun, sound=batch.sound),
         "seed": batch.seed,
         "command": batch.command,
-        **asdict(batch.code),
-        "verdict": "sound" if batch.sound else "broken",
         "minutes": round(minutes, 2),
         "rounds": len(batch.results),
         "rounds through nginx": sum(result.nginx for result in batch.results),

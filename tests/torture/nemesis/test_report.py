@@ -6,9 +6,9 @@ import json
 from collections import Counter
 from pathlib import Path
 
+from tests.torture.ledger import Code, append
 from tests.torture.nemesis.checker import Doubt, Verdict, Violation
 from tests.torture.nemesis.hands import Done, Recovery
-from tests.torture.nemesis.ledger import Code, append
 from tests.torture.nemesis.report import Batch, everything, page, summary, written
 from tests.torture.nemesis.round import Result, Told
 

@@ -6,11 +6,13 @@ import hashlib
 import json
 import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parents[3]
+SOUND, BROKEN = "sound", "broken"
+ROOT = Path(__file__).parents[2]
 JUDGED = (
     "server/messenger_hub_server/delivery",
     "server/messenger_hub_server/store",
@@ -34,6 +36,12 @@ class Code:
         """Of this checkout, now. `places`: what keeps the promise that is attacked."""
         commit = _git("rev-parse", "HEAD").strip()
         return cls(commit=commit or "unknown", dirty=bool(_git("status", "--porcelain")), judged=_judged(places))
+
+
+def entry_of(what: str, code: Code, begun: float, *, sound: bool, **figures: Any) -> Mapping[str, Any]:
+    """What every batch tells: which attack it was, when it began (Unix seconds), on which code, and whether the promise held."""
+    date = datetime.fromtimestamp(begun, UTC).isoformat(timespec="seconds")
+    return {"what": what, "date": date, "verdict": SOUND if sound else BROKEN, **asdict(code), **figures}
 
 
 def append(file: Path, entry: Mapping[str, Any]) -> None:
