@@ -8,42 +8,18 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import click
-from messenger_hub_server.delivery.states import TRANSITIONS
-from messenger_hub_server.model import OperationState
 
-from tests.simulation.faults import FAULTS
+from tests.simulation.coverage import Sum
 from tests.simulation.play import play
 from tests.simulation.shrink import shrunk
-from tests.simulation.world import MISFORTUNES
 from tests.torture.arguments import whole_number
 from tests.torture.ledger import Code, append, entry_of
 
 BATCH = 50  # seeds that a job plays before it tells
-
-
-@dataclass(slots=True)
-class Sum:
-    """What some runs did."""
-
-    steps: int = 0
-    runs: int = 0
-    transitions: Counter[tuple[str, str]] = field(default_factory=Counter)
-    faults_in: Counter[tuple[str, str]] = field(default_factory=Counter)
-    broken: list[tuple[int, str]] = field(default_factory=list)
-
-    def add(self, other: Sum) -> None:
-        """Both together."""
-        self.steps += other.steps
-        self.runs += other.runs
-        self.transitions += other.transitions
-        self.faults_in += other.faults_in
-        self.broken += other.broken
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -62,6 +38,7 @@ def main(arguments: list[str] | None = None) -> int:
     seconds = time.time() - begun
     _tell(total, seconds, given.seed, first)
     if given.ledger:
+        transitions, pairs = _unseen(total)
         entry = {
             **entry_of("simulator", code, begun, sound=not total.broken),
             "seeds": [given.seed, first - 1],
@@ -69,8 +46,8 @@ def main(arguments: list[str] | None = None) -> int:
             "runs": total.runs,
             "seconds": round(seconds, 1),
             "violations": total.broken,
-            "unseen transitions": _unseen_transitions(total),
-            "unseen pairs": _unseen_pairs(total),
+            "unseen transitions": transitions,
+            "unseen pairs": pairs,
         }
         append(given.ledger, entry)
     return 1 if total.broken else 0
@@ -96,31 +73,19 @@ def _batch(first: int) -> Sum:
             world = play(seed)
         except Exception as problem:
             total.broken.append((seed, f"{type(problem).__name__}: {problem}"))
-            continue
-        total.runs += 1
-        total.steps += world.steps
-        total.transitions += world.oracle.transitions
-        total.faults_in += world.faults_in
+        else:
+            total.add_run(world)
     return total
 
 
-def _unseen_transitions(total: Sum) -> list[str]:
-    pairs = [(state.value, to.value) for state, targets in TRANSITIONS.items() for to in sorted(targets)]
-    return [f"{a} to {b}" for a, b in pairs if not total.transitions[a, b]]
-
-
-def _unseen_pairs(total: Sum) -> list[str]:
-    names = [*(fault.__name__ for fault in FAULTS), *MISFORTUNES]
-    return [
-        f"{name} while {state.value}"
-        for name in names
-        for state in OperationState
-        if not total.faults_in[name, state.value]
-    ]
+def _unseen(total: Sum) -> tuple[list[str], list[str]]:
+    """Transitions, and faults with the state that they never met."""
+    transitions = [f"{state.value} to {to.value}" for state, to in total.unseen_transitions()]
+    return transitions, [f"{fault} while {state.value}" for fault, state in total.unseen_pairs()]
 
 
 def _tell(total: Sum, seconds: float, first: int, after: int) -> None:
-    transitions, pairs = _unseen_transitions(total), _unseen_pairs(total)
+    transitions, pairs = _unseen(total)
     click.echo(
         f"{'BROKEN' if total.broken else 'Sound'}: {total.steps} steps in {total.runs} runs, seeds {first} to {after - 1}, "
         f"{total.steps / seconds:.0f} steps per second"
