@@ -51,8 +51,8 @@ class Claim(Struct, frozen=True, kw_only=True, gc=False):
 
     Eligible is what is pending, with send_at and not_before reached at `now_ms` and expires_at not reached, whose lane has nothing
     leased and no earlier pending operation of the same priority whose send_at is reached; at most one per lane. Earlier means a
-    smaller (place, id). Order: priority, place, id. The channel's epoch must be `epoch` and it must not be marked as restored, else nothing is leased.
-    `attempts` grows by one.
+    smaller (place, id). Order: priority, place, id. The channel's epoch must be `epoch` and it must not be marked as restored, else
+    nothing is leased. `attempts` grows by one.
     """
 
     channel_id: ChannelId

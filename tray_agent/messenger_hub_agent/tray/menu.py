@@ -209,7 +209,10 @@ def moment(when: datetime) -> str:
 def _icon(view: TrayView) -> IconName:
     if not view.connected or not view.channels:
         return IconName.OFFLINE
-    return max((_ICONS[channel.state] for channel in view.channels), key=_URGENCY.index)
+    icons = [_ICONS[channel.state] for channel in view.channels]
+    if any(channel.uncertain for channel in view.channels):
+        icons.append(IconName.ATTENTION)  # a person has to decide
+    return max(icons, key=_URGENCY.index)
 
 
 def _title(view: TrayView) -> str:

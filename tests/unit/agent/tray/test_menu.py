@@ -190,6 +190,7 @@ def test_the_queue_is_told_in_proper_english(depth: int, line: str) -> None:
 
 def test_what_waits_for_a_decision_is_told_in_title_and_menu() -> None:
     shown = face(view(replace(SALES, uncertain=2)))
+    assert shown.icon is IconName.ATTENTION
     assert shown.title == "Messenger Hub: Sales linked, 3 waiting, 2 uncertain"
     assert Line(text="2 operations are uncertain: look into the chat, then decide") in shown.entries
     one = face(view(replace(SALES, uncertain=1)))
