@@ -98,9 +98,10 @@ def sight_of(state: PageState, *, now: float, cause: str) -> Sight:
         return Sight(
             state=v1.CHANNEL_STATE_PASSKEY_NEEDED, reason="WhatsApp asks for a passkey: link in a visible window"
         )
-    if not state.injected or not state.ready:
+    loading = not state.injected or not state.ready
+    if loading and not cause:
         return Sight()
-    if not state.authenticated:
+    if loading or not state.authenticated:
         return Sight(state=v1.CHANNEL_STATE_UNLINKED, reason=CAUSES.get(cause, cause))
     account = (state.own_id or "").split("@")[0].split(":")[0]
     if not (state.can_send and state.synced):
@@ -247,7 +248,8 @@ class PageWatch:
                 self._ready_at, self._patience = self._clock.monotonic(), READY_SECONDS
             self._codes.saw(state, self._clock.monotonic())
             sight = sight_of(state, now=self._clock.now_ms() / 1000, cause=self._cause)
-            sight = await self._completed(sight, idle=state.idle)
+            if state.ready:
+                sight = await self._completed(sight, idle=state.idle)
             if sight.can_work and not self.sight.can_work:
                 self._cause = ""
                 await self._catch_up()

@@ -83,7 +83,8 @@ class GrpcDoor:
         async def serve(frames: AsyncIterator[bytes], servicer: grpc.aio.ServicerContext) -> None:
             try:
                 context = self._open(method, servicer)
-                await self._chain.converse(method, context, read_all(method.request, frames), partial(_write, servicer))
+                async with aclosing(read_all(method.request, frames)) as messages:
+                    await self._chain.converse(method, context, messages, partial(_write, servicer))
             except HubError as error:
                 aborting = _abort(servicer, error)
                 del servicer, frames

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from contextlib import aclosing
 from typing import Any, TypeVar
 
 import grpc
@@ -24,10 +25,11 @@ def read(kind: type[M], raw: bytes) -> M:
         raise MalformedRequest(SENTENCE) from error
 
 
-async def read_all(kind: type[M], frames: AsyncIterator[bytes]) -> AsyncIterator[M]:
-    """Every message of a stream. Raises MalformedRequest at the first that is none."""
-    async for raw in unbroken_reads(frames):
-        yield read(kind, raw)
+async def read_all(kind: type[M], frames: AsyncIterator[bytes]) -> AsyncGenerator[M, None]:
+    """Every message of a stream, until it is closed. Raises MalformedRequest at the first that is none."""
+    async with aclosing(unbroken_reads(frames)) as reads:
+        async for raw in reads:
+            yield read(kind, raw)
 
 
 class Careful:
@@ -67,9 +69,10 @@ def _conversation(parse: Callable[[bytes], Any], behaviour: Callable[..., Any]) 
     """`behaviour` is a generator of answers."""
 
     async def serve(frames: AsyncIterator[bytes], context: grpc.aio.ServicerContext) -> Any:
-        parsed = (await _parsed(parse, raw, context) async for raw in unbroken_reads(frames))
-        async for answer in behaviour(parsed, context):
-            yield answer
+        async with aclosing(unbroken_reads(frames)) as reads:
+            parsed = (await _parsed(parse, raw, context) async for raw in reads)
+            async for answer in behaviour(parsed, context):
+                yield answer
 
     return serve
 

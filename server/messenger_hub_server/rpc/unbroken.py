@@ -7,7 +7,7 @@ leaks it, with the message that had come. So only the waiting is cancelled. The 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -27,8 +27,9 @@ async def unbroken(operation: Coroutine[Any, Any, T]) -> T:
         del task  # it holds its error, whose traceback holds this frame
 
 
-async def unbroken_reads(frames: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """The same frames. One task reads them for as long as the call lasts, READ_AHEAD at most before they are taken."""
+async def unbroken_reads(frames: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
+    """The same frames. One task reads them, READ_AHEAD at most before they are taken, until this is closed: left to the garbage
+    collector, it would hold the call, and its client would wait for room to write until then."""
     ahead = _Ahead(frames)
     try:
         while (frame := await ahead.take()) is not None:

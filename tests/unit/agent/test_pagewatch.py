@@ -167,6 +167,18 @@ async def test_a_pairing_code_is_asked_for_once_while_it_is_wanted() -> None:
     assert page.asked.count("pairing_code 12015550100") == 1
 
 
+async def test_a_page_that_was_logged_out_is_not_linked_while_it_loads_and_shows_no_code_until_it_has_loaded() -> None:
+    async with watching(FakePage()) as watched:
+        await watched.until(v1.CHANNEL_STATE_LINKED)
+        watched.page.now = NOT_READY
+        sight = await watched.after(lambda: watched.page.events.put_nowait(LoggedOut(cause="unknown_companion")))
+        assert (sight.state, sight.reason) == (v1.CHANNEL_STATE_UNLINKED, "the phone has removed this device")
+        assert sight.qr_text == ""
+        assert (await watched.later(1, UNLINKED)).qr_text == "code"
+        states = [one.state for one in watched.sights]
+    assert states.count(v1.CHANNEL_STATE_STARTING) == 0
+
+
 async def test_a_pairing_code_ends_with_the_page_that_showed_it() -> None:
     page = FakePage(now=UNLINKED)
     async with watching(page, linking=True, phone="12015550100") as watched:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from functools import partial
 
 import pytest
 from messenger_hub.agent.v1 import agent_service_pb2 as pb
@@ -38,7 +39,7 @@ class Call:
 
 
 class Source:
-    """Frames without an end, each its own number. `given`: how many were asked for."""
+    """Frames without an end, each a credit of its own number. `given`: how many were asked for."""
 
     def __init__(self) -> None:
         self.given = 0
@@ -49,7 +50,7 @@ class Source:
             async with self._gave:
                 self.given += 1
                 self._gave.notify_all()
-            yield b"%d" % self.given
+            yield b"\x08%c" % self.given
 
     async def has_given(self, count: int) -> None:
         async with asyncio.timeout(SECONDS), self._gave:
@@ -87,22 +88,25 @@ async def test_all_frames_of_a_stream_are_read_an_empty_one_too() -> None:
 async def test_a_stream_is_read_no_further_than_its_frames_are_taken() -> None:
     source = Source()
     reads = unbroken_reads(source.frames())
-    assert [await anext(reads) for _ in range(3)] == [b"1", b"2", b"3"]
+    assert [await anext(reads) for _ in range(3)] == [b"\x08\x01", b"\x08\x02", b"\x08\x03"]
     await source.has_given(3 + READ_AHEAD + 1)  # the last one waits for its place
     await asyncio.to_thread(int)  # the loop turns meanwhile
     assert source.given == 3 + READ_AHEAD + 1
     await anext(reads)
     await source.has_given(3 + READ_AHEAD + 2)
-    await reads.aclose()  # type: ignore[attr-defined]
+    await reads.aclose()
 
 
-async def test_a_reader_that_is_full_ends_when_its_stream_is_left() -> None:
+@pytest.mark.parametrize("read", [unbroken_reads, partial(read_all, pb.Credit)])
+async def test_a_reader_that_is_full_ends_when_its_stream_is_closed(
+    read: Callable[[AsyncIterator[bytes]], AsyncGenerator[object, None]],
+) -> None:
     source = Source()
-    reads = unbroken_reads(source.frames())
+    reads = read(source.frames())
     await anext(reads)
     await source.has_given(1 + READ_AHEAD + 1)
     others = asyncio.all_tasks() - {asyncio.current_task()}
-    await reads.aclose()  # type: ignore[attr-defined]
+    await reads.aclose()
     async with asyncio.timeout(SECONDS):
         await asyncio.gather(*others)
 
