@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import aclosing
 from functools import partial
@@ -22,6 +23,14 @@ from messenger_hub_server.rpc.unbroken import unbroken
 BEARER = "bearer "
 
 
+def concerns_somebody(record: logging.LogRecord) -> bool:
+    """False for what gRPC logs as a fault of ours when it answers a call whose client has left in this very moment."""
+    return not (record.exc_info and isinstance(record.exc_info[1], grpc.aio.InternalError))
+
+
+GRPC_LOG = logging.getLogger("grpc._cython.cygrpc")
+
+
 class GrpcDoor:
     """Serves the methods of some audiences; every other service is UNIMPLEMENTED."""
 
@@ -36,6 +45,7 @@ class GrpcDoor:
 
     def add_to(self, server: grpc.aio.Server) -> None:
         """Registers every method."""
+        GRPC_LOG.addFilter(concerns_somebody)
         for service in self.services:
             table = {m.name: self._handler(m) for m in self._methods if m.service == service}
             server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, table),))
