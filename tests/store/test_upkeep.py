@@ -2,21 +2,20 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from messenger_hub.runtime.clock import SystemClock
 from messenger_hub.runtime.folder import PrivateFolder
-from messenger_hub_server.delivery.acceptance import Draft, Receipt
+from messenger_hub_server.delivery.acceptance import Receipt
 from messenger_hub_server.highwater import HighWater
 from messenger_hub_server.model import (
     ChannelId,
     JournalId,
     LeaseId,
     OperationId,
-    OperationKind,
     OperationState,
-    SessionApiId,
 )
 from messenger_hub_server.queue import Queue
 from messenger_hub_server.store.base import Age, Change, Claim, TakeEpoch
@@ -25,6 +24,8 @@ from messenger_hub_server.upkeep.due import LONGEST_MS, Due
 from messenger_hub_server.upkeep.retention import AT_ONCE, DAY_MS, EVERY_MS, Fate, Keep, Retention
 from messenger_hub_server.wakeups import Wakeups
 from messenger_hub_server.watch import News
+
+from tests.fakes.draft import DRAFT
 
 CHANNEL = ChannelId(1)
 
@@ -40,20 +41,8 @@ async def queue(tmp_path: Path) -> AsyncIterator[Queue]:
     await store.close()
 
 
-def _draft(**more: int) -> Draft:
-    return Draft(
-        channel_id=CHANNEL,
-        session_api_id=SessionApiId(1),
-        kind=OperationKind.SEND_MESSAGE,
-        recipient="1",
-        target="1@c.us",
-        body="text",
-        **more,
-    )
-
-
 async def accepted(queue: Queue, **more: int) -> Receipt:
-    (receipt,) = await queue.accept([_draft(**more)])
+    (receipt,) = await queue.accept([replace(DRAFT, **more)])
     assert isinstance(receipt, Receipt)
     return receipt
 
@@ -126,7 +115,7 @@ async def test_numbers_and_texts_go_first_and_the_record_later(queue: Queue) -> 
 async def test_what_is_old_goes_in_small_steps_that_come_at_once(queue: Queue) -> None:
     now_ms = SystemClock().now_ms()
     draft = await accepted(queue)
-    await queue.accept([_draft() for _ in range(AT_ONCE + 5)])
+    await queue.accept([DRAFT for _ in range(AT_ONCE + 5)])
     await queue.cancel_all(CHANNEL, reason="Cancelled")
     retention = Retention(queue, Keep(text_days=90, record_days=90))
     assert await retention.run_once(now_ms + 91 * DAY_MS) == 1

@@ -21,14 +21,12 @@ from messenger_hub_server.rpc.statuses import status_of_error
 from messenger_hub_server.rpc.unbroken import unbroken
 
 BEARER = "bearer "
+GRPC_LOG = logging.getLogger("grpc._cython.cygrpc")
 
 
 def concerns_somebody(record: logging.LogRecord) -> bool:
     """False for what gRPC logs as a fault of ours when it answers a call whose client has left in this very moment."""
     return not (record.exc_info and isinstance(record.exc_info[1], grpc.aio.InternalError))
-
-
-GRPC_LOG = logging.getLogger("grpc._cython.cygrpc")
 
 
 class GrpcDoor:

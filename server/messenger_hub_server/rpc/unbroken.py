@@ -43,22 +43,25 @@ class _Ahead:
 
     def __init__(self, frames: AsyncIterator[bytes]) -> None:
         self._frames = frames
-        self._read: asyncio.Queue[bytes | None] = asyncio.Queue(READ_AHEAD)
+        self._read: asyncio.Queue[bytes | None] = asyncio.Queue()
+        self._room = asyncio.Semaphore(READ_AHEAD)
         self._abandoned = False
         self._reading = _going(self._run())
 
     async def _run(self) -> None:
         try:
             async for frame in self._frames:
-                await self._read.put(frame)
+                self._read.put_nowait(frame)
+                await self._room.acquire()
                 if self._abandoned:
                     return
         finally:
-            await self._read.put(None)
+            self._read.put_nowait(None)
 
     async def take(self) -> bytes | None:
         """The next frame, or None after the last. Raises what reading raised."""
         frame = await self._read.get()
+        self._room.release()
         if frame is None:
             await self._reading
         return frame
@@ -66,8 +69,7 @@ class _Ahead:
     def abandon(self) -> None:
         """Nobody takes any more: what is under way ends where it is, and nothing more is read."""
         self._abandoned = True
-        while not self._read.empty():
-            self._read.get_nowait()
+        self._room.release()
 
 
 def _going(operation: Coroutine[Any, Any, T]) -> asyncio.Task[T]:

@@ -11,24 +11,17 @@ from pathlib import Path
 import pytest
 from messenger_hub.runtime.clock import SystemClock
 from messenger_hub.runtime.folder import PrivateFolder
-from messenger_hub_server.delivery.acceptance import Draft, Receipt
+from messenger_hub_server.delivery.acceptance import Receipt
 from messenger_hub_server.errors import StoreUnavailable
 from messenger_hub_server.highwater import HighWater
-from messenger_hub_server.model import ChannelId, JournalId, OperationKind, SessionApiId
+from messenger_hub_server.model import ChannelId, JournalId
 from messenger_hub_server.queue import Queue
 from messenger_hub_server.store.base import TakeEpoch
 from messenger_hub_server.store.sqlite import SqliteStore
 from messenger_hub_server.wakeups import Wakeups
 from messenger_hub_server.watch import News
 
-DRAFT = Draft(
-    channel_id=ChannelId(1),
-    session_api_id=SessionApiId(1),
-    kind=OperationKind.SEND_MESSAGE,
-    recipient="1",
-    target="1@c.us",
-    body="text",
-)
+from tests.fakes.draft import DRAFT
 
 
 @contextmanager

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from messenger_hub_server.delivery.acceptance import Draft, Places, operation
-from messenger_hub_server.model import ChannelId, NewOperation, OperationId, OperationKind, SessionApiId, WaId
+from dataclasses import replace
+
+from messenger_hub_server.delivery.acceptance import Places, operation
+from messenger_hub_server.model import NewOperation, OperationId, WaId
+
+from tests.fakes.draft import DRAFT
 
 
 def accepted(places: Places, now_ms: int, send_at_ms: int | None = None) -> NewOperation:
-    draft = Draft(
-        channel_id=ChannelId(1),
-        session_api_id=SessionApiId(1),
-        kind=OperationKind.SEND_MESSAGE,
-        recipient="1",
-        target="1@c.us",
-        body="text",
-        send_at_ms=send_at_ms,
-    )
-    return operation(draft, OperationId(1), WaId("3EB0"), places, now_ms)
+    return operation(replace(DRAFT, send_at_ms=send_at_ms), OperationId(1), WaId("3EB0"), places, now_ms)
 
 
 def test_what_is_accepted_later_stands_behind_what_was_accepted_while_the_clock_was_ahead() -> None:

@@ -111,6 +111,17 @@ async def test_a_reader_that_is_full_ends_when_its_stream_is_closed(
         await asyncio.gather(*others)
 
 
+async def test_a_reader_that_is_full_ends_with_the_loop() -> None:
+    source = Source()
+    reads = unbroken_reads(source.frames())
+    await anext(reads)
+    await source.has_given(1 + READ_AHEAD + 1)
+    (reading,) = asyncio.all_tasks() - {asyncio.current_task()}
+    reading.cancel()
+    ended, _ = await asyncio.wait([reading], timeout=SECONDS)
+    assert ended == {reading}
+
+
 async def test_what_reading_raises_reaches_whoever_takes_after_the_frames_before_it() -> None:
     reads = unbroken_reads(_breaks_off())
     assert await anext(reads) == b"frame"

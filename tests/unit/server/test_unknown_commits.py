@@ -9,14 +9,15 @@ from pathlib import Path
 import pytest
 from messenger_hub.runtime.clock import SystemClock
 from messenger_hub.runtime.folder import PrivateFolder
-from messenger_hub_server.delivery.acceptance import Draft
 from messenger_hub_server.highwater import HighWater
-from messenger_hub_server.model import ChannelId, OperationKind, SessionApiId
+from messenger_hub_server.model import ChannelId
 from messenger_hub_server.queue import Queue
 from messenger_hub_server.store.base import Outcome, Write, WriteUnknown
 from messenger_hub_server.store.memory import MemoryStore
 from messenger_hub_server.wakeups import Wakeups
 from messenger_hub_server.watch import News
+
+from tests.fakes.draft import DRAFT
 
 CHANNEL = ChannelId(1)
 
@@ -35,13 +36,9 @@ async def test_a_channel_is_woken_for_what_was_written_after_all(tmp_path: Path)
     wakeups, woken = Wakeups(), []
     queue = Queue(Unsure(), HighWater(PrivateFolder(tmp_path)), wakeups, News(), SystemClock())
     wakeups.subscribe(CHANNEL, lambda: woken.append(CHANNEL))
-    draft = Draft(
-        channel_id=CHANNEL, session_api_id=SessionApiId(1), kind=OperationKind.SEND_MESSAGE, recipient="1",
-        target="1@c.us", body="hello",
-    )  # fmt: skip
     async with asyncio.TaskGroup() as group:
         writing = group.create_task(queue.run())
-        (receipt,) = await queue.accept([draft])
+        (receipt,) = await queue.accept([DRAFT])
         queue.close()
         await writing
     assert receipt
