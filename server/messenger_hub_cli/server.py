@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
@@ -19,6 +20,9 @@ from messenger_hub_cli.verb import data_dir_option, verb, wants_json
 
 # The default of 700 is a handful of requests; looking for garbage was a tenth of the server's time under load.
 YOUNG_OBJECTS = 20_000
+# A statement gives the interpreter back and takes it again several times; at the default of 5 ms the writer's thread waited for the
+# event loop's more than for the disk (docs/performance.md).
+SWITCH_SECONDS = 0.000_1
 
 F = TypeVar("F", bound=Callable[..., object])
 
@@ -62,15 +66,16 @@ def server(data_dir: Path, with_parent: bool, **flags: object) -> None:
         raise Refused(str(problem)) from problem
 
 
-def _spare_the_collector() -> None:
+def _tune_interpreter() -> None:
     """What a hub holds at its start stays until its end: no need to look through it again, nor after every few requests."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(YOUNG_OBJECTS, *gc.get_threshold()[1:])
+    sys.setswitchinterval(SWITCH_SECONDS)
 
 
 def _ready(running: object) -> None:
-    _spare_the_collector()
+    _tune_interpreter()
     addresses = {"http": list(running.http), "grpc": list(running.grpc)}  # type: ignore[attr-defined]
     if wants_json():
         print_json({name: [*one] for name, one in addresses.items()})
