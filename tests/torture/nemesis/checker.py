@@ -54,9 +54,12 @@ FOLLOWING: Mapping[str, frozenset[str]] = {
 PAGE_LOST = frozenset(
     {"kill agent", "agent's clock", "kill browser", "stop browser", "kill page", "crash page", "hang page"}
 )
+# Before a message to a new chat WhatsApp is asked for the chat: when it goes away in that moment the page never answers, and knows
+# nothing of the message afterwards.
+WHATSAPP_LOST = frozenset({"kill twin", "stop twin"})
 EVIDENCE: Mapping[str, frozenset[str]] = {
-    "not_found_afterwards": PAGE_LOST,
-    "no_answer": PAGE_LOST | {"kill twin", "stop twin"},
+    "not_found_afterwards": PAGE_LOST | WHATSAPP_LOST,
+    "no_answer": PAGE_LOST | WHATSAPP_LOST,
     "evidence_lost": frozenset({"copy agent"}),
     "journal_silent": frozenset({"copy agent"}),
     # After a restore, when the channel's journal is not the one that had already taken over when the copy was made.

@@ -255,6 +255,11 @@ def test_a_doubt_in_whose_window_the_evidence_went_is_justified_and_told() -> No
     assert (doubt.code, doubt.faults, doubt.arrived) == ("not_found_afterwards", ["kill agent"], False)
 
 
+def test_whatsapp_that_goes_away_while_it_is_asked_for_a_chat_leaves_a_doubt() -> None:
+    verdict = check(with_one(UNCERTAIN, disturbances=[disturbed("kill twin")]))
+    assert (kinds(verdict), verdict.doubts[0].faults) == ([], ["kill twin"])
+
+
 @pytest.mark.parametrize(
     "disturbance",
     [
