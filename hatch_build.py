@@ -29,6 +29,10 @@ ASSETS = {
         "swagger-ui-dist/LICENSE": "swagger-ui.LICENSE",
         "swagger-ui-dist/NOTICE": "swagger-ui.NOTICE",
     },
+    "server/messenger_hub_server/console": {
+        "htmx.org/dist/htmx.min.js": "htmx.min.js",
+        "htmx.org/LICENSE": "htmx.LICENSE",
+    },
 }
 
 

@@ -16,6 +16,7 @@ from messenger_hub_cli.verb import Verbs
 
 VERBS = {
     "up": ("messenger_hub_cli.up:up", "Run the hub and the desktop app on this machine: the everyday command."),
+    "console": ("messenger_hub_cli.console:console", "Open the hub's console in a browser, signed in."),
     "demo": ("messenger_hub_cli.demo:demo", "See the whole way at work, with a stand-in for WhatsApp."),
     "send": ("messenger_hub_cli.send:send", "Send one message."),
     "status": ("messenger_hub_cli.status:status", "The hub and its channels at a glance."),

@@ -57,9 +57,9 @@ def server(data_dir: Path, with_parent: bool, **flags: object) -> None:
 
     try:
         settings = config.load({"data_dir": data_dir, **flags}, os.environ)
-        app.configure_logging(settings)
+        recent = app.configure_logging(settings)
         switch_on(os.environ)
-        asyncio.run(stopping(lambda stop: app.run(settings, _ready, stop), with_parent=with_parent))
+        asyncio.run(stopping(lambda stop: app.run(settings, _ready, stop, recent.lines), with_parent=with_parent))
     except StartupProblem as problem:
         raise Refused(problem.sentence) from problem
     except BadFailpoint as problem:

@@ -7,12 +7,18 @@ import json
 from pathlib import Path
 
 import click
-from messenger_hub.admin.v1 import agent_admin_service_pb2, channel_admin_service_pb2, session_api_admin_service_pb2
+from messenger_hub.admin.v1 import (
+    agent_admin_service_pb2,
+    channel_admin_service_pb2,
+    hub_admin_service_pb2,
+    session_api_admin_service_pb2,
+)
 from messenger_hub.runtime.folder import FolderError, PrivateFolder
 from messenger_hub.v1 import channel_service_pb2
 from messenger_hub_agent.tray.availability import has_screen
 
 from messenger_hub_cli.agent import TOKEN_VARIABLE
+from messenger_hub_cli.console import opened
 from messenger_hub_cli.failures import CliError, Refused
 from messenger_hub_cli.linking import link_channel
 from messenger_hub_cli.processes import Child, Children
@@ -42,8 +48,8 @@ def up(
 ) -> None:
     """Run the hub and the desktop app on this machine.
 
-    The first time it makes a channel and enrols this desktop; then it shows where to link WhatsApp, in a window or, with
-    --headless, as a QR code here. Ctrl-C ends both; what waits stays in the queue.
+    The first time it makes a channel, enrols this desktop and opens the console in your browser, where WhatsApp is linked; with
+    --headless the QR code is shown here. Ctrl-C ends both; what waits stays in the queue.
     """
     extra = ["--headless"] if headless or not has_screen() else []
     extra += ["--whatsapp-url", whatsapp_url] if whatsapp_url else []
@@ -82,6 +88,8 @@ class _Up:
             async with running_hub(self._data_dir) as hub:
                 channel, token = await self._first_time(hub)
             await self._start_agent(children, token)
+            async with running_hub(self._data_dir) as hub:
+                await self._show_console(hub, channel)
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._follow(channel))
                 await self._keep_running(children)
@@ -103,6 +111,19 @@ class _Up:
             secrets={TOKEN_VARIABLE: token} if token else {},
         )
         await child.line(START_SECONDS)
+
+    async def _show_console(self, hub: RunningHub, name: str) -> None:
+        """Opened by itself only while something is left to do there: `up` may run at every login."""
+        request = channel_admin_service_pb2.GetChannelRequest(channel=name)
+        linked_before = bool((await hub.channels.GetChannel(request)).channel.status.number)
+        made = await hub.hub.CreateConsoleLink(hub_admin_service_pb2.CreateConsoleLinkRequest())
+        headless = "--headless" in self._agent_options
+        if linked_before:
+            tell(f"The console is at {made.url.partition('/open?')[0]}/ (messenger-hub console signs you in).")
+        elif headless or not opened(made.url):
+            tell(f"Open the console (this link works once, for ten minutes): {made.url}")
+        else:
+            tell("The console is open in your browser: link WhatsApp there.")
 
     async def _first_time(self, hub: RunningHub) -> tuple[str, str]:
         """The channel of this desktop, and a token where it is not enrolled yet."""

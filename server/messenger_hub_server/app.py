@@ -7,7 +7,7 @@ flight end → what was noticed is written → the queue drains → the store cl
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
 from importlib.metadata import version
 
@@ -19,13 +19,13 @@ from messenger_hub.runtime.folder import FolderError
 from messenger_hub_server import restoring
 from messenger_hub_server.backup.staging import discard_leftovers
 from messenger_hub_server.certificates import Certificates
-from messenger_hub_server.config import Settings
+from messenger_hub_server.config import Settings, in_force
 from messenger_hub_server.data_folder import DATABASE, DataFolder
 from messenger_hub_server.doors import Doors, Running
 from messenger_hub_server.errors import HubError
 from messenger_hub_server.highwater import HighWater, HighWaterLost
 from messenger_hub_server.parts import Parts, assemble
-from messenger_hub_server.services.admin.hub import HubFacts
+from messenger_hub_server.services.admin.hub import HubFacts, ShownSetting
 from messenger_hub_server.startup import REFUSED, StartupProblem
 from messenger_hub_server.store.sqlite import SqliteStore
 from messenger_hub_server.upkeep.retention import Keep
@@ -60,13 +60,21 @@ GRACE_SECONDS = 5.0
 _log = log.logger(__name__)
 
 
-def configure_logging(settings: Settings) -> None:
+def configure_logging(settings: Settings) -> log.Recent:
     """Sends the log to standard error, as the settings say. For the process that runs a hub, once, before `run`."""
-    log.configure(LOG_FIELDS, form=settings.log_format, level=settings.log_level)
+    return log.configure(LOG_FIELDS, form=settings.log_format, level=settings.log_level)
 
 
-async def run(settings: Settings, on_ready: Callable[[Running], None], stop: asyncio.Event) -> None:
-    """Serves until `stop` is set, then ends within `settings.stop_seconds`. Raises StartupProblem when it cannot start."""
+async def run(
+    settings: Settings,
+    on_ready: Callable[[Running], None],
+    stop: asyncio.Event,
+    warnings: Iterable[Mapping[str, object]] = (),
+) -> None:
+    """Serves until `stop` is set, then ends within `settings.stop_seconds`. Raises StartupProblem when it cannot start.
+
+    `warnings`: the last lines of the log, which operators may look at.
+    """
     certificates = None
     if settings.tls_cert is not None and settings.tls_key is not None:
         certificates = Certificates(settings.tls_cert, settings.tls_key)
@@ -74,7 +82,7 @@ async def run(settings: Settings, on_ready: Callable[[Running], None], stop: asy
     try:
         discard_leftovers(folder.private.path)
         async with _opened(folder) as (store, highwater):
-            hub = _Hub(settings, folder, certificates)
+            hub = _Hub(settings, folder, certificates, warnings)
             await hub.serve(store, highwater, on_ready, stop)
     except (DatabaseError, HighWaterLost, FolderError) as error:
         raise StartupProblem(str(error), REFUSED) from error
@@ -96,10 +104,17 @@ async def _opened(folder: DataFolder) -> AsyncIterator[tuple[SqliteStore, HighWa
 class _Hub:
     """One run of a hub."""
 
-    def __init__(self, settings: Settings, folder: DataFolder, certificates: Certificates | None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        folder: DataFolder,
+        certificates: Certificates | None,
+        warnings: Iterable[Mapping[str, object]],
+    ) -> None:
         self._settings = settings
         self._folder = folder
         self._certificates = certificates
+        self._warnings = warnings
         self._clock = SystemClock()
         self._started_at_ms = self._clock.now_ms()
         self._running: Running | None = None
@@ -184,6 +199,12 @@ class _Hub:
             data_dir=str(self._settings.data_dir),
             http_addresses=self._running.http if self._running else (),
             grpc_addresses=self._running.grpc if self._running else (),
+            console_address=self._running.http[0] if self._running else "",
+            settings=[
+                ShownSetting(name=one.name, value=value, source=source, told=one.told)
+                for one, value, source in in_force(self._settings)
+            ],
+            warnings=self._warnings,
         )
 
     def _api_address(self) -> str:

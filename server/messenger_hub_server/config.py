@@ -183,6 +183,22 @@ def described() -> Sequence[Setting]:
     ]
 
 
+def in_force(settings: Settings) -> Sequence[tuple[Setting, str, str]]:
+    """Every setting with its value and where that came from: its flag, its environment variable, config.toml or "default"."""
+    told = []
+    for one in described():
+        source = settings.sources.get(one.name, "default")
+        names = {"flag": one.flag, "environment": one.environment}
+        told.append((one, _shown(getattr(settings, one.name)), names.get(source, source)))
+    return told
+
+
+def _shown(value: object) -> str:
+    if value is None:
+        return ""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
 def docs_table() -> str:
     """The table of settings in Markdown."""
     head = ["| flag | environment | config.toml | default | what it does |", "| --- | --- | --- | --- | --- |"]

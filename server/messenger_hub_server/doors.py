@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import grpc
+from aiohttp import web
 
 from messenger_hub_server.certificates import Certificates
 from messenger_hub_server.config import Address, Settings
+from messenger_hub_server.console import site
 from messenger_hub_server.data_folder import DataFolder
-from messenger_hub_server.gateway.door import HttpDoor
+from messenger_hub_server.gateway.door import Console, HttpDoor
 from messenger_hub_server.listeners import TRIES, free_hosts, listen, port_of, problem
 from messenger_hub_server.operators_http import OperatorsHttp
 from messenger_hub_server.pages import pages
@@ -58,7 +60,13 @@ class Doors:
         self._certificates = certificates
         self._public = grpc.aio.server(options=OPTIONS)
         self._admin = grpc.aio.server(options=OPTIONS)
-        self._http = HttpDoor(parts.chain, pages(parts.store, parts.chain.methods), parts.registry.lists_origin)
+        console = site.application(parts.chain, parts.sign_ins, settings.api_address)
+        self._http = HttpDoor(
+            parts.chain,
+            pages(parts.store, parts.chain.methods),
+            parts.registry.lists_origin,
+            Console(runner=web.AppRunner(console, access_log=None, handle_signals=False), owns=site.owns),
+        )
         self._operators = OperatorsHttp(folder.admin_token, self._metrics)
         self._health: Health | None = None
 

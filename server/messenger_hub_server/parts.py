@@ -24,6 +24,7 @@ from messenger_hub_server.highwater import HighWater
 from messenger_hub_server.identity.callers import Callers
 from messenger_hub_server.identity.keys import Keys
 from messenger_hub_server.identity.limits import Limits
+from messenger_hub_server.identity.signins import SignIns
 from messenger_hub_server.metrics import Metrics
 from messenger_hub_server.persons import Persons
 from messenger_hub_server.presence import Presence
@@ -105,6 +106,7 @@ class Parts:
     rounds: Rounds
     metrics: Metrics
     chain: Chain
+    sign_ins: SignIns
 
 
 async def assemble(
@@ -129,6 +131,7 @@ async def assemble(
     wishes = Wishes(
         depths=depths, registry=registry, presence=presence, commits=queue, api_address=api_address, clock=clock
     )
+    sign_ins = SignIns(folder.private, keys, folder.admin_token, clock)
     numbers = Numbers(
         lease_ids=queue.lease_ids,
         spare_ids=queue.spare_ids,
@@ -158,7 +161,9 @@ async def assemble(
         "messenger_hub.admin.v1.PersonAdminService": PersonAdminHandlers(
             Persons(queue, streams.erase, clock), queue, admin_sights
         ),
-        "messenger_hub.admin.v1.HubAdminService": HubAdminHandlers(queue, registry, presence, sights, facts),
+        "messenger_hub.admin.v1.HubAdminService": HubAdminHandlers(
+            queue, registry, presence, sights, watch, sign_ins, facts
+        ),
     }
     chain = Chain(
         compiled([module.DESCRIPTOR for module in CONTRACT]),
@@ -183,4 +188,5 @@ async def assemble(
         rounds=Rounds([Due(queue, wakeups), Retention(queue, keep)], news, clock),
         metrics=metrics,
         chain=chain,
+        sign_ins=sign_ins,
     )

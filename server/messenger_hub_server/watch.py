@@ -43,13 +43,13 @@ class Watch:
 
     def __init__(self, store: Store, news: News) -> None:
         self._store = store
-        self._news = news
-        self._closed = False
+        self.news = news
+        self.closed = False
 
     def close(self) -> None:
         """Every watcher is told Stopping; it resumes at the next start."""
-        self._closed = True
-        self._news.tell()
+        self.closed = True
+        self.news.tell()
 
     async def events(
         self,
@@ -64,20 +64,28 @@ class Watch:
         if position > last or (first > 0 and position < first - 1):
             raise CursorTooOld
         while True:
-            seen = self._news.count
+            seen = self.news.count
             page = await self._store.events_after(position, session_api_id, PAGE)
             for event, operation in page:
                 position = event.id
                 yield event, operation
-            if self._closed:
+            if self.closed:
                 raise Stopping
             allowed()
             if len(page) < PAGE:
                 await self._wait(seen)
 
+    async def until(self, seen: int, changed: asyncio.Event) -> None:
+        """Waits until more commits than `seen` have happened or `changed` is set, at most LONGEST_WAIT_SECONDS."""
+        async with asyncio.TaskGroup() as group:
+            waits = {group.create_task(self.news.news(seen)), group.create_task(changed.wait())}
+            await asyncio.wait(waits, timeout=LONGEST_WAIT_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+            for one in waits:
+                one.cancel()
+
     async def _wait(self, seen: int) -> None:
         try:
             async with asyncio.timeout(LONGEST_WAIT_SECONDS):
-                await self._news.news(seen)
+                await self.news.news(seen)
         except TimeoutError:
             return

@@ -11,10 +11,11 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+from aiohttp import web
 from messenger_hub.runtime.clock import SystemClock
 from messenger_hub.runtime.folder import PrivateFolder
 from messenger_hub.v1 import contact_service_pb2, message_service_pb2, rest_pb2
-from messenger_hub_server.gateway.door import HttpDoor
+from messenger_hub_server.gateway.door import Console, HttpDoor
 from messenger_hub_server.highwater import HighWater
 from messenger_hub_server.identity.callers import Callers
 from messenger_hub_server.identity.keys import Keys
@@ -91,7 +92,8 @@ async def api(tmp_path: Path) -> AsyncIterator[Api]:
     methods = compiled([message_service_pb2.DESCRIPTOR, contact_service_pb2.DESCRIPTOR])
     callers = Callers(registry, keys, "operator", clock)
     chain = Chain(methods, handlers, callers=callers, limits=Limits(), formats=formats, observer=Calls(), clock=clock)
-    door = HttpDoor(chain, {}, registry.lists_origin)
+    nothing = Console(runner=web.AppRunner(web.Application()), owns=lambda _: False)
+    door = HttpDoor(chain, {}, registry.lists_origin, nothing)
     bound = socket.create_server(("127.0.0.1", 0))
     port = bound.getsockname()[1]
     async with asyncio.TaskGroup() as group:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import sys
 import traceback
+from collections import deque
 from collections.abc import Collection, Mapping, MutableMapping
 from types import TracebackType
 from typing import Literal, TextIO
@@ -61,10 +62,32 @@ class Text(Hidden):
     """The text of a message, or the name of a contact."""
 
 
+class Recent(logging.Handler):
+    """The last warnings and faults, each as the fields of its line: what a person looks at first."""
+
+    MOST = 200
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.lines: deque[Mapping[str, object]] = deque(maxlen=self.MOST)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keeps a line."""
+        self.format(record)
+
+    def keep(self, _: object, __: str, event: MutableMapping[str, object]) -> str:
+        """The last of its processors."""
+        self.lines.append(dict(event))
+        return ""
+
+
 def configure(
     fields: Collection[str], *, form: Form = "auto", level: str = "info", stream: TextIO | None = None
-) -> None:
-    """Sends all logging to `stream` (standard error by default). `fields` are the names that may be shown."""
+) -> Recent:
+    """Sends all logging to `stream` (standard error by default). `fields` are the names that may be shown.
+
+    Returns the last warnings, which grow.
+    """
     out = stream or sys.stderr
     console = form == "console" or (form == "auto" and out.isatty())
     renderer = (
@@ -77,15 +100,16 @@ def configure(
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         _AllowList(frozenset(fields)),
     ]
-    handler = logging.StreamHandler(out)
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[_template_only, *shared],
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+    recent, lines = Recent(), logging.StreamHandler(out)
+    for handler, last in ((lines, renderer), (recent, recent.keep)):
+        handler.setFormatter(
+            structlog.stdlib.ProcessorFormatter(
+                foreign_pre_chain=[_template_only, *shared],
+                processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, last],
+            )
         )
-    )
     root = logging.getLogger()
-    root.handlers[:] = [handler]
+    root.handlers[:] = [lines, recent]
     root.setLevel(level.upper())
     structlog.configure(
         processors=[structlog.stdlib.filter_by_level, *shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
@@ -93,6 +117,7 @@ def configure(
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=False,
     )
+    return recent
 
 
 def logger(name: str) -> structlog.stdlib.BoundLogger:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from socket import socket
 from ssl import SSLContext
 
-from aiohttp import web
-from aiohttp.http import HttpVersion10
+from aiohttp import StreamReader, web
+from aiohttp.abc import AbstractStreamWriter
+from aiohttp.http import HttpVersion10, RawRequestMessage
 from aiohttp.http_exceptions import BadHttpMessage, LineTooLong
 
 from messenger_hub_server.errors import (
@@ -38,6 +40,14 @@ NOT_HTTP = "The request is not HTTP."
 Page = Callable[[], Awaitable[web.Response]]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Console:
+    """An application beside the API, and which targets are its own."""
+
+    runner: web.AppRunner
+    owns: Callable[[str], bool]
+
+
 @dataclass(slots=True)
 class _Exchange:
     """One request under way; the caller is known once the key was judged."""
@@ -50,8 +60,9 @@ class _Exchange:
 class HttpDoor:
     """Serves the programs' RPCs that have an HTTP rule, and `pages` (path → what answers) beside them."""
 
-    def __init__(self, chain: Chain, pages: Mapping[str, Page], origins: Origins) -> None:
+    def __init__(self, chain: Chain, pages: Mapping[str, Page], origins: Origins, console: Console) -> None:
         self._chain = chain
+        self._console = console
         self._routes = Routes(chain.methods.values())
         self._pages = pages
         self._cors = Cors(origins, self._routes.all)
@@ -61,7 +72,8 @@ class HttpDoor:
 
     async def start(self, sockets: Sequence[socket], ssl_context: SSLContext | None = None) -> None:
         """Serves on bound sockets."""
-        server = _Server(self._serve)
+        await self._console.runner.setup()
+        server = _Server(self._serve, request_factory=self._made)
         self._runner = web.ServerRunner(server, shutdown_timeout=STOP_SECONDS)
         await self._runner.setup()
         for bound in sockets:
@@ -69,10 +81,30 @@ class HttpDoor:
 
     async def close(self) -> None:
         """Takes no more requests, and ends when those under way are answered."""
+        await self._console.runner.cleanup()  # first: its open pages would be waited for
         if self._runner is not None:
             await self._runner.cleanup()
 
+    def _made(
+        self,
+        message: RawRequestMessage,
+        payload: StreamReader,
+        protocol: web.RequestHandler,
+        writer: AbstractStreamWriter,
+        task: asyncio.Task[None],
+    ) -> web.BaseRequest:
+        """aiohttp's request, of the application that will answer it."""
+        server = self._console.runner.server
+        if server is not None and self._console.owns(message.path):
+            return server.request_factory(message, payload, protocol, writer, task)
+        return web.BaseRequest(message, payload, protocol, writer, task, asyncio.get_running_loop())
+
     async def _serve(self, http: web.BaseRequest) -> web.StreamResponse:
+        if isinstance(http, web.Request) and self._console.runner.server is not None:
+            return await self._console.runner.server.request_handler(http)
+        return await self._answer_any(http)
+
+    async def _answer_any(self, http: web.BaseRequest) -> web.StreamResponse:
         exchange = _Exchange(http, self._randomness(8).hex())
         try:
             if http.version < HttpVersion10:

@@ -45,7 +45,10 @@ Check = Callable[[Message, Context], str | None]
 
 
 def violations(request: Message, context: Context, prior: Mapping[str, Sequence[str]] | None = None) -> Violations:
-    """Field → sentences, in the order of the contract. Fields with a prior violation are not checked again."""
+    """Field → sentences, in the order of the contract; of a message in the request as `settings.default_country`.
+
+    Fields with a prior violation are not checked again.
+    """
     found: Violations = {}
     present = {field.name for field, _ in request.ListFields()}
     for field, checks, even_when_unset in _compiled(request.DESCRIPTOR):
@@ -58,7 +61,22 @@ def violations(request: Message, context: Context, prior: Mapping[str, Sequence[
             if sentence := check(request, context):
                 found.setdefault(field, []).append(sentence)
                 break
+    for name in _inner(request.DESCRIPTOR):
+        if name in present:
+            inside = violations(getattr(request, name), context)
+            found.update({f"{name}.{field}": sentences for field, sentences in inside.items()})
     return found
+
+
+@cache
+def _inner(descriptor: Descriptor) -> Sequence[str]:
+    """Fields that are messages of the contract; what is repeated is checked item by item, by who answers for each."""
+    own = f"{rest_pb2.DESCRIPTOR.package.partition('.')[0]}."
+    return [
+        f.name
+        for f in descriptor.fields
+        if f.message_type is not None and not f.is_repeated and f.message_type.full_name.startswith(own)
+    ]
 
 
 def trim(request: Message) -> None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
 
 from messenger_hub.admin.v1 import hub_admin_service_pb2 as pb
 
+from messenger_hub_server.errors import Stopping
+from messenger_hub_server.identity.signins import SignIns
 from messenger_hub_server.model import OperationState
 from messenger_hub_server.presence import Presence
 from messenger_hub_server.queue import Queue
@@ -15,33 +19,100 @@ from messenger_hub_server.rpc.chain import CallContext
 from messenger_hub_server.services.explanation import ChannelState
 from messenger_hub_server.services.sights import Sights
 from messenger_hub_server.services.translation import timestamp
+from messenger_hub_server.watch import Watch
+
+# A person looks at it: more often would only cost reads.
+WATCH_SECONDS = 0.5
+CONSOLE_LINK = "/console/open?token="
+_OWN = frozenset({"event", "level", "timestamp"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShownSetting:
+    """A setting in force, as people read it."""
+
+    name: str
+    value: str
+    source: str
+    told: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HubFacts:
-    """What does not change while the hub runs."""
+    """What the composition root knows. `warnings`: the last lines of the log, oldest first; `console_address`: a URL."""
 
     version: str
     started_at_ms: int
     data_dir: str
     http_addresses: Sequence[str]
     grpc_addresses: Sequence[str]
+    console_address: str = ""
+    settings: Sequence[ShownSetting] = ()
+    warnings: Iterable[Mapping[str, object]] = field(default=(), repr=False)
 
 
 class HubAdminHandlers:
     """Handlers of HubAdminService. `facts` is asked when the addresses are known."""
 
     def __init__(
-        self, queue: Queue, registry: Registry, presence: Presence, sights: Sights, facts: Callable[[], HubFacts]
+        self,
+        queue: Queue,
+        registry: Registry,
+        presence: Presence,
+        sights: Sights,
+        watch: Watch,
+        sign_ins: SignIns,
+        facts: Callable[[], HubFacts],
     ) -> None:
         self._queue = queue
         self._registry = registry
         self._presence = presence
         self._sights = sights
+        self._watch = watch
+        self._sign_ins = sign_ins
         self._facts = facts
 
     async def get_hub(self, _: pb.GetHubRequest, __: CallContext) -> pb.GetHubResponse:
         """The hub at a glance."""
+        return await self._glance()
+
+    async def watch_hub(self, _: pb.WatchHubRequest, __: CallContext) -> AsyncIterator[pb.WatchHubResponse]:
+        """The same, again after every change."""
+        changed = asyncio.Event()
+        end = self._presence.on_change(changed.set)
+        try:
+            while True:
+                changed.clear()
+                seen = self._watch.news.count
+                yield pb.WatchHubResponse(hub=await self._glance())
+                await asyncio.sleep(WATCH_SECONDS)
+                await self._watch.until(seen, changed)
+                if self._watch.closed:
+                    raise Stopping
+        finally:
+            end()
+
+    async def list_settings(self, _: pb.ListSettingsRequest, __: CallContext) -> pb.ListSettingsResponse:
+        """What the hub is set to."""
+        shown = [
+            pb.ListSettingsResponse.Setting(name=one.name, value=one.value, source=one.source, told=one.told)
+            for one in self._facts().settings
+        ]
+        return pb.ListSettingsResponse(settings=shown)
+
+    async def list_warnings(self, _: pb.ListWarningsRequest, __: CallContext) -> pb.ListWarningsResponse:
+        """The last ones, newest first."""
+        return pb.ListWarningsResponse(warnings=[_warning(line) for line in reversed([*self._facts().warnings])])
+
+    async def create_console_link(
+        self, _: pb.CreateConsoleLinkRequest, __: CallContext
+    ) -> pb.CreateConsoleLinkResponse:
+        """A link that signs in."""
+        token, expires_at_ms = self._sign_ins.link()
+        url = f"{self._facts().console_address}{CONSOLE_LINK}{token}"
+        return pb.CreateConsoleLinkResponse(url=url, expires_at=timestamp(expires_at_ms))
+
+    async def _glance(self) -> pb.GetHubResponse:
         counts = await self._queue.store.counts()
         channels = self._registry.channels()
         facts = self._facts()
@@ -57,3 +128,14 @@ class HubAdminHandlers:
             pending=counts.get(OperationState.PENDING, 0),
             uncertain=counts.get(OperationState.UNCERTAIN, 0),
         )
+
+
+def _warning(line: Mapping[str, object]) -> pb.ListWarningsResponse.Warning:
+    at = datetime.fromisoformat(str(line["timestamp"]))
+    fields = " ".join(f"{name}={value}" for name, value in line.items() if name not in _OWN)
+    return pb.ListWarningsResponse.Warning(
+        at=timestamp(int(at.timestamp() * 1000)),
+        fault=line.get("level") != "warning",
+        event=str(line.get("event", "")),
+        fields=fields,
+    )

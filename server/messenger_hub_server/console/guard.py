@@ -1,0 +1,146 @@
+"""What stands before every page: the right host, the right origin, a browser that is signed in, and answers that stay private."""
+
+from __future__ import annotations
+
+import ipaddress
+import secrets
+import socket
+from collections.abc import Awaitable, Callable
+from urllib.parse import urlsplit
+
+from aiohttp import web
+
+from messenger_hub_server.console.words import _
+from messenger_hub_server.identity.signins import SIGNED_IN_MS, SignIn, SignIns
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; "
+    "base-uri 'none'; frame-ancestors 'none'"
+)
+HEADERS = {
+    "Content-Security-Policy": POLICY,
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    # Without any, browsers hide where a form came from, and every change would be refused.
+    "Referrer-Policy": "same-origin",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+}
+STRANGE_HOST = (
+    "The console does not answer to this host name. Use the machine's IP address or localhost, or set --api-address to the name by "
+    "which other machines know this hub."
+)
+OPEN = frozenset({"/console/sign-in", "/console/open"})
+STATIC = "/console/static/"
+SIGN_INS = web.AppKey("sign_ins", SignIns)
+HOSTS = web.AppKey("hosts", frozenset)
+SIGNED_IN = web.RequestKey("signed_in", SignIn)
+"""The browser that asks; not there when it is not signed in."""
+SAFE = frozenset({"GET", "HEAD"})
+
+
+def own_hosts(api_address: str) -> frozenset[str]:
+    """Names by which the console may be called, beside IP addresses: a foreign name that leads here is an attack."""
+    machine = socket.gethostname().lower()
+    named = urlsplit(api_address).hostname if api_address else None
+    return frozenset({"localhost", machine, f"{machine}.local", *([named] if named else [])})
+
+
+@web.middleware
+async def private(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """What every answer carries. The outermost."""
+    try:
+        response = await handler(request)
+    except web.HTTPException as leaving:
+        _keep_private(leaving, request)
+        raise
+    if not response.prepared:
+        _keep_private(response, request)
+    return response
+
+
+@web.middleware
+async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Everything that decides whether a page is asked at all."""
+    if not _ours(request.url.host or "", request.app[HOSTS]):
+        raise web.HTTPMisdirectedRequest(text=STRANGE_HOST)
+    if request.path.startswith(STATIC):
+        return await handler(request)
+    if request.method not in SAFE and not _same_origin(request):
+        raise web.HTTPForbidden(text=_("This came from another web page and was not carried out."))
+    signed_in = request.app[SIGN_INS].signed_in(request.cookies.get(cookie_name(request), ""))
+    if signed_in is not None:
+        request[SIGNED_IN] = signed_in
+    if request.path not in OPEN:
+        if signed_in is None:
+            raise _to_sign_in(request)
+        if request.method not in SAFE and not await _has_token(request, signed_in):
+            raise web.HTTPForbidden(text=_("This page is out of date: load it again, then repeat what you did."))
+    return await handler(request)
+
+
+def wants_page(request: web.Request) -> bool:
+    """A person reads the answer, no script."""
+    return "HX-Request" not in request.headers and "text/html" in request.headers.get("Accept", "")
+
+
+def cookie_name(request: web.Request) -> str:
+    """Cookies know no ports: two hubs on one machine would sign each other out."""
+    return f"messenger_hub_{request.url.port}"
+
+
+def keep(response: web.StreamResponse, request: web.Request, token: str) -> None:
+    """Gives the browser its cookie."""
+    response.set_cookie(
+        cookie_name(request),
+        token,
+        path="/console",
+        max_age=SIGNED_IN_MS // 1000,
+        httponly=True,
+        samesite="Strict",
+        secure=request.secure,
+    )
+
+
+def forget(response: web.StreamResponse, request: web.Request) -> None:
+    """Takes it away."""
+    response.del_cookie(cookie_name(request), path="/console")
+
+
+def _keep_private(response: web.StreamResponse, request: web.Request) -> None:
+    response.headers.update(HEADERS)
+    if not request.path.startswith(STATIC):
+        response.headers["Cache-Control"] = "no-store"
+
+
+def _ours(host: str, names: frozenset[str]) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return host.lower() in names
+    return True
+
+
+def _same_origin(request: web.Request) -> bool:
+    origin = request.headers.get("Origin")
+    if origin is None:  # every browser of today sends one of the two with a POST
+        return request.headers.get("Sec-Fetch-Site") == "same-origin"
+    # Behind a proxy that does TLS the scheme differs, the host does not.
+    return urlsplit(origin).netloc.lower() == request.host.lower()
+
+
+async def _has_token(request: web.Request, signed_in: SignIn) -> bool:
+    given = (await request.post()).get("csrf")
+    return isinstance(given, str) and secrets.compare_digest(given.encode(), signed_in.csrf.encode())
+
+
+def _to_sign_in(request: web.Request) -> web.HTTPException:
+    if (
+        request.method in SAFE
+        and "HX-Request" not in request.headers
+        and "text/html" in request.headers.get("Accept", "")
+    ):
+        return web.HTTPSeeOther("/console/sign-in")
+    return web.HTTPUnauthorized(text="You are signed out: load the page again and sign in.")

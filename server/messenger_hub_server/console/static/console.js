@@ -1,0 +1,62 @@
+// What the console does without a form: tells pages that something has changed, shows codes as they come, copies, and says times in
+// the reader's zone. Nothing here is needed to use the console but the codes.
+
+const PAUSE_MS = 3000;
+
+function sayTimes(root) {
+  const exact = new Intl.DateTimeFormat(document.documentElement.lang, {dateStyle: "medium", timeStyle: "medium"});
+  const short = new Intl.RelativeTimeFormat(document.documentElement.lang, {numeric: "auto"});
+  for (const one of root.querySelectorAll("time")) {
+    const at = new Date(one.dateTime);
+    one.title = exact.format(at);
+    one.textContent = spoken(at, short, exact);
+  }
+}
+
+function spoken(at, short, exact) {
+  const seconds = (at - Date.now()) / 1000;
+  for (const [unit, size, most] of [["second", 1, 60], ["minute", 60, 60], ["hour", 3600, 24], ["day", 86400, 7]]) {
+    if (Math.abs(seconds) / size < most) return short.format(Math.round(seconds / size), unit);
+  }
+  return exact.format(at);
+}
+
+function hearChanges(address) {
+  const source = new EventSource(address);
+  source.onmessage = () => document.body.dispatchEvent(new CustomEvent("hub-changed"));
+  // A refusal ends a source for good; a hub that starts again must not.
+  source.onerror = () => {
+    if (source.readyState === EventSource.CLOSED) setTimeout(() => hearChanges(address), PAUSE_MS);
+  };
+}
+
+function showStream(target) {
+  const source = new EventSource(target.dataset.stream);
+  const show = (message) => {
+    target.innerHTML = message.data;
+    sayTimes(target);
+  };
+  source.onmessage = show;
+  source.addEventListener("end", (message) => {
+    source.close();
+    show(message);
+  });
+}
+
+async function copy(button) {
+  await navigator.clipboard.writeText(document.querySelector(button.dataset.copy).textContent);
+  const before = button.innerHTML;
+  button.textContent = button.dataset.copied;
+  setTimeout(() => (button.innerHTML = before), PAUSE_MS);
+}
+
+document.addEventListener("click", (event) => {
+  const button = event.target.closest("[data-copy]");
+  if (button) copy(button);
+});
+document.body.addEventListener("htmx:after:swap", () => sayTimes(document));
+sayTimes(document);
+setInterval(() => sayTimes(document), 30_000);
+document.querySelectorAll("[data-stream]").forEach(showStream);
+document.querySelectorAll("[data-go]").forEach((link) => location.replace(link.href));
+if (document.body.dataset.changes) hearChanges(document.body.dataset.changes);

@@ -1,0 +1,72 @@
+"""Agents: the desktops, how another one joins, and how one is shut out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from aiohttp import web
+from messenger_hub.admin.v1 import agent_admin_service_pb2 as pb
+from messenger_hub.admin.v1 import channel_admin_service_pb2, hub_admin_service_pb2
+
+from messenger_hub_server.console.showing import done, page, problems
+from messenger_hub_server.console.views.visit import call, form
+from messenger_hub_server.errors import HubError
+
+LIST = "/console/agents"
+
+
+async def listed(request: web.Request) -> web.Response:
+    """All of them, and the form for another one."""
+    return await _list(request)
+
+
+async def enrol(request: web.Request) -> web.Response:
+    """Shows a token, once."""
+    given = await form(request)
+    wanted = pb.CreateEnrolmentRequest(name=given.get("name", ""), channel=given.get("channel", ""))
+    try:
+        made = await call(request, wanted, pb.CreateEnrolmentResponse)
+    except HubError as error:
+        return await _list(request, given, error)
+    hub = await call(request, hub_admin_service_pb2.GetHubRequest(), hub_admin_service_pb2.GetHubResponse)
+    values = {"enrolment": made, "name": wanted.name, "grpc": hub.grpc_addresses[0] if hub.grpc_addresses else ""}
+    return page(request, "enrolment.html", values)
+
+
+async def revoke(request: web.Request) -> web.Response:
+    """Its credential and its streams end."""
+    await call(request, pb.RevokeAgentRequest(agent=request.match_info["id"]), pb.RevokeAgentResponse)
+    raise done(LIST, "revoked")
+
+
+async def asked(request: web.Request) -> web.Response:
+    """Before it is done."""
+    found = await call(request, pb.ListAgentsRequest(), pb.ListAgentsResponse)
+    agent = next((one for one in found.agents if str(one.id) == request.match_info["id"]), None)
+    if agent is None:
+        raise web.HTTPNotFound
+    return page(request, "agent-confirm.html", {"agent": agent})
+
+
+async def _list(
+    request: web.Request, given: Mapping[str, str] | None = None, error: HubError | None = None
+) -> web.Response:
+    found = await call(request, pb.ListAgentsRequest(), pb.ListAgentsResponse)
+    channels = await call(
+        request, channel_admin_service_pb2.ListChannelsRequest(), channel_admin_service_pb2.ListChannelsResponse
+    )
+    values = {
+        "agents": found.agents,
+        "channels": channels.channels,
+        "given": given or {},
+        "problems": problems(error) if error is not None else {},
+    }
+    return page(request, "agents.html", values, status=error.http_status if error is not None else 200)
+
+
+ROUTES = [
+    web.get(LIST, listed),
+    web.post(LIST, enrol),
+    web.get(LIST + "/{id:[0-9]+}/revoke", asked),
+    web.post(LIST + "/{id:[0-9]+}/revoke", revoke),
+]

@@ -1,0 +1,123 @@
+"""Channels: where each stands, what to do about it, and everything that an operator may do with one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from aiohttp import web
+from google.protobuf.message import Message
+from messenger_hub.admin.v1 import agent_admin_service_pb2
+from messenger_hub.admin.v1 import channel_admin_service_pb2 as pb
+
+from messenger_hub_server.console.showing import done, page, problems
+from messenger_hub_server.console.views.visit import call, form, number
+from messenger_hub_server.errors import HubError
+
+LIST = "/console/channels"
+
+
+async def listed(request: web.Request) -> web.Response:
+    """All of them."""
+    return await _list(request)
+
+
+async def create(request: web.Request) -> web.Response:
+    """A new one; its page is where it is linked."""
+    given = await form(request)
+    wanted = pb.CreateChannelRequest(name=given.get("name", ""), pace=number(given.get("pace", "")))  # type: ignore[arg-type]
+    try:
+        made = await call(request, wanted, pb.CreateChannelResponse)
+    except HubError as error:
+        return await _list(request, given, error)
+    raise done(f"{LIST}/{made.channel.id}", "made")
+
+
+async def shown(request: web.Request) -> web.Response:
+    """One."""
+    return await _one(request)
+
+
+async def act(request: web.Request) -> web.Response:
+    """Carries out what one of the page's buttons says."""
+    channel, given = request.match_info["channel"], await form(request)
+    actions: Mapping[str, tuple[Message, type[Message]]] = {
+        "pause": (pb.PauseChannelRequest(channel=channel, reason=given.get("reason", "")), pb.PauseChannelResponse),
+        "resume": (pb.ResumeChannelRequest(channel=channel), pb.ResumeChannelResponse),
+        "unlink": (pb.UnlinkChannelRequest(channel=channel), pb.UnlinkChannelResponse),
+        "clear": (pb.ClearQueueRequest(channel=channel), pb.ClearQueueResponse),
+        "pace": (
+            pb.UpdateChannelRequest(channel=channel, pace=number(given.get("pace", ""))),  # type: ignore[arg-type]
+            pb.UpdateChannelResponse,
+        ),
+        "move": (
+            pb.MoveChannelRequest(channel=channel, agent=given.get("agent", ""), force="force" in given),
+            pb.MoveChannelResponse,
+        ),
+        "delete": (pb.DeleteChannelRequest(channel=channel), pb.DeleteChannelResponse),
+    }
+    action = request.match_info["action"]
+    if action not in actions:
+        raise web.HTTPNotFound
+    try:
+        await call(request, *actions[action])
+    except HubError as error:
+        return await _one(request, error)
+    raise done(LIST if action == "delete" else f"{LIST}/{channel}", action)
+
+
+async def asked(request: web.Request) -> web.Response:
+    """What clearing or deleting would do, before it is done."""
+    channel, action = request.match_info["channel"], request.match_info["action"]
+    values: dict[str, object] = {"channel": await _channel(request), "action": action, "failed": 0, "session_apis": 0}
+    if action == "clear":
+        cleared = await call(request, pb.ClearQueueRequest(channel=channel, validate_only=True), pb.ClearQueueResponse)
+        values["failed"] = cleared.cancelled
+    elif action == "delete":
+        deleted = await call(
+            request, pb.DeleteChannelRequest(channel=channel, validate_only=True), pb.DeleteChannelResponse
+        )
+        values |= {"failed": deleted.failed, "session_apis": deleted.session_apis}
+    elif action != "unlink":
+        raise web.HTTPNotFound
+    return page(request, "channel-confirm.html", values)
+
+
+async def _channel(request: web.Request) -> pb.Channel:
+    wanted = pb.GetChannelRequest(channel=request.match_info["channel"])
+    return (await call(request, wanted, pb.GetChannelResponse)).channel
+
+
+async def _list(
+    request: web.Request, given: Mapping[str, str] | None = None, error: HubError | None = None
+) -> web.Response:
+    found = await call(request, pb.ListChannelsRequest(), pb.ListChannelsResponse)
+    values = {
+        "channels": found.channels,
+        "given": given or {},
+        "problems": problems(error) if error is not None else {},
+    }
+    return page(request, "channels.html", values, status=error.http_status if error is not None else 200)
+
+
+async def _one(request: web.Request, error: HubError | None = None) -> web.Response:
+    channel = await _channel(request)
+    values = {
+        "channel": channel,
+        "others": [agent for agent in await _agents(request) if agent.active and agent.id != channel.agent_id],
+        "problems": problems(error) if error is not None else {},
+    }
+    return page(request, "channel.html", values, status=error.http_status if error is not None else 200)
+
+
+async def _agents(request: web.Request) -> Sequence[agent_admin_service_pb2.Agent]:
+    wanted = agent_admin_service_pb2.ListAgentsRequest()
+    return (await call(request, wanted, agent_admin_service_pb2.ListAgentsResponse)).agents
+
+
+ROUTES = [
+    web.get(LIST, listed),
+    web.post(LIST, create),
+    web.get(LIST + "/{channel:[0-9]+}", shown),
+    web.get(LIST + "/{channel:[0-9]+}/{action:clear|delete|unlink}", asked),
+    web.post(LIST + "/{channel:[0-9]+}/{action}", act),
+]

@@ -1,0 +1,93 @@
+"""What is wrong or waiting, in one look."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from aiohttp import web
+from messenger_hub.admin.v1 import (
+    agent_admin_service_pb2,
+    channel_admin_service_pb2,
+    hub_admin_service_pb2,
+    operation_admin_service_pb2,
+    session_api_admin_service_pb2,
+)
+from messenger_hub.v1 import channel_service_pb2, operation_pb2
+
+from messenger_hub_server.console import live
+from messenger_hub_server.console.showing import page
+from messenger_hub_server.console.views.visit import CALLS, call
+
+LATEST = 8
+NEEDS_A_PERSON = frozenset(
+    {
+        channel_service_pb2.CHANNEL_STATE_OFFLINE,
+        channel_service_pb2.CHANNEL_STATE_UNLINKED,
+        channel_service_pb2.CHANNEL_STATE_PASSKEY_NEEDED,
+        channel_service_pb2.CHANNEL_STATE_RESTRICTED,
+        channel_service_pb2.CHANNEL_STATE_CHANGED_ACCOUNT,
+        channel_service_pb2.CHANNEL_STATE_NEEDS_UPDATE,
+    }
+)
+
+
+async def home(request: web.Request) -> web.Response:
+    """The first page."""
+    hub = await call(request, hub_admin_service_pb2.GetHubRequest(), hub_admin_service_pb2.GetHubResponse)
+    channels = (
+        await call(
+            request,
+            channel_admin_service_pb2.ListChannelsRequest(),
+            channel_admin_service_pb2.ListChannelsResponse,
+        )
+    ).channels
+    latest = await call(
+        request,
+        operation_admin_service_pb2.ListOperationsRequest(limit=LATEST),
+        operation_admin_service_pb2.ListOperationsResponse,
+    )
+    uncertain = await call(
+        request,
+        operation_admin_service_pb2.ListOperationsRequest(
+            status=operation_pb2.OPERATION_STATUS_UNCERTAIN, limit=LATEST
+        ),
+        operation_admin_service_pb2.ListOperationsResponse,
+    )
+    values = {
+        "hub": hub,
+        "channels": channels,
+        "attention": [one for one in channels if one.status.channel in NEEDS_A_PERSON],
+        "latest": latest.operations,
+        "uncertain": uncertain.operations,
+        "steps": await _steps(request, channels, bool(latest.operations)),
+    }
+    return page(request, "home.html", values)
+
+
+async def changes(request: web.Request) -> web.StreamResponse:
+    """Says that something has changed; the page fetches what it shows."""
+    source = request.app[CALLS].stream(hub_admin_service_pb2.WatchHubRequest(), hub_admin_service_pb2.WatchHubResponse)
+    return await live.events(request, source, lambda _: "changed")
+
+
+async def _steps(
+    request: web.Request, channels: Sequence[channel_admin_service_pb2.Channel], sent: bool
+) -> Sequence[bool]:
+    """Which steps of a first start are done: a desktop, a linked channel, a key, a message."""
+    agents = await call(
+        request, agent_admin_service_pb2.ListAgentsRequest(), agent_admin_service_pb2.ListAgentsResponse
+    )
+    session_apis = await call(
+        request,
+        session_api_admin_service_pb2.ListSessionApisRequest(),
+        session_api_admin_service_pb2.ListSessionApisResponse,
+    )
+    return (
+        any(agent.active for agent in agents.agents),
+        any(channel.status.number for channel in channels),
+        bool(session_apis.session_apis),
+        sent,
+    )
+
+
+ROUTES = [web.get("/console/", home), web.get("/console/changes", changes)]

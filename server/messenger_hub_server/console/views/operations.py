@@ -1,0 +1,153 @@
+"""Operations: the list as it grows, one with its timeline, and what a person may decide."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import AsyncIterator, Mapping, Sequence
+from urllib.parse import urlencode
+
+from aiohttp import web
+from google.protobuf.message import Message
+from messenger_hub.admin.v1 import channel_admin_service_pb2
+from messenger_hub.admin.v1 import operation_admin_service_pb2 as pb
+from messenger_hub.v1 import operation_pb2
+
+from messenger_hub_server.console.showing import done, page, problems
+from messenger_hub_server.console.views.visit import call, form, number
+from messenger_hub_server.errors import HubError
+
+LIST = "/console/operations"
+PAGE = 50
+EXPORT_PAGE = 100
+FILTERS = ("channel", "status", "type", "reference")
+COLUMNS = ("id", "type", "recipient", "status", "reason", "reference", "channel", "session_api", "attempts", "error")
+CANCELLABLE = frozenset({operation_pb2.OPERATION_STATUS_PENDING, operation_pb2.OPERATION_STATUS_PROCESSING})
+
+
+async def listed(request: web.Request) -> web.Response:
+    """A page of them, newest first."""
+    if (wanted := request.query.get("find", "").strip().removeprefix("#")).isdigit():
+        raise web.HTTPSeeOther(f"{LIST}/{wanted}")
+    found = await call(request, _wanted(request.query, PAGE), pb.ListOperationsResponse)
+    channels = await call(
+        request, channel_admin_service_pb2.ListChannelsRequest(), channel_admin_service_pb2.ListChannelsResponse
+    )
+    filters = {name: request.query[name] for name in FILTERS if request.query.get(name)}
+    values = {
+        "operations": found.operations,
+        "channels": channels.channels,
+        "filters": filters,
+        "is_first": not request.query.get("cursor"),
+        "query": urlencode(filters),
+        "older": urlencode({**filters, "cursor": found.next_cursor}) if found.next_cursor else "",
+    }
+    return page(request, "operations.html", values)
+
+
+async def exported(request: web.Request) -> web.StreamResponse:
+    """All that the filter finds, as CSV."""
+    response = web.StreamResponse(
+        headers={
+            "Content-Type": "text/csv; charset=utf-8",
+            "Content-Disposition": 'attachment; filename="operations.csv"',
+            "Cache-Control": "no-store",
+        }
+    )
+    wanted = _wanted(request.query, EXPORT_PAGE)
+    first = await call(request, wanted, pb.ListOperationsResponse)
+    await response.prepare(request)
+    await response.write(_lines([COLUMNS]))
+    async for operations in _pages(request, wanted, first):
+        await response.write(_lines([_row(one) for one in operations]))
+    await response.write_eof()
+    return response
+
+
+async def shown(request: web.Request) -> web.Response:
+    """One with its timeline."""
+    return await _one(request)
+
+
+async def act(request: web.Request) -> web.Response:
+    """Cancels, or decides what is uncertain."""
+    operation_id, given = number(request.match_info["id"]), await form(request)
+    actions: Mapping[str, tuple[Message, type[Message]]] = {
+        "cancel": (pb.CancelOperationRequest(operation_id=operation_id), pb.CancelOperationResponse),
+        "resolve": (
+            pb.ResolveOperationRequest(
+                operation_id=operation_id,
+                decision=number(given.get("decision", "")),  # type: ignore[arg-type]
+                reason=given.get("reason", ""),
+            ),
+            pb.ResolveOperationResponse,
+        ),
+    }
+    action = request.match_info["action"]
+    try:
+        answer = await call(request, *actions[action])
+    except HubError as error:
+        return await _one(request, error)
+    raise done(f"{LIST}/{answer.operation.operation.operation_id}", action)  # type: ignore[attr-defined]
+
+
+def _wanted(query: Mapping[str, str], limit: int) -> pb.ListOperationsRequest:
+    return pb.ListOperationsRequest(
+        channel=query.get("channel", ""),
+        status=number(query.get("status", "")),  # type: ignore[arg-type]
+        type=number(query.get("type", "")),  # type: ignore[arg-type]
+        reference=query.get("reference", ""),
+        cursor=query.get("cursor", ""),
+        limit=limit,
+    )
+
+
+async def _pages(
+    request: web.Request, wanted: pb.ListOperationsRequest, found: pb.ListOperationsResponse
+) -> AsyncIterator[Sequence[pb.AdminOperation]]:
+    yield found.operations
+    while found.next_cursor:
+        wanted.cursor = found.next_cursor
+        found = await call(request, wanted, pb.ListOperationsResponse)
+        yield found.operations
+
+
+async def _one(request: web.Request, error: HubError | None = None) -> web.Response:
+    wanted = pb.GetOperationRequest(operation_id=number(request.match_info["id"]))
+    found = (await call(request, wanted, pb.GetOperationResponse)).operation
+    operation = found.operation
+    values = {
+        "found": found,
+        "operation": operation,
+        "uncertain": operation.status == operation_pb2.OPERATION_STATUS_UNCERTAIN,
+        "cancellable": operation.status in CANCELLABLE,
+        "problems": problems(error) if error is not None else {},
+    }
+    return page(request, "operation.html", values, status=error.http_status if error is not None else 200)
+
+
+def _row(one: pb.AdminOperation) -> Sequence[object]:
+    operation = one.operation
+    status = operation_pb2.OperationStatus.Name(operation.status).removeprefix("OPERATION_STATUS_").lower()
+    kind = operation_pb2.OperationType.Name(operation.type).removeprefix("OPERATION_TYPE_").lower()
+    row = (operation.operation_id, kind, operation.recipient, status, operation.reason, operation.reference)
+    return (*row, one.channel_name, one.session_api_name, operation.attempts, operation.error.code)
+
+
+def _lines(rows: Sequence[Sequence[object]]) -> bytes:
+    text = io.StringIO()
+    csv.writer(text).writerows([[_plain(value) for value in row] for row in rows])
+    return text.getvalue().encode()
+
+
+def _plain(value: object) -> object:
+    """A spreadsheet would carry out what begins like a formula, and a caller chooses the reference."""
+    return f"'{value}" if isinstance(value, str) and value[:1] in {"=", "+", "-", "@", "\t", "\r"} else value
+
+
+ROUTES = [
+    web.get(LIST, listed),
+    web.get(LIST + ".csv", exported),
+    web.get(LIST + "/{id:[0-9]+}", shown),
+    web.post(LIST + "/{id:[0-9]+}/{action:cancel|resolve}", act),
+]
