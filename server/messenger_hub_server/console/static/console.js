@@ -59,4 +59,5 @@ sayTimes(document);
 setInterval(() => sayTimes(document), 30_000);
 document.querySelectorAll("[data-stream]").forEach(showStream);
 document.querySelectorAll("[data-go]").forEach((link) => location.replace(link.href));
+document.querySelector("nav [aria-current]")?.scrollIntoView({block: "nearest", inline: "center"});
 if (document.body.dataset.changes) hearChanges(document.body.dataset.changes);

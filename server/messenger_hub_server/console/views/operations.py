@@ -21,7 +21,20 @@ LIST = "/console/operations"
 PAGE = 50
 EXPORT_PAGE = 100
 FILTERS = ("channel", "status", "type", "reference")
-COLUMNS = ("id", "type", "recipient", "status", "reason", "reference", "channel", "session_api", "attempts", "error")
+COLUMNS = (
+    "id",
+    "type",
+    "recipient",
+    "status",
+    "reason",
+    "reference",
+    "channel",
+    "session_api",
+    "attempts",
+    "error",
+    "accepted_at",
+    "changed_at",
+)
 CANCELLABLE = frozenset({operation_pb2.OPERATION_STATUS_PENDING, operation_pb2.OPERATION_STATUS_PROCESSING})
 
 
@@ -131,7 +144,8 @@ def _row(one: pb.AdminOperation) -> Sequence[object]:
     status = operation_pb2.OperationStatus.Name(operation.status).removeprefix("OPERATION_STATUS_").lower()
     kind = operation_pb2.OperationType.Name(operation.type).removeprefix("OPERATION_TYPE_").lower()
     row = (operation.operation_id, kind, operation.recipient, status, operation.reason, operation.reference)
-    return (*row, one.channel_name, one.session_api_name, operation.attempts, operation.error.code)
+    belongs = (one.channel_name, one.session_api_name, operation.attempts, operation.error.code)
+    return (*row, *belongs, one.accepted_at.ToJsonString(), one.changed_at.ToJsonString())
 
 
 def _lines(rows: Sequence[Sequence[object]]) -> bytes:

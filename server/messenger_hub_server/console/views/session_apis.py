@@ -141,9 +141,10 @@ async def _form(request: web.Request, given: Mapping[str, str], error: HubError 
     channels = await call(
         request, channel_admin_service_pb2.ListChannelsRequest(), channel_admin_service_pb2.ListChannelsResponse
     )
+    linked = next((one.name for one in channels.channels if one.status.number), "")
     values = {
         "channels": channels.channels,
-        "given": given,
+        "given": {**given, "channel": given["channel"] or linked},
         "problems": problems(error) if error is not None else {},
     }
     return page(request, "session-api-new.html", values, status=error.http_status if error is not None else 200)

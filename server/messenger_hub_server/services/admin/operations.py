@@ -12,7 +12,7 @@ from messenger_hub_server.registry import Registry
 from messenger_hub_server.rpc.chain import CallContext
 from messenger_hub_server.services.operations import DECISIONS, PAGE
 from messenger_hub_server.services.sights import Sights
-from messenger_hub_server.services.translation import cursor, cursor_number, kind_of, state_of
+from messenger_hub_server.services.translation import cursor, cursor_number, kind_of, state_of, timestamp
 from messenger_hub_server.store.base import Filter
 
 CANCELLED = "Cancelled by an operator"
@@ -34,6 +34,8 @@ class AdminSights:
             operation=await self._sights.operation(operation, timeline),
             channel_name=channel.name if channel is not None else "",
             session_api_name=session_api.name if session_api is not None else "",
+            accepted_at=timestamp(operation.accepted_at_ms),
+            changed_at=timestamp(operation.changed_at_ms),
         )
 
 

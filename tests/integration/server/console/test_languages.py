@@ -11,6 +11,7 @@ from babel.messages.catalog import Catalog
 from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po
 from messenger_hub_server.console import site, words
+from messenger_hub_server.console.said import SAID
 
 from tests.integration.server.console.guest import HTML, guest
 from tests.integration.server.hub import Hub
@@ -48,6 +49,13 @@ def test_a_translation_keeps_the_places_for_values(language: str) -> None:
             set(places.findall(message.id if isinstance(message.id, str) else message.id[-1])) if message.id else set()
         )
         assert all(set(places.findall(text)) == wanted for text in texts) or not message.id
+
+
+def test_what_the_catalogue_says_that_others_say_they_do_say(request: pytest.FixtureRequest) -> None:
+    root, own = Path(request.config.rootpath), Path(str(files(site.__package__)))
+    programs = [*(root / "server").rglob("*.py"), *(root / "tray_agent").rglob("*.py")]
+    said = "".join(path.read_text() for path in programs if own not in path.parents)
+    assert [sentence for sentence in SAID if f'"{sentence}"' not in said] == []
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,66 @@
+"""The guide's five steps, as somebody takes them who has never seen it: `up`, scan, a key, send, look. Clicks are counted."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from messenger_hub_agent.whatsapp.finding import find_browser
+from playwright.sync_api import Page, expect, sync_playwright
+
+from tests.e2e.programs.test_programs import SECONDS, running, twin
+from tests.e2e.whole_way.world import discard_profiles, http
+from tests.eventually import eventually
+
+pytestmark = pytest.mark.e2e
+
+MOST_CLICKS = 5
+
+__all__ = ["twin"]
+
+
+@pytest.fixture
+def person() -> Iterator[Page]:
+    """Somebody's browser."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=find_browser(), headless=True)
+        page = browser.new_page()
+        page.set_default_timeout(SECONDS * 1000)
+        page.add_init_script(
+            "addEventListener('click', e => e.isTrusted && (window.name = String(Number(window.name) + 1)), true)"
+        )
+        yield page
+        browser.close()
+
+
+def test_from_up_to_the_first_message_in_five_clicks(tmp_path: Path, twin: str, person: Page) -> None:
+    folder, data_dir, begun = tmp_path / "up", tmp_path / "data", time.monotonic()
+    folder.mkdir()
+    arguments = ("--headless", "--data-dir", str(data_dir), "--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0")
+    with running(folder, "up", *arguments, "--whatsapp-url", twin) as up:
+        person.goto(up.prints(r"Open the console \(.*\): (\S+)")[1])
+        person.get_by_role("link", name="Link WhatsApp").click()
+        expect(person.locator("svg.qr")).to_be_visible()
+        eventually(lambda: http("POST", f"{twin}_twin/scan", {})[0] == 200)
+        person.get_by_role("link", name="Next: a key for your program").click()
+        person.get_by_label("Name").fill("crm")
+        person.get_by_role("button", name="Create and show the key").click()
+        line = person.locator("#lines-1").inner_text()
+        sent = json.loads(subprocess.run(["sh", "-c", line], capture_output=True, text=True, check=True).stdout)
+        assert sent["message"] == "Message queued successfully"
+        arrived = eventually(lambda: re.findall("Hello", (tmp_path / "arrivals.jsonl").read_text()), SECONDS)
+        clicks = int(person.evaluate("window.name"))
+        print(f"{clicks} clicks and {time.monotonic() - begun:.1f} s from up to the first message")  # noqa: T201 the figure
+        assert (len(arrived), clicks <= MOST_CLICKS, clicks >= 3) == (1, True, True)
+        person.get_by_role("link", name="Operations", exact=True).click()
+        person.get_by_role("link", name="#1", exact=True).click()
+        expect(person.locator(".big .badge")).to_have_text("Read")
+        assert up.send(signal.SIGINT) == 0
+        up.leaves_nothing()
+    discard_profiles(data_dir)
