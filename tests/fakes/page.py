@@ -63,6 +63,7 @@ class FakePage:
     sends: SendResult | PageError = field(
         default_factory=lambda: SendResult(ack=1, result="OK", error_code=None, message_id="m")
     )
+    keys: PageError | None = None  # instead of a message's key
     book: dict[str, str] = field(default_factory=dict)
     stores: bool = True
     refuses: PageError | None = None
@@ -106,7 +107,7 @@ class FakePage:
         self.asked.append("logout")
 
     async def serialized_id(self, chat: str, wa_id: str) -> str:
-        return f"true_{chat}_{wa_id}"
+        return given(self.keys or f"true_{chat}_{wa_id}")
 
     async def find_message(self, chat: str, wa_id: str) -> SeenMessage | None:
         found = self.held.get(wa_id)

@@ -14,6 +14,7 @@ SENT = Ended(kind=pb.Outcome.KIND_SENT)
 SUCCEEDED = Ended(kind=pb.Outcome.KIND_SUCCEEDED)
 ABSENT = Ended(kind=pb.Outcome.KIND_UNCERTAIN, code="not_found_afterwards", message="absent")
 STAYED_PENDING = Ended(kind=pb.Outcome.KIND_UNCERTAIN, code="no_answer", message="still pending")
+NOTHING_SENT = Ended(kind=pb.Outcome.KIND_VOID)
 THROWN = Ended(kind=pb.Outcome.KIND_FAILED, code="chat_not_found", message="thrown before a message was made")
 RESTRICTED = Ended(kind=pb.Outcome.KIND_FAILED, code="account_restricted", message="refused with 463")
 
@@ -103,6 +104,8 @@ class Profile:
             return self._set_contact(lease, unanswered=unanswered)
         if luck < 0.08:
             return THROWN
+        if luck < 0.12:
+            return NOTHING_SENT
         if self.network.refuses(lease.send_text.chat, now_ms):
             return RESTRICTED
         self.messages[lease.whatsapp_id] = Message(chat=lease.send_text.chat, body=lease.send_text.text)

@@ -211,6 +211,20 @@ async def test_an_operation_that_only_the_journal_knows_is_imported_once(store: 
     assert imported is not None and imported.state == S.LEASED and imported.lease == mark
 
 
+async def test_what_is_imported_and_was_not_sent_goes_after_what_was_accepted_before_it(store: base.Store) -> None:
+    """Those stand at places of a clock that was ahead; the journal knows only when the other was accepted."""
+    earlier, later = new(1, accepted_at_ms=10, place_ms=500), new(2, accepted_at_ms=30, place_ms=500)
+    other = new(3, accepted_at_ms=10, place_ms=900, target="49301@c.us")
+    await store.apply([base.Accept(operation=one) for one in (earlier, later, other)])
+    mark = LeaseMark(epoch=0, lease_id=LeaseId("x"), journal_id=JOURNAL, started=True)
+    write = base.Import(
+        operation=new(40, accepted_at_ms=20), spare_id=OperationId(50), lease=mark, at_ms=40, reason="imported"
+    )
+    assert await store.apply([write]) == [True]
+    imported = await store.operation(OperationId(40))
+    assert imported is not None and imported.place_ms == 500
+
+
 async def test_the_registry_is_read_back_as_it_was_put(store: base.Store) -> None:
     channel = Channel(id=CHANNEL, name="Shop", created_at_ms=1)
     session_api = SessionApi(id=SessionApiId(3), name="CRM", channel_id=CHANNEL, scopes=frozenset({1, 2}))

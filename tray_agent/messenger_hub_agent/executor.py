@@ -50,6 +50,7 @@ PHONE_DID_NOT_STORE = Ended(
     code="phone_did_not_store",
     message="The phone did not store the contact: allow WhatsApp to use the contacts in the phone's settings, then try again.",
 )
+NOTHING_SENT = Ended(kind=pb.Outcome.KIND_VOID)
 ABSENT = Ended(
     kind=pb.Outcome.KIND_UNCERTAIN,
     code="not_found_afterwards",
@@ -154,7 +155,10 @@ class Executor:
 
     async def _send(self, lease: pb.Lease) -> Performed:
         chat = lease.send_text.chat
-        message_id = await self._page.serialized_id(chat, lease.whatsapp_id)
+        try:
+            message_id = await self._page.serialized_id(chat, lease.whatsapp_id)
+        except (PageGone, PageTimeout):
+            return NOTHING_SENT  # WhatsApp was only asked how it calls the chat
         passing(Failpoint.AGENT_BEFORE_SEND)
         sent = await self._page.send_text(chat, lease.send_text.text, message_id, timeout_seconds=SEND_SECONDS)
         passing(Failpoint.AGENT_AFTER_SEND)

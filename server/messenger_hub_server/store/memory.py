@@ -289,6 +289,7 @@ class MemoryStore:
                 id=number,
                 session_api_id=NOBODY if self._strange(new) else new.session_api_id,
                 idempotency=None if taken else new.idempotency,
+                place_ms=max([new.place_ms, *self._places_of_earlier(new)]),
             )
             operation = _operation(fresh)
             self._insert(operation)
@@ -308,6 +309,17 @@ class MemoryStore:
         else:
             self._move(leased)
         return True
+
+    def _places_of_earlier(self, new: NewOperation) -> Sequence[int]:
+        return [
+            one.place_ms
+            for one in self._rows.operations.values()
+            if one.channel_id == new.channel_id
+            and one.lane == new.lane
+            and one.state is OperationState.PENDING
+            and one.accepted_at_ms <= new.accepted_at_ms
+            and one.place_ms != one.send_at_ms
+        ]
 
     def _strange(self, new: NewOperation) -> bool:
         owner = self._rows.session_apis.get(new.session_api_id)

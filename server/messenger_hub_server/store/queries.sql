@@ -227,3 +227,9 @@ SELECT min(at) FROM (
 SELECT coalesce(max(place), 0) FROM (
   SELECT max(place_ms) AS place FROM operation WHERE state = 'pending' AND place_ms IS NOT send_at_ms
   UNION ALL SELECT max(place_ms) FROM operation WHERE state = 'leased' AND place_ms IS NOT send_at_ms);
+
+-- name: latest_place_of_earlier
+-- Of what was accepted before that time and still waits in the lane; what is held until a time of its own has no place yet.
+SELECT coalesce(max(place_ms), 0) AS place FROM operation
+WHERE channel_id = :channel_id AND lane = :lane AND state = 'pending' AND accepted_at_ms <= :accepted_at_ms
+  AND place_ms IS NOT send_at_ms;

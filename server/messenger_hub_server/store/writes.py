@@ -186,11 +186,21 @@ class Writer:
         owner = self._one("channel_of_session_api", (str(new.session_api_id),))
         stranger = owner is not None and owner["channel_id"] != new.channel_id
         api = NOBODY if stranger else new.session_api_id
-        self._run("insert_operation", rows.parameters(new) | {"id": number, "session_api_id": api})
+        placed = {"place_ms": max(new.place_ms, self._place_of_earlier(new))}
+        self._run("insert_operation", rows.parameters(new) | placed | {"id": number, "session_api_id": api})
         if new.idempotency and known is None:
             self._run("insert_key", (new.idempotency.key_hash, new.idempotency.parameters_hash, number))
         self._run("adopt", mark | {"id": number})
         return True
+
+    def _place_of_earlier(self, new: NewOperation) -> int:
+        values: dict[str, rows.Value] = {
+            "channel_id": new.channel_id,
+            "lane": new.lane,
+            "accepted_at_ms": new.accepted_at_ms,
+        }
+        found = self._one("latest_place_of_earlier", values)
+        return int(found["place"]) if found is not None else 0
 
     def _change_queue(self, write: base.ChangeQueue) -> Sequence[OperationId]:
         values = {

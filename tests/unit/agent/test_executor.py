@@ -126,6 +126,13 @@ async def test_only_ok_with_an_ack_is_sent_and_all_doubts_are_looked_up(
     assert await Room(sends=answer).executor.perform(MESSAGE) == expected
 
 
+@pytest.mark.parametrize("problem", [PageTimeout("WhatsApp went away"), PageGone("crashed")])
+async def test_a_page_that_fails_before_it_is_told_to_send_has_sent_nothing(problem: PageError) -> None:
+    room = Room(keys=problem)
+    assert await room.executor.perform(MESSAGE) == Ended(kind=pb.Outcome.KIND_VOID)
+    assert "send_text" not in room.page.asked
+
+
 async def test_what_wa_js_throws_before_a_message_is_made_fails_with_its_code() -> None:
     failed = await Room(sends=PageError("invalid_wid", "")).executor.perform(MESSAGE)
     assert isinstance(failed, Ended)
