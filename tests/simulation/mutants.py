@@ -614,6 +614,12 @@ def voids_what_is_in_the_outbox(patch: pytest.MonkeyPatch) -> None:
 
 
 @mutant()
+def sets_a_contact_again_to_look_it_up(patch: pytest.MonkeyPatch) -> None:
+    """What may have been cancelled, or have had no go, is done (stand-in for executor.reconcile)."""
+    patch.setattr(Profile, "judge_contact", lambda self, lease: self._set_contact(lease, unanswered=False))
+
+
+@mutant()
 def believes_one_no(patch: pytest.MonkeyPatch) -> None:
     """One look-up proves that a number is not on WhatsApp."""
     patch.setattr(existence.Doubts, "not_found", lambda *_, **__: True)

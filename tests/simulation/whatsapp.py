@@ -14,7 +14,7 @@ SENT = Ended(kind=pb.Outcome.KIND_SENT)
 SUCCEEDED = Ended(kind=pb.Outcome.KIND_SUCCEEDED)
 ABSENT = Ended(kind=pb.Outcome.KIND_UNCERTAIN, code="not_found_afterwards", message="absent")
 STAYED_PENDING = Ended(kind=pb.Outcome.KIND_UNCERTAIN, code="no_answer", message="still pending")
-NOTHING_SENT = Ended(kind=pb.Outcome.KIND_VOID)
+NOTHING_DONE = Ended(kind=pb.Outcome.KIND_VOID)
 THROWN = Ended(kind=pb.Outcome.KIND_FAILED, code="chat_not_found", message="thrown before a message was made")
 RESTRICTED = Ended(kind=pb.Outcome.KIND_FAILED, code="account_restricted", message="refused with 463")
 
@@ -44,6 +44,7 @@ class Network:
     ids: set[str] = field(default_factory=set)
     chats: set[str] = field(default_factory=set)
     contacts: dict[str, str] = field(default_factory=dict)
+    changes: list[str] = field(default_factory=list)  # of contacts: under which lease each was made
     wire: list[tuple[str, Message]] = field(default_factory=list)  # bytes that outlived their page
     up: bool = True
     restricted_until_ms: int = 0
@@ -105,7 +106,7 @@ class Profile:
         if luck < 0.08:
             return THROWN
         if luck < 0.12:
-            return NOTHING_SENT
+            return NOTHING_DONE
         if self.network.refuses(lease.send_text.chat, now_ms):
             return RESTRICTED
         self.messages[lease.whatsapp_id] = Message(chat=lease.send_text.chat, body=lease.send_text.text)
@@ -113,13 +114,18 @@ class Profile:
 
     def _set_contact(self, lease: pb.Lease, *, unanswered: bool) -> Performed:
         self.network.contacts[lease.save_contact.contact] = lease.save_contact.name
+        self.network.changes.append(lease.lease_id)
         return Unclear() if unanswered else SUCCEEDED
+
+    def judge_contact(self, lease: pb.Lease) -> Performed:
+        as_asked = self.network.contacts.get(lease.save_contact.contact) == lease.save_contact.name
+        return SUCCEEDED if as_asked else NOTHING_DONE
 
     def reconcile(self, lease: pb.Lease) -> Performed:
         if not self.up:
             return Unclear()
         if lease.WhichOneof("action") != "send_text":
-            return self._set_contact(lease, unanswered=False)
+            return self.judge_contact(lease)
         message = self.messages.get(lease.whatsapp_id)
         if message is None:
             return ABSENT

@@ -389,6 +389,7 @@ class World:
 
     def look_up(self, desk: Desk, lease: pb.Lease) -> Performed:
         found = desk.profile.reconcile(lease)
+        need(set(self.network.changes) <= self.oracle.granted, f"I8 {body_of(lease)} without a durable go")
         if lease.WhichOneof("action") != "send_text":
             self._contact_done(lease)
         return found

@@ -50,7 +50,7 @@ PHONE_DID_NOT_STORE = Ended(
     code="phone_did_not_store",
     message="The phone did not store the contact: allow WhatsApp to use the contacts in the phone's settings, then try again.",
 )
-NOTHING_SENT = Ended(kind=pb.Outcome.KIND_VOID)
+NOTHING_DONE = Ended(kind=pb.Outcome.KIND_VOID)
 ABSENT = Ended(
     kind=pb.Outcome.KIND_UNCERTAIN,
     code="not_found_afterwards",
@@ -158,7 +158,7 @@ class Executor:
         try:
             message_id = await self._page.serialized_id(chat, lease.whatsapp_id)
         except (PageGone, PageTimeout):
-            return NOTHING_SENT  # WhatsApp was only asked how it calls the chat
+            return NOTHING_DONE  # WhatsApp was only asked how it calls the chat
         passing(Failpoint.AGENT_BEFORE_SEND)
         sent = await self._page.send_text(chat, lease.send_text.text, message_id, timeout_seconds=SEND_SECONDS)
         passing(Failpoint.AGENT_AFTER_SEND)
@@ -170,8 +170,7 @@ class Executor:
         passing(Failpoint.AGENT_AFTER_SAVE)
         deadline = self._clock.monotonic() + CONTACT_SECONDS
         while True:
-            stored = await self._page.contact(contact)
-            if stored is not None and stored.is_my_contact and stored.name == name:
+            if await self._is_saved(contact, name):
                 return Ended(kind=pb.Outcome.KIND_SUCCEEDED)
             if self._clock.monotonic() > deadline:
                 return PHONE_DID_NOT_STORE
@@ -187,12 +186,19 @@ class Executor:
                 raise
         deadline = self._clock.monotonic() + CONTACT_SECONDS
         while True:
-            stored = await self._page.contact(contact)
-            if stored is None or not stored.is_my_contact:
+            if await self._is_removed(contact):
                 return Ended(kind=pb.Outcome.KIND_SUCCEEDED)
             if self._clock.monotonic() > deadline:
                 return PHONE_DID_NOT_STORE
             await self._pause()
+
+    async def _is_saved(self, contact: str, name: str) -> bool:
+        stored = await self._page.contact(contact)
+        return stored is not None and stored.is_my_contact and stored.name == name
+
+    async def _is_removed(self, contact: str) -> bool:
+        stored = await self._page.contact(contact)
+        return stored is None or not stored.is_my_contact
 
     async def _pause(self) -> None:
         """Until the page tells something, at most LOOK_SECONDS."""
@@ -206,15 +212,15 @@ class Executor:
     # ---- after a doubt ------------------------------------------------------------------------------------------------------
 
     async def reconcile(self, lease: pb.Lease) -> Performed:
-        """What became of it: rule 7. Contacts are set again, which is safe to repeat."""
-        if lease.WhichOneof("action") != "send_text":
-            return await self._perform(lease)
+        """What became of it: rule 7. Changes nothing, because nobody knows whether it had go, or has been cancelled since."""
         deadline = self._clock.monotonic() + PENDING_SECONDS
         try:
             while True:
                 state = await self._page.state()
                 if not (state.main and state.normal and state.synced):
                     return Unclear()
+                if lease.WhichOneof("action") != "send_text":
+                    return await self._judge_contact(lease)
                 seen = await self._page.find_message(lease.send_text.chat, lease.whatsapp_id)
                 if seen is None or seen.ack != ACK_PENDING:
                     return judge(seen)
@@ -223,6 +229,14 @@ class Executor:
                 await self._pause()
         except PageError:
             return Unclear()
+
+    async def _judge_contact(self, lease: pb.Lease) -> Ended:
+        """A contact that is not as asked goes back to the queue: a change is safe to repeat, in its turn."""
+        if lease.WhichOneof("action") == "save_contact":
+            done = await self._is_saved(lease.save_contact.contact, lease.save_contact.name)
+        else:
+            done = await self._is_removed(lease.remove_contact.contact)
+        return Ended(kind=pb.Outcome.KIND_SUCCEEDED) if done else NOTHING_DONE
 
 
 def judge(seen: SeenMessage | None) -> Ended:

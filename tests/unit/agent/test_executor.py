@@ -190,9 +190,22 @@ async def test_removing_what_is_not_there_succeeds(code: str) -> None:
 
 @pytest.mark.parametrize("code", ["not_ready", "not_injected"])
 @pytest.mark.parametrize("change", [SAVE, REMOVE])
-async def test_a_contact_on_a_page_that_loads_again_is_set_later_instead_of_failing(
+async def test_a_contact_on_a_page_that_loads_again_is_looked_up_later_instead_of_failing(
     code: str, change: pb.Lease
 ) -> None:
     room = Room(refuses=PageError(code, "WhatsApp Web is still loading"))
     assert await room.executor.perform(change) == Unclear()
-    assert await room.executor.reconcile(change) == Unclear()
+
+
+@pytest.mark.parametrize("change", [SAVE, REMOVE])
+async def test_a_contact_in_doubt_is_looked_at_and_never_changed_without_a_new_go(change: pb.Lease) -> None:
+    as_it_was = {CHAT: "Ana before"}
+    room = Room(book=dict(as_it_was))
+    assert await room.executor.reconcile(change) == Ended(kind=pb.Outcome.KIND_VOID)
+    assert room.page.book == as_it_was
+    as_asked = Room(book={CHAT: "Ana"} if change is SAVE else {})
+    assert await as_asked.executor.reconcile(change) == Ended(kind=pb.Outcome.KIND_SUCCEEDED)
+
+
+async def test_a_contact_on_a_page_that_is_not_synchronised_is_looked_up_later() -> None:
+    assert await Room(now=replace(LINKED, synced=False)).executor.reconcile(SAVE) == Unclear()

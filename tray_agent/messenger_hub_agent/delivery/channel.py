@@ -459,7 +459,7 @@ class Channel:
         if self._reconciling is not None:
             return []
         mine = self.work.lease.lease_id if self.work else None
-        # A contact is looked up by setting it again, which only the owner may: another desktop may have changed it since.
+        # A contact is judged by what stands there now, which another desktop may have changed since.
         rest = (lease for lease_id, lease in self.journal.open.items() if lease_id != mine)
         lease = next((lease for lease in rest if self.owned or is_message(lease)), None)
         if lease is None:
