@@ -19,7 +19,7 @@ from messenger_hub_agent.tray.availability import has_screen
 
 from messenger_hub_cli.agent import TOKEN_VARIABLE
 from messenger_hub_cli.console import opened
-from messenger_hub_cli.failures import CliError, Refused
+from messenger_hub_cli.failures import CliError, HubUnreachable, Refused
 from messenger_hub_cli.linking import link_channel
 from messenger_hub_cli.processes import Child, Children
 from messenger_hub_cli.running_hub import RunningHub, running_hub
@@ -83,6 +83,8 @@ class _Up:
 
     async def run(self) -> None:
         """Until cancelled. Raises CliError when it cannot start."""
+        if await self._runs_already():
+            return
         async with Children(self._logs) as children:
             await self._start_server(children)
             async with running_hub(self._data_dir) as hub:
@@ -93,6 +95,20 @@ class _Up:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._follow(channel))
                 await self._keep_running(children)
+
+    async def _runs_already(self) -> bool:
+        """A second start shows what the first one has."""
+        try:
+            async with running_hub(self._data_dir) as hub:
+                made = await hub.hub.CreateConsoleLink(hub_admin_service_pb2.CreateConsoleLinkRequest())
+        except HubUnreachable:
+            return False
+        shown = "--headless" not in self._agent_options and opened(made.url)
+        tell(
+            "Messenger Hub runs already"
+            + (": its console is in your browser." if shown else f". Its console: {made.url}")
+        )
+        return True
 
     async def _start_server(self, children: Children) -> None:
         places = [("--http", self._http), ("--grpc", self._grpc)]

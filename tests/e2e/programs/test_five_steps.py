@@ -1,4 +1,7 @@
-"""The guide's five steps, as somebody takes them who has never seen it: `up`, scan, a key, send, look. Clicks are counted."""
+"""The guide's five steps, as somebody takes them who has never seen it: `up`, scan, a key, send, look. Clicks are counted.
+
+A second `up` shows what the first one has.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import json
 import re
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +25,7 @@ from tests.eventually import eventually
 pytestmark = pytest.mark.e2e
 
 MOST_CLICKS = 5
+CLI = (sys.executable, "-m", "messenger_hub_cli")
 
 __all__ = ["twin"]
 
@@ -58,6 +63,8 @@ def test_from_up_to_the_first_message_in_five_clicks(tmp_path: Path, twin: str, 
         clicks = int(person.evaluate("window.name"))
         print(f"{clicks} clicks and {time.monotonic() - begun:.1f} s from up to the first message")  # noqa: T201 the figure
         assert (len(arrived), clicks <= MOST_CLICKS, clicks >= 3) == (1, True, True)
+        again = subprocess.run([*CLI, "up", *arguments], capture_output=True, text=True, timeout=SECONDS, check=True)
+        assert re.match(r"Messenger Hub runs already. Its console: http://\S+/console/open\?token=", again.stdout)
         person.get_by_role("link", name="Operations", exact=True).click()
         person.get_by_role("link", name="#1", exact=True).click()
         expect(person.locator(".big .badge")).to_have_text("Read")

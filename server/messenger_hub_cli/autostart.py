@@ -1,0 +1,53 @@
+"""Starts the hub and the desktop app when the user logs in."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from messenger_hub_cli.failures import Refused
+from messenger_hub_cli.login_items import login_item
+from messenger_hub_cli.output import Record
+from messenger_hub_cli.verb import data_dir_option, verb
+
+
+@click.group()
+def autostart() -> None:
+    """Start Messenger Hub at login."""
+
+
+@verb("on", group=autostart, example="messenger-hub autostart on")
+@data_dir_option
+def on(data_dir: Path) -> Record:
+    """Run `messenger-hub up` whenever you log in."""
+    try:
+        login_item().put(_command(data_dir))
+    except OSError as error:
+        raise Refused(f"The list of what starts at login cannot be written: {error.strerror}.") from error
+    return Record(data={"on": True}, sentence="Messenger Hub starts when you log in.")
+
+
+@verb("off", group=autostart, example="messenger-hub autostart off")
+def off() -> Record:
+    """Do not start at login any more."""
+    try:
+        login_item().remove()
+    except OSError as error:
+        raise Refused(f"The list of what starts at login cannot be written: {error.strerror}.") from error
+    return Record(data={"on": False}, sentence="Messenger Hub does not start at login.")
+
+
+@verb("status", group=autostart, example="messenger-hub autostart status")
+def status() -> Record:
+    """Say whether it starts at login."""
+    command = login_item().command()
+    sentence = f"Starts at login: {command}" if command else "Does not start at login: messenger-hub autostart on."
+    return Record(data={"on": bool(command), "command": command}, sentence=sentence)
+
+
+def _command(data_dir: Path) -> Sequence[str]:
+    # By the interpreter that has it: no PATH and no activated environment is there at login.
+    return [sys.executable, "-m", "messenger_hub_cli", "up", "--data-dir", str(data_dir.absolute())]
