@@ -1,10 +1,11 @@
-"""What to look at when nothing goes out: is there a browser, does it start, and does wa-js fit WhatsApp Web's page of today."""
+"""What to look at when nothing goes out: the machine, the running hub, and whether wa-js fits WhatsApp Web's page of today."""
 
 from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
@@ -19,11 +20,13 @@ from messenger_hub_agent.whatsapp.pyppeteer_page import PyppeteerPage
 from messenger_hub_twin import app as twin
 
 from messenger_hub_cli.failures import Failed, Refused
-from messenger_hub_cli.output import Json, Record
-from messenger_hub_cli.verb import verb
+from messenger_hub_cli.machine import Finding, Verdict, findings
+from messenger_hub_cli.output import Json, Record, show
+from messenger_hub_cli.verb import data_dir_option, verb, wants_json
 
 READY_SECONDS = 60.0
 LOOK_SECONDS = 0.25
+SIGNS = {Verdict.GOOD: "✓", Verdict.LOOK: "!", Verdict.BAD: "✗"}
 
 # What operations cannot do without; of the rest, wa-js has many names that nothing here uses.
 NEEDED = frozenset(
@@ -37,13 +40,38 @@ NEEDED = frozenset(
 
 
 @verb("doctor", example="messenger-hub doctor --twin")
+@data_dir_option
 @click.option("--url", default=WHATSAPP_WEB, show_default=True, help="The page to look at.")
 @click.option("--twin", "with_twin", is_flag=True, help="Look at a twin of WhatsApp Web, started for this, instead.")
 @click.option(
     "--browser", type=click.Path(path_type=Path), help="Chrome, Chromium or Edge, where it is not found by itself."
 )
-def doctor(url: str, with_twin: bool, browser: Path | None) -> Record:
-    """Check the browser, and whether wa-js fits WhatsApp Web. Nothing is linked, and nothing is sent."""
+def doctor(data_dir: Path, url: str, with_twin: bool, browser: Path | None) -> None:
+    """Check this machine, the running hub, the browser, and whether wa-js fits WhatsApp Web.
+
+    Each line says what to do where something is not good (✗), or may not be (!). Nothing is linked, and nothing is sent. The exit
+    code is 1 when something is not good.
+    """
+    found = asyncio.run(findings(data_dir, None if with_twin else url))
+    if not wants_json():
+        click.echo("\n".join(_line(one) for one in found))
+    page = _examined(url, with_twin=with_twin, browser=browser)
+    found = [*found, page.finding]
+    data = {"checks": [_plain(one) for one in found], **page.data}
+    show(Record(data=data, sentence=_line(page.finding)), as_json=wants_json())
+    if any(one.verdict is Verdict.BAD for one in found):
+        click.get_current_context().exit(1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Page:
+    """What came of looking at the page."""
+
+    finding: Finding
+    data: Mapping[str, Json]
+
+
+def _examined(url: str, *, with_twin: bool, browser: Path | None) -> _Page:
     try:
         program = find_browser(browser)
         with tempfile.TemporaryDirectory(prefix="messenger-hub-doctor-") as name:
@@ -98,7 +126,7 @@ async def _look(folder: Path, program: Path, url: str) -> tuple[PageState, Bindi
         discard_profile(folder)
 
 
-def _report(program: Path, state: PageState, bindings: Bindings) -> Record:
+def _report(program: Path, state: PageState, bindings: Bindings) -> _Page:
     unusable = sorted(NEEDED & set(bindings.missing))
     data: Mapping[str, Json] = {
         "browser": str(program),
@@ -109,19 +137,16 @@ def _report(program: Path, state: PageState, bindings: Bindings) -> Record:
         "needed_and_missing": unusable,
         "fits": not unusable,
     }
-    return Record(data=data, sentence="\n".join(_lines(program, state, bindings, unusable)))
+    said = f"{program}; WhatsApp Web {state.version or 'of an unknown version'} has everything that sending needs"
+    if unusable:
+        said = f"{program}; needed and missing: {', '.join(unusable)}, so messages may not go out: update Messenger Hub"
+    verdict = Verdict.BAD if unusable else Verdict.GOOD
+    return _Page(finding=Finding(name="WhatsApp Web", verdict=verdict, said=said), data=data)
 
 
-def _lines(program: Path, state: PageState, bindings: Bindings, unusable: Sequence[str]) -> Sequence[str]:
-    verdict = (
-        f"These are needed and missing, so messages may not go out: {', '.join(unusable)}. Update Messenger Hub."
-        if unusable
-        else "Everything that sending needs is there."
-    )
-    return (
-        f"Browser       {program}",
-        f"WhatsApp Web  {state.version or 'unknown version'}",
-        f"wa-js         {wa_js.version()}: {len(bindings.resolved)} of its names resolve on this page, "
-        f"{len(bindings.missing)} do not (--json lists them)",
-        verdict,
-    )
+def _line(found: Finding) -> str:
+    return f"{SIGNS[found.verdict]} {found.name:<13} {found.said}."
+
+
+def _plain(found: Finding) -> Mapping[str, Json]:
+    return {"name": found.name, "verdict": found.verdict.value, "said": found.said}
