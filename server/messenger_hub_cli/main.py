@@ -31,7 +31,10 @@ VERBS = {
     "agent": ("messenger_hub_cli.agent:agent", "Run the desktop app, or enrol, list and revoke desktops."),
     "server": ("messenger_hub_cli.server:server", "Run the hub's server alone."),
     "twin": ("messenger_hub_cli.twin:twin", "Run the stand-in for WhatsApp Web alone, to try programs against."),
-    "doctor": ("messenger_hub_cli.doctor:doctor", "Check this machine, the hub, the browser, and whether wa-js fits WhatsApp Web."),
+    "doctor": (
+        "messenger_hub_cli.doctor:doctor",
+        "Check this machine, the hub, the browser, and whether wa-js fits WhatsApp Web.",
+    ),
 }
 
 

@@ -32,7 +32,7 @@ STRANGE_HOST = (
     "The console does not answer to this host name. Use the machine's IP address or localhost, or set --api-address to the name by "
     "which other machines know this hub."
 )
-OPEN = frozenset({"/console/sign-in", "/console/open"})
+OPEN = frozenset({"/", "/console", "/console/sign-in", "/console/open"})
 STATIC = "/console/static/"
 SIGN_INS = web.AppKey("sign_ins", SignIns)
 HOSTS = web.AppKey("hosts", frozenset)

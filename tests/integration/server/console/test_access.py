@@ -113,6 +113,13 @@ async def test_no_page_answers_somebody_who_is_not_signed_in(hub: Hub, path: str
         assert (await one.get(path, {"HX-Request": "true"}))[0] == 401
 
 
+async def test_the_hubs_address_leads_to_the_console(hub: Hub) -> None:
+    async with guest(hub, signed_in=False) as one:
+        for path in ("/", "/console"):
+            status, _, headers = await one.get(path, {})
+            assert (status, headers["Location"]) == (303, "/console/")
+
+
 async def test_a_change_needs_the_pages_own_token_and_origin(hub: Hub) -> None:
     async with guest(hub) as one:
         foreign = [
