@@ -21,13 +21,23 @@ function spoken(at, short, exact) {
   return exact.format(at);
 }
 
+// A browser opens six connections to one address at most: only the tab that somebody looks at keeps one.
 function hearChanges(address) {
-  const source = new EventSource(address);
-  source.onmessage = () => document.body.dispatchEvent(new CustomEvent("hub-changed"));
-  // A refusal ends a source for good; a hub that starts again must not.
-  source.onerror = () => {
-    if (source.readyState === EventSource.CLOSED) setTimeout(() => hearChanges(address), PAUSE_MS);
+  let source = null;
+  const changed = () => document.body.dispatchEvent(new CustomEvent("hub-changed"));
+  const listen = () => {
+    source?.close();
+    source = null;
+    if (document.hidden) return;
+    source = new EventSource(address);
+    source.onmessage = changed;
+    // A refusal ends a source for good; a hub that starts again must not.
+    source.onerror = () => {
+      if (source?.readyState === EventSource.CLOSED) setTimeout(listen, PAUSE_MS);
+    };
   };
+  document.addEventListener("visibilitychange", listen);
+  listen();
 }
 
 function showStream(target) {

@@ -106,6 +106,22 @@ async def test_a_new_operation_appears_without_loading_the_page_again(hub: Hub) 
         assert visitor.complaints == []
 
 
+async def test_many_tabs_do_not_use_the_browsers_connections_up(hub: Hub) -> None:
+    """Six connections to one address are all that a browser opens; the tabs behind the one in front need none."""
+    api = await hub.session_api()
+    async with visiting(hub) as visitor:
+        pages = [visitor.page, *[await visitor.page.context.new_page() for _ in range(8)]]
+        for page in pages:
+            await page.goto(f"{visitor.address}/console/operations")
+            await page.evaluate(
+                "Object.defineProperty(document, 'hidden', {get: () => window.behind}), window.behind = true,"
+                "document.dispatchEvent(new Event('visibilitychange'))"
+            )
+        await pages[0].evaluate("window.behind = false, document.dispatchEvent(new Event('visibilitychange'))")
+        await send(hub, api)
+        await expect(pages[0].get_by_role("link", name="#1", exact=True)).to_be_visible()
+
+
 async def test_what_waits_can_be_cancelled_and_its_timeline_says_so(hub: Hub) -> None:
     api = await hub.session_api()
     number = await send(hub, api)
