@@ -64,7 +64,7 @@ async def private(request: web.Request, handler: Handler) -> web.StreamResponse:
 @web.middleware
 async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Everything that decides whether a page is asked at all."""
-    if not _ours(request.url.host or "", request.app[HOSTS]):
+    if not _ours(_host(request), request.app[HOSTS]):
         raise web.HTTPMisdirectedRequest(text=STRANGE_HOST)
     if request.path.startswith(STATIC):
         return await handler(request)
@@ -113,6 +113,13 @@ def _keep_private(response: web.StreamResponse, request: web.Request) -> None:
     response.headers.update(HEADERS)
     if not request.path.startswith(STATIC):
         response.headers["Cache-Control"] = "no-store"
+
+
+def _host(request: web.Request) -> str:
+    try:
+        return request.url.host or ""
+    except ValueError:  # a host that is none
+        return ""
 
 
 def _ours(host: str, names: frozenset[str]) -> bool:

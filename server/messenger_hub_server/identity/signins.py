@@ -146,11 +146,11 @@ class SignIns:
         now = self._clock.monotonic()
         while len(self._tries) >= MOST_PLACES:
             del self._tries[next(iter(self._tries))]
-        waits = (
-            self._tries.setdefault(place, Bucket(TRIES_PER_MINUTE)).take(now),
-            self._all_tries.take(now),
-        )
-        if wait := max(seconds or 0 for seconds in waits):
+        wait = self._tries.setdefault(place, Bucket(TRIES_PER_MINUTE)).take(now)
+        # Only what its own address lets through counts for all: one guesser must not use up everybody's.
+        if wait is None:
+            wait = self._all_tries.take(now)
+        if wait is not None:
             raise RateLimited(wait)
 
     async def _enter(self, browser: str) -> tuple[SignIn, str]:

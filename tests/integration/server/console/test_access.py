@@ -7,6 +7,7 @@ import re
 from importlib.resources import files
 from pathlib import Path
 
+import aiohttp
 import pytest
 from messenger_hub_server.console import site
 from messenger_hub_server.console.guard import POLICY
@@ -14,7 +15,7 @@ from messenger_hub_server.console.site import ROOMS
 from messenger_hub_server.identity import signins
 from yarl import URL
 
-from tests.integration.server.console.guest import guest
+from tests.integration.server.console.guest import Guest, guest
 from tests.integration.server.console.visitor import link
 from tests.integration.server.hub import Hub, running_hub
 
@@ -70,6 +71,26 @@ async def test_guessing_is_slowed_down_and_told_when_to_try_again(hub: Hub) -> N
         assert [status for status, _, _ in tried] == [403] * signins.TRIES_PER_MINUTE + [429]
         assert int(tried[-1][2]["Retry-After"]) > 0
         assert (await one.post("/console/sign-in", secret=admin_token(hub)))[0] == 429
+
+
+async def test_one_guesser_does_not_use_up_the_tries_of_others(hub: Hub) -> None:
+    async with guest(hub, signed_in=False) as one:
+        for _ in range(2 * signins.ALL_TRIES_PER_MINUTE):
+            await one.post("/console/sign-in", secret="wrong")
+        connector = aiohttp.TCPConnector(local_addr=("127.0.0.2", 0))
+        async with aiohttp.ClientSession(connector=connector) as elsewhere:
+            other = Guest(elsewhere, one.address)
+            assert (await other.post("/console/sign-in", secret=admin_token(hub)))[0] == 303
+
+
+@pytest.mark.parametrize("host", ["[", "a:b:c", "é.example", "x" * 5000, "localhost:99999", " ", "a b"])
+async def test_a_host_that_is_none_is_refused_and_no_fault(hub: Hub, host: str) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", URL(hub.running.http[0]).port)
+    writer.write(f"GET /console/ HTTP/1.1\r\nHost: {host}\r\nAccept: text/html\r\nConnection: close\r\n\r\n".encode())
+    async with asyncio.timeout(10):
+        answer = await reader.read()
+    writer.close()
+    assert re.match(rb"HTTP/1.1 (303|400|421) ", answer), answer
 
 
 async def test_a_password_signs_in_from_then_on_and_signs_all_others_out(hub: Hub) -> None:
