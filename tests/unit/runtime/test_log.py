@@ -84,3 +84,21 @@ def test_the_console_hides_the_same(lines: io.StringIO) -> None:
     log.logger("x").info("operation accepted", operation=7, mobile=CANARY)
     assert "operation=7" in console.getvalue()
     assert CANARY not in console.getvalue()
+
+
+def test_the_last_warnings_are_kept_with_what_a_line_may_show_and_no_more() -> None:
+    root, stream = logging.getLogger(), io.StringIO()
+    before = (list(root.handlers), root.level)
+    try:
+        recent = log.configure({"operation"}, form="json", stream=stream)
+        log.logger("x").info("an ordinary line", operation=1)
+        log.logger("x").warning("look at this", operation=2, mobile=CANARY)
+        logging.getLogger("a library").error("it failed for %s", CANARY)
+        assert [line["event"] for line in recent.lines] == ["look at this", "a library: it failed for %s"]
+        assert recent.lines[0]["operation"] == 2 and CANARY not in repr(recent.lines)
+        for number in range(2 * log.Recent.MOST):
+            log.logger("x").warning("many", operation=number)
+        assert len(recent.lines) == log.Recent.MOST
+    finally:
+        root.handlers[:], root.level = before
+        structlog.reset_defaults()

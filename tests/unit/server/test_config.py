@@ -72,3 +72,14 @@ def test_the_table_of_the_docs_names_every_setting() -> None:
     for setting in config.described():
         assert f"`{setting.flag}`" in table
         assert f"`{setting.environment}`" in table
+
+
+def test_what_is_in_force_says_where_each_value_came_from(tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_text("retention_days = 1000\n")
+    flags = {"data_dir": tmp_path, "http": "127.0.0.1:1"}
+    settings = config.load(flags, {"MESSENGER_HUB_RATE_PER_MINUTE": "1"})
+    told = {one.name: (value, source) for one, value, source in config.in_force(settings)}
+    assert told["http"] == ("127.0.0.1:1", "--http")
+    assert told["rate_per_minute"] == ("1", "MESSENGER_HUB_RATE_PER_MINUTE")
+    assert told["retention_days"] == ("1000", "config.toml")
+    assert (told["insecure"], told["tls_cert"]) == (("false", "default"), ("", "default"))
