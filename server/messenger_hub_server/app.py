@@ -199,7 +199,7 @@ class _Hub:
             data_dir=str(self._settings.data_dir),
             http_addresses=self._running.http if self._running else (),
             grpc_addresses=self._running.grpc if self._running else (),
-            console_address=self._running.http[0] if self._running else "",
+            console_address=self._api_address().rstrip("/"),
             settings=[
                 ShownSetting(name=one.name, value=value, source=source, told=one.told)
                 for one, value, source in in_force(self._settings)

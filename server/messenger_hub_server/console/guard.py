@@ -9,8 +9,10 @@ from collections.abc import Awaitable, Callable
 from urllib.parse import urlsplit
 
 from aiohttp import web
+from multidict import MultiDictProxy
 
 from messenger_hub_server.console.words import _
+from messenger_hub_server.errors import MalformedRequest
 from messenger_hub_server.identity.signins import SIGNED_IN_MS, SignIn, SignIns
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -28,7 +30,7 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
-STRANGE_HOST = (
+STRANGE_HOST = _(
     "The console does not answer to this host name. Use the machine's IP address or localhost, or set --api-address to the name by "
     "which other machines know this hub."
 )
@@ -36,6 +38,8 @@ OPEN = frozenset({"/", "/console", "/console/sign-in", "/console/open"})
 STATIC = "/console/static/"
 SIGN_INS = web.AppKey("sign_ins", SignIns)
 HOSTS = web.AppKey("hosts", frozenset)
+API_ADDRESS = web.AppKey("api_address", str)
+SIGN_IN = "/console/sign-in"
 SIGNED_IN = web.RequestKey("signed_in", SignIn)
 """The browser that asks; not there when it is not signed in."""
 SAFE = frozenset({"GET", "HEAD"})
@@ -48,17 +52,11 @@ def own_hosts(api_address: str) -> frozenset[str]:
     return frozenset({"localhost", machine, f"{machine}.local", *([named] if named else [])})
 
 
-@web.middleware
-async def private(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """What every answer carries. The outermost."""
-    try:
-        response = await handler(request)
-    except web.HTTPException as leaving:
-        _keep_private(leaving, request)
-        raise
-    if not response.prepared:
-        _keep_private(response, request)
-    return response
+async def private(request: web.Request, response: web.StreamResponse) -> None:
+    """What every answer carries, streams and refusals too: a signal of aiohttp, sent before the headers go out."""
+    response.headers.update(HEADERS)
+    if not request.path.startswith(STATIC):
+        response.headers["Cache-Control"] = "no-store"
 
 
 @web.middleware
@@ -86,6 +84,11 @@ def wants_page(request: web.Request) -> bool:
     return "HX-Request" not in request.headers and "text/html" in request.headers.get("Accept", "")
 
 
+def still_signed_in(request: web.Request) -> bool:
+    """Whether the browser of a request that goes on has not been signed out meanwhile."""
+    return request.app[SIGN_INS].signed_in(request.cookies.get(cookie_name(request), "")) is not None
+
+
 def cookie_name(request: web.Request) -> str:
     """Cookies know no ports: two hubs on one machine would sign each other out."""
     return f"messenger_hub_{request.url.port}"
@@ -100,19 +103,13 @@ def keep(response: web.StreamResponse, request: web.Request, token: str) -> None
         max_age=SIGNED_IN_MS // 1000,
         httponly=True,
         samesite="Strict",
-        secure=request.secure,
+        secure=request.secure or request.headers.get("X-Forwarded-Proto") == "https",
     )
 
 
 def forget(response: web.StreamResponse, request: web.Request) -> None:
     """Takes it away."""
     response.del_cookie(cookie_name(request), path="/console")
-
-
-def _keep_private(response: web.StreamResponse, request: web.Request) -> None:
-    response.headers.update(HEADERS)
-    if not request.path.startswith(STATIC):
-        response.headers["Cache-Control"] = "no-store"
 
 
 def _host(request: web.Request) -> str:
@@ -134,20 +131,30 @@ def _same_origin(request: web.Request) -> bool:
     origin = request.headers.get("Origin")
     if origin is None:  # every browser of today sends one of the two with a POST
         return request.headers.get("Sec-Fetch-Site") == "same-origin"
-    # Behind a proxy that does TLS the scheme differs, the host does not.
-    return urlsplit(origin).netloc.lower() == request.host.lower()
+    # Behind a proxy that does TLS the scheme differs; the host too, where the proxy does not hand it on.
+    ours = {request.host.lower(), urlsplit(request.app[API_ADDRESS]).netloc.lower()}
+    try:
+        return urlsplit(origin).netloc.lower() in ours - {""}
+    except ValueError:
+        return False
+
+
+async def posted(request: web.Request) -> MultiDictProxy[str | bytes | bytearray | web.FileField]:
+    """The fields of a form. Raises MalformedRequest."""
+    try:
+        return await request.post()
+    except (ValueError, LookupError, AssertionError, RuntimeError) as error:
+        raise MalformedRequest from error
 
 
 async def _has_token(request: web.Request, signed_in: SignIn) -> bool:
-    given = (await request.post()).get("csrf")
+    given = (await posted(request)).get("csrf")
     return isinstance(given, str) and secrets.compare_digest(given.encode(), signed_in.csrf.encode())
 
 
 def _to_sign_in(request: web.Request) -> web.HTTPException:
-    if (
-        request.method in SAFE
-        and "HX-Request" not in request.headers
-        and "text/html" in request.headers.get("Accept", "")
-    ):
-        return web.HTTPSeeOther("/console/sign-in")
-    return web.HTTPUnauthorized(text="You are signed out: load the page again and sign in.")
+    if request.method in SAFE and wants_page(request):
+        return web.HTTPSeeOther(SIGN_IN)
+    # htmx follows the header; a page's script loads the page again.
+    text = _("You are signed out: load the page again and sign in.")
+    return web.HTTPUnauthorized(text=text, headers={"HX-Redirect": SIGN_IN})

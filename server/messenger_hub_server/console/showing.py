@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gettext
 import hashlib
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -15,6 +16,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from jinja2 import Environment, PackageLoader, StrictUndefined, pass_context
 from jinja2.runtime import Context
 from markupsafe import Markup
+from messenger_hub.v1 import channel_service_pb2, operation_pb2
 
 from messenger_hub_server.console import words
 from messenger_hub_server.console.guard import SIGNED_IN
@@ -41,7 +43,8 @@ def fragment(request: web.Request, template: str, values: Mapping[str, object] |
         "signed_in": signed_in,
         "csrf": signed_in.csrf if signed_in is not None else "",
         "path": request.path,
-        "here": request.path_qs,
+        # Where the page is fetched again; what answers a change has no such address.
+        "here": request.path_qs if request.method == "GET" else "",
         "language": language,
         "done": request.query.get("done", ""),
         "version": version("messenger-hub"),
@@ -88,10 +91,14 @@ def _environment(language: str) -> Environment:
         extensions=["jinja2.ext.i18n"],
     )
     made.policies["ext.i18n.trimmed"] = True
-    made.install_gettext_translations(words.translations(language), newstyle=True)  # type: ignore[attr-defined]
-    made.filters.update(when=_when, when_ms=_when_ms, status=_status, state=_state, kind=_kind, scope=_scope)
+    said = _Said(words.translations(language))
+    made.install_gettext_translations(said.catalogue, newstyle=True)  # type: ignore[attr-defined]
+    made.filters.update(
+        said=said.text, status=said.status, state=said.state, kind=said.kind, when=_when, when_ms=_when_ms
+    )
     made.globals.update(qr=qr, asset=_asset, languages=words.LANGUAGES, paces=words.PACES, scopes=words.SCOPES)
     made.globals.update(statuses=words.STATUSES, kinds=words.TYPES, token=_token)
+    made.globals.update(states=channel_service_pb2, decisions=operation_pb2)
     return made
 
 
@@ -122,29 +129,27 @@ def _when_ms(at_ms: int) -> Markup:
     return Markup('<time datetime="{}" title="{}">{}</time>').format(found.isoformat(), exact, exact)
 
 
-@pass_context
-def _status(context: Context, status: int) -> Markup:
-    return _badge(context, *words.STATUSES[status])
+class _Said:
+    """Words in one language. What others have written is looked up and stays text: jinja's own gettext would take it for HTML."""
 
+    def __init__(self, catalogue: gettext.NullTranslations) -> None:
+        self.catalogue = catalogue
 
-@pass_context
-def _state(context: Context, state: int) -> Markup:
-    return _badge(context, *words.CHANNEL_STATES[state])
+    def text(self, text: str) -> str:
+        """A sentence of the catalogue, or the text as it is."""
+        return self.catalogue.gettext(text) if text else ""
 
+    def status(self, status: int) -> Markup:
+        """Of an operation."""
+        return self._badge(*words.STATUSES[status])
 
-def _badge(context: Context, word: str, tone: str) -> Markup:
-    return Markup('<span class="badge {}">{}</span>').format(tone, _said(context, word))
+    def state(self, state: int) -> Markup:
+        """Of a channel."""
+        return self._badge(*words.CHANNEL_STATES[state])
 
+    def kind(self, number: int) -> str:
+        """Of an operation."""
+        return self.text(words.TYPES[number])
 
-@pass_context
-def _kind(context: Context, number: int) -> str:
-    return _said(context, words.TYPES[number])
-
-
-@pass_context
-def _scope(context: Context, number: int) -> str:
-    return _said(context, words.SCOPES[number])
-
-
-def _said(context: Context, text: str) -> str:
-    return str(context.call(context.resolve("gettext"), text))
+    def _badge(self, word: str, tone: str) -> Markup:
+        return Markup('<span class="badge {}">{}</span>').format(tone, self.text(word))

@@ -7,7 +7,16 @@ from messenger_hub.runtime.log import logger
 
 from messenger_hub_server.console import live
 from messenger_hub_server.console.calls import Calls
-from messenger_hub_server.console.guard import HOSTS, SIGN_INS, Handler, guard, own_hosts, private, wants_page
+from messenger_hub_server.console.guard import (
+    API_ADDRESS,
+    HOSTS,
+    SIGN_INS,
+    Handler,
+    guard,
+    own_hosts,
+    private,
+    wants_page,
+)
 from messenger_hub_server.console.showing import page
 from messenger_hub_server.console.views import (
     agents,
@@ -35,11 +44,13 @@ ROOMS = (assets, doorway, home, channels, linking, session_apis, operations, age
 
 def application(chain: Chain, sign_ins: SignIns, api_address: str) -> web.Application:
     """The whole console; it answers to every path that `owns` tells."""
-    app = web.Application(middlewares=[private, refusals, guard], client_max_size=MOST_FORM)
+    app = web.Application(middlewares=[refusals, guard], client_max_size=MOST_FORM)
     app[CALLS] = Calls(chain)
     app[SIGN_INS] = sign_ins
     app[HOSTS] = own_hosts(api_address)
+    app[API_ADDRESS] = api_address
     app[live.OPEN_STREAMS] = set()
+    app.on_response_prepare.append(private)
     app.on_shutdown.append(live.close)
     for room in ROOMS:
         app.router.add_routes(room.ROUTES)

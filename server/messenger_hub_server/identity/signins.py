@@ -16,7 +16,7 @@ from messenger_hub.runtime.clock import Clock
 from messenger_hub.runtime.folder import FolderError, PrivateFolder
 from messenger_hub.runtime.log import logger
 
-from messenger_hub_server.errors import InvalidCredential, RateLimited, ValidationFailed
+from messenger_hub_server.errors import InvalidCredential, RateLimited, StoreUnavailable, ValidationFailed
 from messenger_hub_server.identity.keys import Keys
 from messenger_hub_server.identity.limits import Bucket
 
@@ -29,6 +29,9 @@ MOST_PLACES = 1_000
 MOST_SIGN_INS = 50
 MOST_LINKS = 20
 PASSWORD_LENGTHS = range(10, 201)
+NOT_KEPT = (
+    "The password holds, but only until the hub ends: it could not be written (is the disk full?). Set it again later."
+)
 
 log = logger(__name__)
 
@@ -79,6 +82,7 @@ class SignIns:
         self._links: dict[bytes, int] = {}
         self._tries: dict[str, Bucket] = {}
         self._all_tries = Bucket(ALL_TRIES_PER_MINUTE)
+        self._writing = asyncio.Lock()
         self._kept = self._read()
 
     @property
@@ -109,9 +113,9 @@ class SignIns:
         """
         self._slow_down(place)
         password = self._kept.password
-        good = hmac.compare_digest(secret.strip().encode("utf-8", "surrogatepass"), self._admin_token.encode())
+        good = hmac.compare_digest(secret.encode("utf-8", "surrogatepass"), self._admin_token.encode())
         if not good and password is not None:
-            good = await asyncio.to_thread(password.matches, secret)
+            good = await asyncio.to_thread(password.matches, secret) and self._kept.password is password
         if not good:
             log.warning("console sign-in refused")
             raise InvalidCredential("That is neither the admin token nor the console's password.")
@@ -136,11 +140,12 @@ class SignIns:
         await self._write(self._kept.password, tuple(one for one in self._kept.sign_ins if one.id != sign_in_id))
 
     async def set_password(self, text: str, keep: SignIn) -> None:
-        """Takes the place of the one before; every browser but `keep` is signed out. Raises ValidationFailed."""
+        """Takes the place of the one before; every browser but `keep` is signed out. Raises ValidationFailed or StoreUnavailable."""
         if len(text) not in PASSWORD_LENGTHS:
             raise ValidationFailed({"password": ["The password field must have 10 to 200 characters."]})
         password = await asyncio.to_thread(Password.of, text)
-        await self._write(password, tuple(one for one in self._kept.sign_ins if one.id == keep.id))
+        if not await self._write(password, tuple(one for one in self._kept.sign_ins if one.id == keep.id)):
+            raise StoreUnavailable(NOT_KEPT)
 
     def _slow_down(self, place: str) -> None:
         now = self._clock.monotonic()
@@ -160,7 +165,7 @@ class SignIns:
             id=secrets.token_hex(8),
             digest=digest,
             csrf=secrets.token_urlsafe(24),
-            browser=browser[:120],
+            browser=browser[:120].encode("utf-8", "replace").decode(),
             at_ms=now,
             expires_at_ms=now + SIGNED_IN_MS,
         )
@@ -168,13 +173,18 @@ class SignIns:
         await self._write(self._kept.password, (*living[-MOST_SIGN_INS + 1 :], entered))
         return entered, token
 
-    async def _write(self, password: Password | None, sign_ins: tuple[SignIn, ...]) -> None:
+    async def _write(self, password: Password | None, sign_ins: tuple[SignIn, ...]) -> bool:
+        """True when it survives a restart."""
         # In memory at once: who was signed out must not come in while the disk is busy, or full.
-        self._kept = kept = _Kept(password=password, sign_ins=sign_ins)
-        try:
-            await asyncio.to_thread(self._folder.write_private, FILE, msgspec.json.encode(kept))
-        except OSError:
-            log.warning("console sign-ins not written", exc_info=True)
+        self._kept = _Kept(password=password, sign_ins=sign_ins)
+        async with self._writing:
+            try:
+                # What is kept by now: of two that wait here the second writes the same.
+                await asyncio.to_thread(self._folder.write_private, FILE, msgspec.json.encode(self._kept))
+            except OSError:
+                log.warning("console sign-ins not written", exc_info=True)
+                return False
+        return True
 
     def _read(self) -> _Kept:
         try:

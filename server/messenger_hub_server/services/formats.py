@@ -45,7 +45,8 @@ def _cursor(text: str, _: Caller) -> bool:
 
 
 def _name(text: str, _: Caller) -> bool:
-    return text.isprintable() and text == text.strip()
+    # Digits alone would be taken for an id: calls name channels and others by either.
+    return text.isprintable() and text == text.strip() and not text.isdecimal()
 
 
 def _country_code(text: str, _: Caller) -> bool:

@@ -21,6 +21,12 @@ function spoken(at, short, exact) {
   return exact.format(at);
 }
 
+async function askAgain(address, listen) {
+  const answer = await fetch(address, {method: "HEAD"}).catch(() => null);
+  if (answer?.status === 401) location.reload();
+  else listen();
+}
+
 // A browser opens six connections to one address at most: only the tab that somebody looks at keeps one.
 function hearChanges(address) {
   let source = null;
@@ -31,9 +37,9 @@ function hearChanges(address) {
     if (document.hidden) return;
     source = new EventSource(address);
     source.onmessage = changed;
-    // A refusal ends a source for good; a hub that starts again must not.
+    // A refusal ends a source for good; a hub that starts again must not, and who was signed out is told.
     source.onerror = () => {
-      if (source?.readyState === EventSource.CLOSED) setTimeout(listen, PAUSE_MS);
+      if (source?.readyState === EventSource.CLOSED) setTimeout(() => askAgain(address, listen), PAUSE_MS);
     };
   };
   document.addEventListener("visibilitychange", listen);
@@ -54,16 +60,27 @@ function showStream(target) {
 }
 
 async function copy(button) {
-  await navigator.clipboard.writeText(document.querySelector(button.dataset.copy).textContent);
-  const before = button.innerHTML;
+  const target = document.querySelector(button.dataset.copy);
+  if (!navigator.clipboard) {
+    getSelection().selectAllChildren(target); // pages that came without TLS from elsewhere have no clipboard
+    return;
+  }
+  await navigator.clipboard.writeText(target.textContent);
+  button.dataset.label ??= button.innerHTML;
   button.textContent = button.dataset.copied;
-  setTimeout(() => (button.innerHTML = before), PAUSE_MS);
+  setTimeout(() => (button.innerHTML = button.dataset.label), PAUSE_MS);
 }
 
 document.addEventListener("click", (event) => {
   const button = event.target.closest("[data-copy]");
   if (button) copy(button);
 });
+// Two clicks are one wish: a second key would end the first one, and a second answer hide it.
+document.addEventListener("submit", (event) => {
+  if (event.target.dataset.sent) event.preventDefault();
+  event.target.dataset.sent = "yes";
+});
+addEventListener("pageshow", () => document.querySelectorAll("form[data-sent]").forEach((form) => delete form.dataset.sent));
 document.body.addEventListener("htmx:after:swap", () => sayTimes(document));
 sayTimes(document);
 setInterval(() => sayTimes(document), 30_000);

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Mapping
 
 from aiohttp import web
@@ -29,7 +30,16 @@ async def enrol(request: web.Request) -> web.Response:
     except HubError as error:
         return await _list(request, given, error)
     hub = await call(request, hub_admin_service_pb2.GetHubRequest(), hub_admin_service_pb2.GetHubResponse)
-    values = {"enrolment": made, "name": wanted.name, "grpc": hub.grpc_addresses[0] if hub.grpc_addresses else ""}
+    host, _, port = hub.grpc_addresses[0].rpartition(":")
+    only_here = ipaddress.ip_address(host.strip("[]")).is_loopback
+    values = {
+        "enrolment": made,
+        "name": wanted.name,
+        # By the name that has led here a desktop elsewhere finds the hub too.
+        "server": hub.grpc_addresses[0] if only_here else f"{request.url.raw_host}:{port}",
+        "tls": hub.http_addresses[0].startswith("https:"),
+        "only_here": only_here,
+    }
     return page(request, "enrolment.html", values)
 
 

@@ -20,6 +20,7 @@ from messenger_hub_server.errors import HubError
 LIST = "/console/operations"
 PAGE = 50
 EXPORT_PAGE = 100
+MOST_ID = 2**63 - 1
 FILTERS = ("channel", "status", "type", "reference")
 COLUMNS = (
     "id",
@@ -40,8 +41,8 @@ CANCELLABLE = frozenset({operation_pb2.OPERATION_STATUS_PENDING, operation_pb2.O
 
 async def listed(request: web.Request) -> web.Response:
     """A page of them, newest first."""
-    if (wanted := request.query.get("find", "").strip().removeprefix("#")).isdigit():
-        raise web.HTTPSeeOther(f"{LIST}/{wanted}")
+    if wanted := request.query.get("find", "").strip():
+        raise web.HTTPSeeOther(f"{LIST}/{number(wanted.removeprefix('#'), MOST_ID)}")
     found = await call(request, _wanted(request.query, PAGE), pb.ListOperationsResponse)
     channels = await call(
         request, channel_admin_service_pb2.ListChannelsRequest(), channel_admin_service_pb2.ListChannelsResponse
@@ -84,7 +85,7 @@ async def shown(request: web.Request) -> web.Response:
 
 async def act(request: web.Request) -> web.Response:
     """Cancels, or decides what is uncertain."""
-    operation_id, given = number(request.match_info["id"]), await form(request)
+    operation_id, given = number(request.match_info["id"], MOST_ID), await form(request)
     actions: Mapping[str, tuple[Message, type[Message]]] = {
         "cancel": (pb.CancelOperationRequest(operation_id=operation_id), pb.CancelOperationResponse),
         "resolve": (
@@ -100,7 +101,7 @@ async def act(request: web.Request) -> web.Response:
     try:
         answer = await call(request, *actions[action])
     except HubError as error:
-        return await _one(request, error)
+        return await _one(request, given, error)
     raise done(f"{LIST}/{answer.operation.operation.operation_id}", action)  # type: ignore[attr-defined]
 
 
@@ -125,14 +126,17 @@ async def _pages(
         yield found.operations
 
 
-async def _one(request: web.Request, error: HubError | None = None) -> web.Response:
-    wanted = pb.GetOperationRequest(operation_id=number(request.match_info["id"]))
+async def _one(
+    request: web.Request, given: Mapping[str, str] | None = None, error: HubError | None = None
+) -> web.Response:
+    wanted = pb.GetOperationRequest(operation_id=number(request.match_info["id"], MOST_ID))
     found = (await call(request, wanted, pb.GetOperationResponse)).operation
     operation = found.operation
     values = {
         "found": found,
         "operation": operation,
         "uncertain": operation.status == operation_pb2.OPERATION_STATUS_UNCERTAIN,
+        "given": given or {},
         "cancellable": operation.status in CANCELLABLE,
         "problems": problems(error) if error is not None else {},
     }

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping
-from datetime import timedelta
+from types import MappingProxyType
 
 from aiohttp import web
 from google.protobuf.duration_pb2 import Duration
-from messenger_hub.admin.v1 import channel_admin_service_pb2, hub_admin_service_pb2
+from messenger_hub.admin.v1 import channel_admin_service_pb2
 from messenger_hub.admin.v1 import session_api_admin_service_pb2 as pb
 from messenger_hub.v1 import message_service_pb2, rest_pb2
 
+from messenger_hub_server.console.guard import API_ADDRESS
 from messenger_hub_server.console.showing import done, page, problems
 from messenger_hub_server.console.views.visit import CALLS, call, chosen, form, number
 from messenger_hub_server.console.words import _
@@ -19,7 +21,9 @@ from messenger_hub_server.errors import HubError, NotFound, ValidationFailed
 LIST = "/console/session-apis"
 HOUR_SECONDS = 3600
 LIFETIME_HOURS = 24
+MOST_OVERLAP_HOURS = 30 * 24
 NUMBERS = {"rate_per_minute": 1_000_000, "quota_per_day": 100_000_000, "lifetime_hours": 24 * 365}
+NOTHING: Mapping[str, str] = MappingProxyType({})
 FIRST = {"lifetime_hours": str(LIFETIME_HOURS), "scopes": "1 2 3"}
 
 
@@ -56,11 +60,16 @@ async def change(request: web.Request) -> web.Response:
     """Its settings."""
     given = await _given(request)
     try:
-        settings = _settings(given)
+        shown = _as_given(await _found(request))
+        settings = _settings(given, shown)
+        # Unset means unchanged there: a limit that was taken off is 0.
+        settings.rate_per_minute = settings.rate_per_minute or 0
+        settings.quota_per_day = settings.quota_per_day or 0
         # In an update an empty list would leave the origins as they are, and a lone empty one takes them all off.
         settings.cors_origins.extend([] if settings.cors_origins else [""])
         settings.default_country = given["default_country"]
-        settings.default_lifetime.SetInParent()
+        if given["lifetime_hours"] != shown["lifetime_hours"]:
+            settings.default_lifetime.SetInParent()
         wanted = pb.UpdateSessionApiRequest(
             session_api=request.match_info["id"], scopes=_scopes(given), settings=settings
         )
@@ -72,14 +81,12 @@ async def change(request: web.Request) -> web.Response:
 
 async def rotate(request: web.Request) -> web.Response:
     """A new key; the old one works on for as long as was asked."""
-    hours = number((await form(request)).get("overlap_hours", ""))
-    wanted = pb.RotateSessionApiRequest(
-        session_api=request.match_info["id"], overlap=Duration(seconds=hours * HOUR_SECONDS)
-    )
+    given = await form(request)
     try:
+        wanted = pb.RotateSessionApiRequest(session_api=request.match_info["id"], overlap=_overlap(given))
         rotated = await call(request, wanted, pb.RotateSessionApiResponse)
     except HubError as error:
-        return await _one(request, error=error)
+        return await _one(request, {**_as_given(await _found(request)), **given}, error)
     return await _key(request, rotated.session_api, rotated.key)
 
 
@@ -102,7 +109,11 @@ async def test(request: web.Request) -> web.Response:
     """A message as a program would send it, with the key that was just shown."""
     given = await form(request)
     key = given.get("key", "")
-    message = message_service_pb2.SendMessageRequest(mobile=given.get("mobile", ""), message=given.get("message", ""))
+    message = message_service_pb2.SendMessageRequest(
+        mobile=given.get("mobile", ""),
+        message=given.get("message", ""),
+        idempotency_key=given.get("idempotency_key", ""),
+    )
     try:
         queued = await request.app[CALLS].send(key, message)
     except HubError as error:
@@ -125,12 +136,11 @@ async def _key(
     given: Mapping[str, str] | None = None,
     error: HubError | None = None,
 ) -> web.Response:
-    hub = await call(request, hub_admin_service_pb2.GetHubRequest(), hub_admin_service_pb2.GetHubResponse)
     values = {
         "session_api": session_api,
         "key": key,
-        "address": str(request.url.origin()),
-        "grpc": hub.grpc_addresses[0] if hub.grpc_addresses else "",
+        "once": (given or {}).get("idempotency_key") or secrets.token_hex(16),
+        "address": request.app[API_ADDRESS].rstrip("/") or str(request.url.origin()),
         "given": given or {},
         "problems": problems(error) if error is not None else {},
     }
@@ -164,10 +174,10 @@ async def _one(
 
 def _as_given(found: pb.SessionApi) -> Mapping[str, str]:
     settings = found.settings
-    lifetime = timedelta(seconds=settings.default_lifetime.seconds)
+    lifetime = settings.default_lifetime.seconds
     return {
         "default_country": settings.default_country,
-        "lifetime_hours": str(lifetime // timedelta(hours=1)) if lifetime else "",
+        "lifetime_hours": f"{lifetime / HOUR_SECONDS:g}" if lifetime else "",
         "rate_per_minute": str(settings.rate_per_minute) if settings.HasField("rate_per_minute") else "",
         "quota_per_day": str(settings.quota_per_day) if settings.HasField("quota_per_day") else "",
         "cors_origins": "\n".join(settings.cors_origins),
@@ -180,6 +190,13 @@ async def _given(request: web.Request) -> dict[str, str]:
     return {**dict.fromkeys(names, ""), **await form(request), "scopes": " ".join(await chosen(request, "scopes"))}
 
 
+def _overlap(given: Mapping[str, str]) -> Duration:
+    hours = given.get("overlap_hours", "")
+    if hours != "0" and not 1 <= number(hours) <= MOST_OVERLAP_HOURS:
+        raise ValidationFailed({"overlap_hours": [f"Write a whole number from 0 to {MOST_OVERLAP_HOURS}."]})
+    return Duration(seconds=number(hours) * HOUR_SECONDS)
+
+
 def _scopes(given: Mapping[str, str]) -> list[rest_pb2.Scope.ValueType]:
     scopes = [rest_pb2.Scope.ValueType(number(one)) for one in given["scopes"].split()]
     if not scopes:
@@ -187,7 +204,10 @@ def _scopes(given: Mapping[str, str]) -> list[rest_pb2.Scope.ValueType]:
     return scopes
 
 
-def _settings(given: Mapping[str, str]) -> pb.SessionApiSettings:
+def _settings(given: Mapping[str, str], shown: Mapping[str, str] = NOTHING) -> pb.SessionApiSettings:
+    """Of a form. `shown`: what it held before; a lifetime that was not touched stays, to the second."""
+    if given["lifetime_hours"] == shown.get("lifetime_hours"):
+        given = {**given, "lifetime_hours": ""}
     wrong = {
         name: [f"Write a whole number from 1 to {most}, or leave it empty."]
         for name, most in NUMBERS.items()

@@ -140,9 +140,9 @@ def _with(session_api: SessionApi, settings: pb.SessionApiSettings) -> SessionAp
     if settings.HasField("default_lifetime"):
         session_api = replace(session_api, default_lifetime_seconds=_lifetime(settings.default_lifetime))
     if settings.HasField("rate_per_minute"):
-        session_api = replace(session_api, rate_per_minute=settings.rate_per_minute)
+        session_api = replace(session_api, rate_per_minute=settings.rate_per_minute or None)
     if settings.HasField("quota_per_day"):
-        session_api = replace(session_api, quota_per_day=settings.quota_per_day)
+        session_api = replace(session_api, quota_per_day=settings.quota_per_day or None)
     if settings.cors_origins:
         session_api = replace(session_api, cors_origins=_origins(settings.cors_origins))
     return session_api

@@ -15,7 +15,7 @@ from messenger_hub_server.console.site import ROOMS
 from messenger_hub_server.identity import signins
 from yarl import URL
 
-from tests.integration.server.console.guest import Guest, guest
+from tests.integration.server.console.guest import HTML, Guest, guest
 from tests.integration.server.console.visitor import link
 from tests.integration.server.hub import Hub, running_hub
 
@@ -182,7 +182,9 @@ async def test_the_name_by_which_others_know_the_hub_is_no_foreign_one(tmp_path:
         assert (await one.get("/console/sign-in", {"Host": "hub.example", "Accept": "text/html"}))[0] == 200
 
 
-@pytest.mark.parametrize("path", ["/console/sign-in", "/console/", "/console/settings", "/console/nowhere", "/"])
+@pytest.mark.parametrize(
+    "path", ["/console/sign-in", "/console/", "/console/settings", "/console/nowhere", "/", "/console/operations.csv"]
+)
 async def test_every_answer_is_kept_private_and_runs_nothing_but_its_own(hub: Hub, path: str) -> None:
     async with guest(hub) as one:
         _, _, headers = await one.get(path)
@@ -219,3 +221,60 @@ async def test_many_open_pages_do_not_hold_a_stop_up(tmp_path: Path) -> None:
         assert [await asyncio.wait_for(answer.content.readline(), 10) for answer in opened] == [
             b"data: changed\r\n"
         ] * 5
+        for answer in opened:
+            answer.close()
+
+
+async def test_a_browser_that_was_signed_out_hears_nothing_more(hub: Hub) -> None:
+    async with guest(hub) as one, guest(hub) as other:
+        async with one.session.get(f"{one.address}/console/changes") as answer:
+            assert await asyncio.wait_for(answer.content.readline(), 10) == b"data: changed\r\n"
+            mine = re.findall(r"sign-ins/([0-9a-f]+)/end", (await other.get("/console/settings"))[1])[-1]
+            await other.post(f"/console/settings/sign-ins/{mine}/end")
+            await hub.channel("another")
+            assert b"changed" not in await asyncio.wait_for(answer.content.read(), 10)
+        status, _, headers = await one.get("/console/", {"HX-Request": "true"})
+        assert (status, headers["HX-Redirect"]) == (401, "/console/sign-in")
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        ("application/x-www-form-urlencoded; charset=nonsense", b"secret=x"),
+        ("application/x-www-form-urlencoded", b"secret=\xff"),
+        ("multipart/form-data", b"secret=x"),
+        ("multipart/form-data; boundary=b", b"--b\r\nContent-Type: text/plain\r\n\r\nx\r\n--b--\r\n"),
+        ("application/json", b"{}"),
+    ],
+)
+async def test_a_form_that_cannot_be_read_is_refused_and_no_fault(hub: Hub, kind: str, body: bytes) -> None:
+    async with guest(hub, signed_in=False) as one:
+        headers = {"Content-Type": kind, "Origin": one.address, **HTML}
+        async with one.session.post(f"{one.address}/console/sign-in", data=body, headers=headers) as answer:
+            assert answer.status in (400, 403, 429)
+        assert (await one.post("/console/sign-in", {"Origin": "http://["}, secret="x"))[0] == 403
+
+
+async def test_a_browser_with_an_odd_name_signs_in_as_any_other(hub: Hub) -> None:
+    body = f"secret={admin_token(hub)}".encode()
+    head = (
+        "POST /console/sign-in HTTP/1.1\r\nHost: 127.0.0.1\r\nOrigin: http://127.0.0.1\r\nConnection: close\r\n"
+        f"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {len(body)}\r\n"
+    )
+    reader, writer = await asyncio.open_connection("127.0.0.1", URL(hub.running.http[0]).port)
+    writer.write(head.encode() + b"User-Agent: \xff\xfe\r\n\r\n" + body)
+    async with asyncio.timeout(10):
+        assert (await reader.read()).startswith(b"HTTP/1.1 303 ")
+    writer.close()
+    async with guest(hub) as another:
+        assert (await another.get("/console/"))[0] == 200
+
+
+async def test_several_who_come_in_at_once_are_all_kept(tmp_path: Path) -> None:
+    async with running_hub(tmp_path / "data") as hub:
+        links = [URL(await link(hub)).path_qs for _ in range(6)]
+        async with guest(hub, signed_in=False) as one:
+            answers = await asyncio.gather(*(one.get(path) for path in links))
+        assert [status for status, _, _ in answers] == [200] * 6
+        kept = (hub.data_dir / signins.FILE).read_text()
+    assert kept.count('"csrf"') == 6

@@ -7,6 +7,8 @@ import io
 import re
 
 import pytest
+from markupsafe import escape
+from messenger_hub.admin.v1 import session_api_admin_service_pb2
 from playwright.async_api import expect
 
 from tests.integration.server.agent import connected, enrolled
@@ -256,7 +258,68 @@ async def test_an_export_holds_more_than_a_page(hub: Hub) -> None:
         assert len(list(csv.DictReader(io.StringIO(text)))) == 205
 
 
+@pytest.mark.parametrize("words", ["<b id=injected>bold</b>", "50% done", "%(name)s", "{{ 7 * 7 }}"])
+async def test_what_others_have_written_stays_text(hub: Hub, words: str) -> None:
+    api = await hub.session_api(scopes=[1, 3, 4])
+    async with connected(hub, 1, await enrolled(hub)) as agent, guest(hub) as one:
+        number = await uncertain(hub, api, agent)
+        async with hub.http.post(
+            f"{hub.running.http[0]}/api/whatsapp-session/operations/{number}/resolve",
+            json={"decision": "not_sent", "reason": words},
+            headers=api.headers,
+        ) as answer:
+            assert answer.status == 200
+        await agent.report("UNLINKED", account="", reason=words)
+        await one.post("/console/channels/1/pause", reason=words)
+        for path in ("/console/", "/console/channels/1", "/console/operations", f"/console/operations/{number}"):
+            status, text, _ = await one.get(path)
+            assert (status, "<b id=injected>" in text, str(escape(words)) in text) == (200, False, True), path
+
+
+async def test_a_refused_action_keeps_what_the_page_shows(hub: Hub) -> None:
+    async with visiting(hub) as visitor:
+        await visitor.go("channels/1/unlink")
+        await visitor.press("Unlink")
+        await expect(visitor.page.locator(".notice.bad")).to_contain_text("not connected")
+        await hub.channel("another")  # the hub says that something has changed
+        await visitor.page.evaluate("document.body.dispatchEvent(new CustomEvent('hub-changed'))")
+        await expect(visitor.page.locator("#state")).to_be_visible()
+        await expect(visitor.page.get_by_role("button", name="Pause")).to_be_visible()
+
+
+async def test_two_clicks_make_one_key(hub: Hub) -> None:
+    await hub.session_api()
+    async with visiting(hub) as visitor:
+        await visitor.go("session-apis/1")
+        await visitor.page.get_by_role("button", name="Make a new key").dblclick()
+        await visitor.page.wait_for_selector("#key")
+        await visitor.go("session-apis/1")
+        assert (await visitor.words()).count("mh_") == 2
+
+
+async def test_limits_that_are_emptied_are_taken_off_and_an_odd_lifetime_stays(hub: Hub) -> None:
+    limits = session_api_admin_service_pb2.SessionApiSettings(rate_per_minute=5, quota_per_day=6)
+    limits.default_lifetime.seconds = 5400
+    await hub.session_api(settings=limits)
+    async with guest(hub) as one:
+        assert 'value="1.5"' in (await one.get("/console/session-apis/1"))[1]
+        assert (await one.post("/console/session-apis/1", scopes="1", lifetime_hours="1.5"))[0] == 303
+    listed = await hub.operator.session_apis.ListSessionApis(
+        session_api_admin_service_pb2.ListSessionApisRequest(), metadata=hub.operator.metadata
+    )
+    settings = listed.session_apis[0].settings
+    assert (settings.HasField("rate_per_minute"), settings.HasField("quota_per_day")) == (False, False)
+    assert settings.default_lifetime.seconds == 5400
+
+
 BAD = [
+    ("/console/channels", {"name": "12"}),
+    ("/console/channels/1/pace", {"pace": "3000000000"}),
+    ("/console/session-apis", {"name": "shop", "channel": "main", "scopes": "3000000000"}),
+    ("/console/session-apis/1/rotate", {"overlap_hours": ""}),
+    ("/console/session-apis/1/rotate", {"overlap_hours": "24h"}),
+    ("/console/session-apis/1/rotate", {"overlap_hours": "999999999999999999"}),
+    ("/console/operations/1/resolve", {"decision": "3000000000"}),
     ("/console/channels", {"name": ""}),
     ("/console/channels", {"name": "x" * 65}),
     ("/console/channels", {"name": "main"}),
