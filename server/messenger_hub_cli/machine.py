@@ -118,12 +118,14 @@ def _settings(data_dir: Path) -> Settings | Finding:
 async def _hub(data_dir: Path, settings: Settings | Finding) -> Sequence[Finding]:
     """The running hub's channels; without one, whether its ports are free."""
     try:
-        async with running_hub(data_dir) as hub:
+        async with asyncio.timeout(ANSWER_SECONDS), running_hub(data_dir) as hub:
             request = channel_admin_service_pb2.ListChannelsRequest()
             channels = (await hub.channels.ListChannels(request)).channels
     except HubUnreachable:
         addresses = [] if isinstance(settings, Finding) else [("HTTP", settings.http), ("gRPC", settings.grpc)]
         return [await port(name, address.hosts[0], address.port) for name, address in addresses]
+    except TimeoutError:
+        return [Finding(name="Hub", verdict=Verdict.BAD, said="does not answer: start it again with messenger-hub up")]
     except CliError as problem:
         return [Finding(name="Hub", verdict=Verdict.BAD, said=problem.sentence)]
     return [Finding(name="Hub", verdict=Verdict.GOOD, said="runs"), *map(_channel, channels)]

@@ -50,11 +50,16 @@ class Reply:
     messages: Sequence[bytes] = ()
 
 
+CONSOLE = frozenset({200, 303, 400, 401, 403, 404, 405, 413, 421})
+
+
 def judge(case: Case, answer: Answer, *, first: bool = True) -> Sequence[str]:
     """Sentences about what is wrong with an answer; none when all is right. `first`: it answers the first request of the bytes."""
     told = [] if answer.status != 204 else ["204 stands in no rule"] if not case.raw.startswith(b"OPTIONS") else []
     if answer.status == 204:
         return told
+    if answer.headers.get("x-frame-options") == "DENY":  # the console's, whose answers are pages
+        return [] if answer.status in CONSOLE else [f"the console answered {answer.status}"]
     if answer.version == "HTTP/0.9" and answer.status != 400:
         told.append("a request without a version was answered")
     if "x-request-id" not in answer.headers:
