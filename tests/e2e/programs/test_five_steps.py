@@ -11,12 +11,12 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 from messenger_hub_agent.whatsapp.finding import find_browser
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.async_api import Page, async_playwright, expect
 
 from tests.e2e.programs.test_programs import SECONDS, running, twin
 from tests.e2e.whole_way.world import discard_profiles, http
@@ -31,43 +31,43 @@ __all__ = ["twin"]
 
 
 @pytest.fixture
-def person() -> Iterator[Page]:
+async def person() -> AsyncIterator[Page]:
     """Somebody's browser."""
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=find_browser(), headless=True)
-        page = browser.new_page()
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=find_browser(), headless=True)
+        page = await browser.new_page()
         page.set_default_timeout(SECONDS * 1000)
-        page.add_init_script(
+        await page.add_init_script(
             "addEventListener('click', e => e.isTrusted && (window.name = String(Number(window.name) + 1)), true)"
         )
         yield page
-        browser.close()
+        await browser.close()
 
 
-def test_from_up_to_the_first_message_in_five_clicks(tmp_path: Path, twin: str, person: Page) -> None:
+async def test_from_up_to_the_first_message_in_five_clicks(tmp_path: Path, twin: str, person: Page) -> None:
     folder, data_dir, begun = tmp_path / "up", tmp_path / "data", time.monotonic()
     folder.mkdir()
     arguments = ("--headless", "--data-dir", str(data_dir), "--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0")
     with running(folder, "up", *arguments, "--whatsapp-url", twin) as up:
-        person.goto(up.prints(r"Open the console \(.*\): (\S+)")[1])
-        person.get_by_role("link", name="Link WhatsApp").click()
-        expect(person.locator("svg.qr")).to_be_visible()
+        await person.goto(up.prints(r"Open the console \(.*\): (\S+)")[1])
+        await person.get_by_role("link", name="Link WhatsApp").click()
+        await expect(person.locator("svg.qr")).to_be_visible()
         eventually(lambda: http("POST", f"{twin}_twin/scan", {})[0] == 200)
-        person.get_by_role("link", name="Next: a key for your program").click()
-        person.get_by_label("Name").fill("crm")
-        person.get_by_role("button", name="Create and show the key").click()
-        line = person.locator("#lines-1").inner_text()
+        await person.get_by_role("link", name="Next: a key for your program").click()
+        await person.get_by_label("Name").fill("crm")
+        await person.get_by_role("button", name="Create and show the key").click()
+        line = await person.locator("#lines-1").inner_text()
         sent = json.loads(subprocess.run(["sh", "-c", line], capture_output=True, text=True, check=True).stdout)
         assert sent["message"] == "Message queued successfully"
         arrived = eventually(lambda: re.findall("Hello", (tmp_path / "arrivals.jsonl").read_text()), SECONDS)
-        clicks = int(person.evaluate("window.name"))
+        clicks = int(await person.evaluate("window.name"))
         print(f"{clicks} clicks and {time.monotonic() - begun:.1f} s from up to the first message")  # noqa: T201 the figure
         assert (len(arrived), clicks <= MOST_CLICKS, clicks >= 3) == (1, True, True)
         again = subprocess.run([*CLI, "up", *arguments], capture_output=True, text=True, timeout=SECONDS, check=True)
         assert re.match(r"Messenger Hub runs already. Its console: http://\S+/console/open\?token=", again.stdout)
-        person.get_by_role("link", name="Operations", exact=True).click()
-        person.get_by_role("link", name="#1", exact=True).click()
-        expect(person.locator(".big .badge")).to_have_text("Read")
+        await person.get_by_role("link", name="Operations", exact=True).click()
+        await person.get_by_role("link", name="#1", exact=True).click()
+        await expect(person.locator(".big .badge")).to_have_text("Read")
         assert up.send(signal.SIGINT) == 0
         up.leaves_nothing()
     discard_profiles(data_dir)
