@@ -6,9 +6,12 @@ Only effective steps under faults are counted; the calm in which a run settles i
 from __future__ import annotations
 
 import argparse
+import gc
 import sys
 import time
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
@@ -30,7 +33,7 @@ def main(arguments: list[str] | None = None) -> int:
     code, begun, total = Code.here(), time.time(), Sum()
     deadline = begun + given.minutes * 60 if given.minutes else None
     first = given.seed
-    with ProcessPoolExecutor(given.jobs) as jobs:
+    with _frozen(), ProcessPoolExecutor(given.jobs) as jobs:
         while total.steps < given.steps if deadline is None else time.time() < deadline:
             for done in jobs.map(_batch, range(first, first + BATCH * given.jobs, BATCH)):
                 total.add(done)
@@ -51,6 +54,16 @@ def main(arguments: list[str] | None = None) -> int:
         }
         append(given.ledger, entry)
     return 1 if total.broken else 0
+
+
+@contextmanager
+def _frozen() -> Iterator[None]:
+    """Forks do not clean up after their parent: gRPC's objects would wait there, for ever, for a thread that only the parent has."""
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 def _shrink(seed: int) -> int:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -37,3 +39,27 @@ def test_a_violation_is_told_with_its_seed_and_ends_with_1(
     monkeypatch.setattr(volume, "play", break_one)
     assert volume.main(["--steps", "1"]) == 1
     assert "seed 7: Violation: I1 sent twice" in capsys.readouterr().out
+
+
+LEAVES_A_CHANNEL_BEHIND = """
+import asyncio, gc, grpc
+from tests.simulation import __main__ as volume
+
+async def leave():
+    held = [grpc.aio.insecure_channel("127.0.0.1:1")]
+    held.append(held)
+
+gc.disable()
+asyncio.new_event_loop().run_until_complete(leave())
+gc.enable()
+raise SystemExit(volume.main(["--steps", "1"]))
+"""
+
+
+def test_a_job_does_not_clean_up_after_its_parent(request: pytest.FixtureRequest) -> None:
+    """What gRPC leaves behind waits, when it is cleaned up, for a thread that a fork does not have."""
+    command = [sys.executable, "-W", "ignore", "-c", LEAVES_A_CHANNEL_BEHIND]
+    assert (
+        subprocess.run(command, cwd=request.config.rootpath, timeout=60, capture_output=True, check=False).returncode
+        == 0
+    )
