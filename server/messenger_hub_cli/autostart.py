@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
@@ -23,20 +24,16 @@ def autostart() -> None:
 @data_dir_option
 def on(data_dir: Path) -> Record:
     """Run `messenger-hub up` whenever you log in."""
-    try:
+    with _told():
         login_item().put(_command(data_dir))
-    except OSError as error:
-        raise Refused(f"The list of what starts at login cannot be written: {error.strerror}.") from error
     return Record(data={"on": True}, sentence="Messenger Hub starts when you log in.")
 
 
 @verb("off", group=autostart, example="messenger-hub autostart off")
 def off() -> Record:
     """Do not start at login any more."""
-    try:
+    with _told():
         login_item().remove()
-    except OSError as error:
-        raise Refused(f"The list of what starts at login cannot be written: {error.strerror}.") from error
     return Record(data={"on": False}, sentence="Messenger Hub does not start at login.")
 
 
@@ -46,6 +43,14 @@ def status() -> Record:
     command = login_item().command()
     sentence = f"Starts at login: {command}" if command else "Does not start at login: messenger-hub autostart on."
     return Record(data={"on": bool(command), "command": command}, sentence=sentence)
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise Refused(f"The list of what starts at login cannot be written: {error.strerror}.") from error
 
 
 def _command(data_dir: Path) -> Sequence[str]:

@@ -24,6 +24,11 @@ async def _console(hub: RunningHub, only_print: bool) -> Record:
     return Record(data=plain(made), sentence="The console is open in your browser." if shown else made.url)
 
 
+async def link_of(hub: RunningHub) -> str:
+    """A link that signs a browser in, once."""
+    return str((await hub.hub.CreateConsoleLink(hub_admin_service_pb2.CreateConsoleLinkRequest())).url)
+
+
 def opened(url: str) -> bool:
     """Shows a page to the person at this machine; False where nobody can see it."""
     return has_screen() and webbrowser.open(url)

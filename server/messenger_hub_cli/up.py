@@ -10,7 +10,6 @@ import click
 from messenger_hub.admin.v1 import (
     agent_admin_service_pb2,
     channel_admin_service_pb2,
-    hub_admin_service_pb2,
     session_api_admin_service_pb2,
 )
 from messenger_hub.runtime.folder import FolderError, PrivateFolder
@@ -18,7 +17,7 @@ from messenger_hub.v1 import channel_service_pb2
 from messenger_hub_agent.tray.availability import has_screen
 
 from messenger_hub_cli.agent import TOKEN_VARIABLE
-from messenger_hub_cli.console import opened
+from messenger_hub_cli.console import link_of, opened
 from messenger_hub_cli.failures import CliError, HubUnreachable, Refused
 from messenger_hub_cli.linking import link_channel
 from messenger_hub_cli.processes import Child, Children
@@ -79,6 +78,7 @@ class _Up:
         self._agent_options = agent_options
         self._logs = logs
         self._hub_address = ""
+        self._http_address = ""
         self._told = False
 
     async def run(self) -> None:
@@ -100,15 +100,15 @@ class _Up:
         """A second start shows what the first one has."""
         try:
             async with running_hub(self._data_dir) as hub:
-                made = await hub.hub.CreateConsoleLink(hub_admin_service_pb2.CreateConsoleLinkRequest())
+                link = await link_of(hub)
         except HubUnreachable:
             return False
-        shown = "--headless" not in self._agent_options and opened(made.url)
-        tell(
-            "Messenger Hub runs already"
-            + (": its console is in your browser." if shown else f". Its console: {made.url}")
-        )
+        where = ": its console is in your browser." if self._opened(link) else f". Its console: {link}"
+        tell(f"Messenger Hub runs already{where}")
         return True
+
+    def _opened(self, link: str) -> bool:
+        return "--headless" not in self._agent_options and opened(link)
 
     async def _start_server(self, children: Children) -> None:
         places = [("--http", self._http), ("--grpc", self._grpc)]
@@ -118,8 +118,8 @@ class _Up:
         # Started again, it listens where it did.
         self._http = self._http and ready["http"][0].partition("://")[2]
         self._grpc = self._grpc and ready["grpc"][0]
-        self._hub_address = ready["grpc"][0]
-        tell(f"The API is at {ready['http'][0]} (try it at {ready['http'][0]}/docs), gRPC at {self._hub_address}.")
+        self._hub_address, self._http_address = ready["grpc"][0], ready["http"][0]
+        tell(f"The API is at {self._http_address} (try it at {self._http_address}/docs), gRPC at {self._hub_address}.")
 
     async def _start_agent(self, children: Children, token: str) -> None:
         child = await children.start(
@@ -131,15 +131,14 @@ class _Up:
     async def _show_console(self, hub: RunningHub, name: str) -> None:
         """Opened by itself only while something is left to do there: `up` may run at every login."""
         request = channel_admin_service_pb2.GetChannelRequest(channel=name)
-        linked_before = bool((await hub.channels.GetChannel(request)).channel.status.number)
-        made = await hub.hub.CreateConsoleLink(hub_admin_service_pb2.CreateConsoleLinkRequest())
-        headless = "--headless" in self._agent_options
-        if linked_before:
-            tell(f"The console is at {made.url.partition('/open?')[0]}/ (messenger-hub console signs you in).")
-        elif headless or not opened(made.url):
-            tell(f"Open the console (this link works once, for ten minutes): {made.url}")
-        else:
+        if (await hub.channels.GetChannel(request)).channel.status.number:
+            tell(f"The console is at {self._http_address}/console/ (messenger-hub console signs you in).")
+            return
+        link = await link_of(hub)
+        if self._opened(link):
             tell("The console is open in your browser: link WhatsApp there.")
+        else:
+            tell(f"Open the console (this link works once, for ten minutes): {link}")
 
     async def _first_time(self, hub: RunningHub) -> tuple[str, str]:
         """The channel of this desktop, and a token where it is not enrolled yet."""

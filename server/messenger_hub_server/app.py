@@ -25,7 +25,7 @@ from messenger_hub_server.doors import Doors, Running
 from messenger_hub_server.errors import HubError
 from messenger_hub_server.highwater import HighWater, HighWaterLost
 from messenger_hub_server.parts import Parts, assemble
-from messenger_hub_server.services.admin.hub import HubFacts, ShownSetting
+from messenger_hub_server.services.admin.hub import HubFacts
 from messenger_hub_server.startup import REFUSED, StartupProblem
 from messenger_hub_server.store.sqlite import SqliteStore
 from messenger_hub_server.upkeep.retention import Keep
@@ -115,6 +115,7 @@ class _Hub:
         self._folder = folder
         self._certificates = certificates
         self._warnings = warnings
+        self._in_force = in_force(settings)
         self._clock = SystemClock()
         self._started_at_ms = self._clock.now_ms()
         self._running: Running | None = None
@@ -200,10 +201,7 @@ class _Hub:
             http_addresses=self._running.http if self._running else (),
             grpc_addresses=self._running.grpc if self._running else (),
             console_address=self._api_address().rstrip("/"),
-            settings=[
-                ShownSetting(name=one.name, value=value, source=source, told=one.told)
-                for one, value, source in in_force(self._settings)
-            ],
+            settings=self._in_force,
             warnings=self._warnings,
         )
 

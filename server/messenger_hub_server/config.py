@@ -183,13 +183,24 @@ def described() -> Sequence[Setting]:
     ]
 
 
-def in_force(settings: Settings) -> Sequence[tuple[Setting, str, str]]:
-    """Every setting with its value and where that came from: its flag, its environment variable, config.toml or "default"."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InForce:
+    """A setting as it is. `source`: its flag, its environment variable, config.toml or "default"."""
+
+    name: str
+    value: str
+    source: str
+    told: str
+
+
+def in_force(settings: Settings) -> Sequence[InForce]:
+    """Every setting, in the order of the docs."""
     told = []
     for one in described():
         source = settings.sources.get(one.name, "default")
         names = {"flag": one.flag, "environment": one.environment}
-        told.append((one, _shown(getattr(settings, one.name)), names.get(source, source)))
+        value = _shown(getattr(settings, one.name))
+        told.append(InForce(name=one.name, value=value, source=names.get(source, source), told=one.told))
     return told
 
 

@@ -68,7 +68,7 @@ async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
         return await handler(request)
     if request.method not in SAFE and not _same_origin(request):
         raise web.HTTPForbidden(text=_("This came from another web page and was not carried out."))
-    signed_in = request.app[SIGN_INS].signed_in(request.cookies.get(cookie_name(request), ""))
+    signed_in = browser_of(request)
     if signed_in is not None:
         request[SIGNED_IN] = signed_in
     if request.path not in OPEN:
@@ -84,9 +84,9 @@ def wants_page(request: web.Request) -> bool:
     return "HX-Request" not in request.headers and "text/html" in request.headers.get("Accept", "")
 
 
-def still_signed_in(request: web.Request) -> bool:
-    """Whether the browser of a request that goes on has not been signed out meanwhile."""
-    return request.app[SIGN_INS].signed_in(request.cookies.get(cookie_name(request), "")) is not None
+def browser_of(request: web.Request) -> SignIn | None:
+    """The browser that asks, as long as it is signed in."""
+    return request.app[SIGN_INS].signed_in(request.cookies.get(cookie_name(request), ""))
 
 
 def cookie_name(request: web.Request) -> str:

@@ -10,7 +10,7 @@ from typing import TypeVar
 from aiohttp import web
 from aiohttp_sse import EventSourceResponse, sse_response
 
-from messenger_hub_server.console.guard import still_signed_in
+from messenger_hub_server.console.guard import browser_of
 from messenger_hub_server.errors import HubError
 
 T = TypeVar("T")
@@ -38,7 +38,7 @@ async def events(
         streams.add(response)
         try:
             async with asyncio.TaskGroup() as group:
-                feeding = group.create_task(_feed(response, source, shown, ended, lambda: still_signed_in(request)))
+                feeding = group.create_task(_feed(request, response, source, shown, ended))
                 await response.wait()
                 feeding.cancel()
         finally:
@@ -47,17 +47,18 @@ async def events(
 
 
 async def _feed(
+    request: web.Request,
     response: EventSourceResponse,
     source: AsyncIterator[T],
     shown: Callable[[T], str],
     ended: Callable[[HubError | None], str] | None,
-    allowed: Callable[[], bool],
 ) -> None:
     failure: HubError | None = None
     with suppress(ConnectionResetError, TimeoutError):
         try:
             async for one in source:
-                if not allowed():
+                if browser_of(request) is None:
+                    ended = None  # signed out meanwhile: it hears nothing more
                     break
                 await response.send(shown(one))
         except HubError as error:

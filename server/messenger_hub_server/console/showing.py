@@ -35,6 +35,14 @@ def page(
     return web.Response(text=text, content_type="text/html", status=status)
 
 
+def form_page(
+    request: web.Request, template: str, values: Mapping[str, object], error: HubError | None = None
+) -> web.Response:
+    """A page with a form, which after a refusal says what is wrong, field by field."""
+    shown = {**values, "problems": problems(error) if error is not None else {}}
+    return page(request, template, shown, status=error.http_status if error is not None else 200)
+
+
 def fragment(request: web.Request, template: str, values: Mapping[str, object] | None = None) -> str:
     """A template's text in the reader's language."""
     language = words.language(request.cookies.get(LANGUAGE_COOKIE, ""), request.headers.get("Accept-Language", ""))
@@ -48,7 +56,6 @@ def fragment(request: web.Request, template: str, values: Mapping[str, object] |
         "language": language,
         "done": request.query.get("done", ""),
         "version": version("messenger-hub"),
-        "done_words": words.DONE,
     }
     return _environment(language).get_template(template).render({**common, **(values or {})})
 
@@ -97,7 +104,7 @@ def _environment(language: str) -> Environment:
         said=said.text, status=said.status, state=said.state, kind=said.kind, when=_when, when_ms=_when_ms
     )
     made.globals.update(qr=qr, asset=_asset, languages=words.LANGUAGES, paces=words.PACES, scopes=words.SCOPES)
-    made.globals.update(statuses=words.STATUSES, kinds=words.TYPES, token=_token)
+    made.globals.update(statuses=words.STATUSES, kinds=words.TYPES, done_words=words.DONE, token=_token)
     made.globals.update(states=channel_service_pb2, decisions=operation_pb2)
     return made
 

@@ -78,7 +78,7 @@ def test_what_is_in_force_says_where_each_value_came_from(tmp_path: Path) -> Non
     (tmp_path / "config.toml").write_text("retention_days = 1000\n")
     flags = {"data_dir": tmp_path, "http": "127.0.0.1:1"}
     settings = config.load(flags, {"MESSENGER_HUB_RATE_PER_MINUTE": "1"})
-    told = {one.name: (value, source) for one, value, source in config.in_force(settings)}
+    told = {one.name: (one.value, one.source) for one in config.in_force(settings)}
     assert told["http"] == ("127.0.0.1:1", "--http")
     assert told["rate_per_minute"] == ("1", "MESSENGER_HUB_RATE_PER_MINUTE")
     assert told["retention_days"] == ("1000", "config.toml")

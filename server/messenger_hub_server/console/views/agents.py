@@ -9,7 +9,7 @@ from aiohttp import web
 from messenger_hub.admin.v1 import agent_admin_service_pb2 as pb
 from messenger_hub.admin.v1 import channel_admin_service_pb2, hub_admin_service_pb2
 
-from messenger_hub_server.console.showing import done, page, problems
+from messenger_hub_server.console.showing import done, form_page, page
 from messenger_hub_server.console.views.visit import call, form
 from messenger_hub_server.errors import HubError
 
@@ -69,9 +69,8 @@ async def _list(
         "agents": found.agents,
         "channels": channels.channels,
         "given": given or {},
-        "problems": problems(error) if error is not None else {},
     }
-    return page(request, "agents.html", values, status=error.http_status if error is not None else 200)
+    return form_page(request, "agents.html", values, error)
 
 
 ROUTES = [

@@ -9,7 +9,7 @@ from google.protobuf.message import Message
 from messenger_hub.admin.v1 import agent_admin_service_pb2
 from messenger_hub.admin.v1 import channel_admin_service_pb2 as pb
 
-from messenger_hub_server.console.showing import done, page, problems
+from messenger_hub_server.console.showing import done, form_page, page
 from messenger_hub_server.console.views.visit import call, form, number
 from messenger_hub_server.errors import HubError
 
@@ -94,9 +94,8 @@ async def _list(
     values = {
         "channels": found.channels,
         "given": given or {},
-        "problems": problems(error) if error is not None else {},
     }
-    return page(request, "channels.html", values, status=error.http_status if error is not None else 200)
+    return form_page(request, "channels.html", values, error)
 
 
 async def _one(request: web.Request, error: HubError | None = None) -> web.Response:
@@ -104,9 +103,8 @@ async def _one(request: web.Request, error: HubError | None = None) -> web.Respo
     values = {
         "channel": channel,
         "others": [agent for agent in await _agents(request) if agent.active and agent.id != channel.agent_id],
-        "problems": problems(error) if error is not None else {},
     }
-    return page(request, "channel.html", values, status=error.http_status if error is not None else 200)
+    return form_page(request, "channel.html", values, error)
 
 
 async def _agents(request: web.Request) -> Sequence[agent_admin_service_pb2.Agent]:

@@ -13,7 +13,7 @@ from messenger_hub.admin.v1 import channel_admin_service_pb2
 from messenger_hub.admin.v1 import operation_admin_service_pb2 as pb
 from messenger_hub.v1 import operation_pb2
 
-from messenger_hub_server.console.showing import done, page, problems
+from messenger_hub_server.console.showing import done, form_page, page
 from messenger_hub_server.console.views.visit import call, form, number
 from messenger_hub_server.errors import HubError
 
@@ -138,9 +138,8 @@ async def _one(
         "uncertain": operation.status == operation_pb2.OPERATION_STATUS_UNCERTAIN,
         "given": given or {},
         "cancellable": operation.status in CANCELLABLE,
-        "problems": problems(error) if error is not None else {},
     }
-    return page(request, "operation.html", values, status=error.http_status if error is not None else 200)
+    return form_page(request, "operation.html", values, error)
 
 
 def _row(one: pb.AdminOperation) -> Sequence[object]:

@@ -13,7 +13,7 @@ from messenger_hub.admin.v1 import session_api_admin_service_pb2 as pb
 from messenger_hub.v1 import message_service_pb2, rest_pb2
 
 from messenger_hub_server.console.guard import API_ADDRESS
-from messenger_hub_server.console.showing import done, page, problems
+from messenger_hub_server.console.showing import done, form_page, page
 from messenger_hub_server.console.views.visit import CALLS, call, chosen, form, number
 from messenger_hub_server.console.words import _
 from messenger_hub_server.errors import HubError, NotFound, ValidationFailed
@@ -60,16 +60,7 @@ async def change(request: web.Request) -> web.Response:
     """Its settings."""
     given = await _given(request)
     try:
-        shown = _as_given(await _found(request))
-        settings = _settings(given, shown)
-        # Unset means unchanged there: a limit that was taken off is 0.
-        settings.rate_per_minute = settings.rate_per_minute or 0
-        settings.quota_per_day = settings.quota_per_day or 0
-        # In an update an empty list would leave the origins as they are, and a lone empty one takes them all off.
-        settings.cors_origins.extend([] if settings.cors_origins else [""])
-        settings.default_country = given["default_country"]
-        if given["lifetime_hours"] != shown["lifetime_hours"]:
-            settings.default_lifetime.SetInParent()
+        settings = _settings(given, _as_given(await _found(request)))
         wanted = pb.UpdateSessionApiRequest(
             session_api=request.match_info["id"], scopes=_scopes(given), settings=settings
         )
@@ -142,9 +133,8 @@ async def _key(
         "once": (given or {}).get("idempotency_key") or secrets.token_hex(16),
         "address": request.app[API_ADDRESS].rstrip("/") or str(request.url.origin()),
         "given": given or {},
-        "problems": problems(error) if error is not None else {},
     }
-    return page(request, "key.html", values, status=error.http_status if error is not None else 200)
+    return form_page(request, "key.html", values, error)
 
 
 async def _form(request: web.Request, given: Mapping[str, str], error: HubError | None = None) -> web.Response:
@@ -155,9 +145,8 @@ async def _form(request: web.Request, given: Mapping[str, str], error: HubError 
     values = {
         "channels": channels.channels,
         "given": {**given, "channel": given["channel"] or linked},
-        "problems": problems(error) if error is not None else {},
     }
-    return page(request, "session-api-new.html", values, status=error.http_status if error is not None else 200)
+    return form_page(request, "session-api-new.html", values, error)
 
 
 async def _one(
@@ -167,9 +156,8 @@ async def _one(
     values = {
         "session_api": found,
         "given": given or _as_given(found),
-        "problems": problems(error) if error is not None else {},
     }
-    return page(request, "session-api.html", values, status=error.http_status if error is not None else 200)
+    return form_page(request, "session-api.html", values, error)
 
 
 def _as_given(found: pb.SessionApi) -> Mapping[str, str]:
@@ -205,25 +193,24 @@ def _scopes(given: Mapping[str, str]) -> list[rest_pb2.Scope.ValueType]:
 
 
 def _settings(given: Mapping[str, str], shown: Mapping[str, str] = NOTHING) -> pb.SessionApiSettings:
-    """Of a form. `shown`: what it held before; a lifetime that was not touched stays, to the second."""
-    if given["lifetime_hours"] == shown.get("lifetime_hours"):
-        given = {**given, "lifetime_hours": ""}
+    """Of a form; what is empty takes a limit off. `shown`: what it held before: a lifetime that was not touched stays, to the second."""
+    untouched = given["lifetime_hours"] == shown.get("lifetime_hours")
     wrong = {
         name: [f"Write a whole number from 1 to {most}, or leave it empty."]
         for name, most in NUMBERS.items()
-        if given[name] and not 1 <= number(given[name]) <= most
+        if given[name] and not 1 <= number(given[name]) <= most and not (untouched and name == "lifetime_hours")
     }
     if wrong:
         raise ValidationFailed(wrong)
-    settings = pb.SessionApiSettings(cors_origins=given["cors_origins"].split())
-    if given["default_country"]:
-        settings.default_country = given["default_country"]
-    if given["lifetime_hours"]:
-        settings.default_lifetime.seconds = number(given["lifetime_hours"]) * HOUR_SECONDS
-    if given["rate_per_minute"]:
-        settings.rate_per_minute = number(given["rate_per_minute"])
-    if given["quota_per_day"]:
-        settings.quota_per_day = number(given["quota_per_day"])
+    settings = pb.SessionApiSettings(
+        default_country=given["default_country"],
+        rate_per_minute=number(given["rate_per_minute"]),
+        quota_per_day=number(given["quota_per_day"]),
+        # In an update none would leave them as they are, and a lone empty one takes them all off.
+        cors_origins=given["cors_origins"].split() or [""],
+    )
+    if not untouched:
+        settings.default_lifetime.CopyFrom(Duration(seconds=number(given["lifetime_hours"]) * HOUR_SECONDS))
     return settings
 
 

@@ -6,7 +6,7 @@ from aiohttp import web
 from messenger_hub.admin.v1 import hub_admin_service_pb2 as pb
 
 from messenger_hub_server.console import guard
-from messenger_hub_server.console.showing import done, page, problems
+from messenger_hub_server.console.showing import done, form_page, page
 from messenger_hub_server.console.views.visit import call, form
 from messenger_hub_server.console.words import _
 from messenger_hub_server.errors import HubError, ValidationFailed
@@ -48,9 +48,8 @@ async def _settings(request: web.Request, error: HubError | None = None) -> web.
         "settings": found.settings,
         "sign_ins": request.app[guard.SIGN_INS].all(),
         "has_password": request.app[guard.SIGN_INS].has_password,
-        "problems": problems(error) if error is not None else {},
     }
-    return page(request, "settings.html", values, status=error.http_status if error is not None else 200)
+    return form_page(request, "settings.html", values, error)
 
 
 ROUTES = [

@@ -9,6 +9,7 @@ from datetime import datetime
 
 from messenger_hub.admin.v1 import hub_admin_service_pb2 as pb
 
+from messenger_hub_server.config import InForce
 from messenger_hub_server.errors import Stopping
 from messenger_hub_server.identity.signins import SignIns
 from messenger_hub_server.model import OperationState
@@ -28,16 +29,6 @@ _OWN = frozenset({"event", "level", "timestamp"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ShownSetting:
-    """A setting in force, as people read it."""
-
-    name: str
-    value: str
-    source: str
-    told: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class HubFacts:
     """What the composition root knows. `warnings`: the last lines of the log, oldest first; `console_address`: a URL."""
 
@@ -47,7 +38,7 @@ class HubFacts:
     http_addresses: Sequence[str]
     grpc_addresses: Sequence[str]
     console_address: str = ""
-    settings: Sequence[ShownSetting] = ()
+    settings: Sequence[InForce] = ()
     warnings: Iterable[Mapping[str, object]] = field(default=(), repr=False)
 
 
