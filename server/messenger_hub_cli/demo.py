@@ -126,13 +126,13 @@ class _Demo:
             *("server", "--data-dir", str(self._folder / "hub"), "--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0"),
             "--json",
         )
-        ready = json.loads(await child.line(START_SECONDS))
+        ready = await child.answer(START_SECONDS)
         self._http, self._grpc = ready["http"][0], ready["grpc"][0]
         self._step(f"The server answers on {self._http}")
 
     async def _start_twin(self) -> None:
         child = await self._children.start("twin", "twin", "--listen", "127.0.0.1:0", "--log", str(self._log), "--json")
-        self._twin = json.loads(await child.line(START_SECONDS))["address"]
+        self._twin = (await child.answer(START_SECONDS))["address"]
         self._step(f"The twin of WhatsApp Web is at {self._twin}")
 
     async def _prepare(self, hub: RunningHub) -> str:

@@ -7,11 +7,13 @@ which happens however we end. What they log goes to a file.
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from messenger_hub_cli.failures import Failed, Refused
 
@@ -54,6 +56,13 @@ class Child:
             await self.process.wait()
             raise Refused(self.last_words())
         return line.decode().rstrip("\n")
+
+    async def answer(self, seconds: float) -> Mapping[str, Any]:
+        """The JSON document that it prints when it is ready. Raises Refused with the sentence when it prints an error instead."""
+        answer: Mapping[str, Any] = json.loads(await self.line(seconds))
+        if "error" in answer:
+            raise Refused(answer["error"]["message"], code=answer["error"]["code"])
+        return answer
 
     def last_words(self) -> str:
         """The sentence with which it ended, or where to read more."""

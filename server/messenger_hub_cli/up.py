@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from pathlib import Path
 
 import click
@@ -114,7 +113,7 @@ class _Up:
         places = [("--http", self._http), ("--grpc", self._grpc)]
         listen = [part for flag, place in places if place is not None for part in (flag, place)]
         child = await children.start("server", "server", "--data-dir", str(self._data_dir), *listen, "--json")
-        ready = json.loads(await child.line(START_SECONDS))
+        ready = await child.answer(START_SECONDS)
         # Started again, it listens where it did.
         self._http = self._http and ready["http"][0].partition("://")[2]
         self._grpc = self._grpc and ready["grpc"][0]

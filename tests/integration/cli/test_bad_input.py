@@ -71,6 +71,14 @@ def test_a_port_that_is_in_use_is_named_with_its_flag(data_dir: Path) -> None:
         refused(run("twin", "--listen", f"127.0.0.1:{port}", "--log", str(data_dir / "log")), 6, str(port), "--listen")
 
 
+@pytest.mark.parametrize("wanted", ["nowhere", "127.0.0.1:{taken}"])
+def test_an_address_that_up_cannot_use_is_told_in_the_servers_own_words(data_dir: Path, wanted: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = wanted.format(taken=taken.getsockname()[1])
+        done = run("up", "--headless", "--data-dir", str(data_dir), "--http", address, "--grpc", "127.0.0.1:0")
+    refused(done, 6, "--http", "HOST:PORT")
+
+
 @pytest.mark.usefixtures("server")
 def test_a_data_folder_that_is_in_use_says_by_whom(data_dir: Path) -> None:
     refused(
