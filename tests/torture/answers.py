@@ -5,6 +5,7 @@ from __future__ import annotations
 import grpc
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
+from messenger_hub.v1 import operation_pb2
 
 NO_ANSWER = 0
 ACCEPTED = 201
@@ -17,6 +18,15 @@ HTTP = {
     grpc.StatusCode.NOT_FOUND: 404,
     grpc.StatusCode.UNAUTHENTICATED: 401,
 }
+
+
+def status_name(number: operation_pb2.OperationStatus.ValueType) -> str:
+    """As REST writes it."""
+    return operation_pb2.OperationStatus.Name(number).removeprefix("OPERATION_STATUS_").lower()
+
+
+SETTLED = frozenset(map(status_name, operation_pb2.OperationStatus.values())) - {"unspecified", "pending", "processing"}
+"""What an operation may be when nothing is left to do for it."""
 
 
 def told(error: grpc.aio.AioRpcError) -> tuple[int, str]:

@@ -11,7 +11,6 @@ from tests.torture.failpoints.stage import Asked
 
 DONE = {"message": {"sent", "delivered", "read"}, "contact": {"succeeded"}, "nobody": {"expired"}}
 DONE["keyless"] = DONE["message"]
-SETTLED = frozenset({"sent", "delivered", "read", "succeeded", "failed", "cancelled", "expired", "uncertain"})
 DOUBTS = frozenset({"not_found_afterwards", "no_answer"})
 
 

@@ -14,7 +14,8 @@ from typing import Any
 from messenger_hub.runtime.failpoints import Action, Failpoint, Order
 
 from tests.eventually import eventually
-from tests.torture.failpoints.judge import SETTLED, Verdict, judge
+from tests.torture.answers import SETTLED
+from tests.torture.failpoints.judge import Verdict, judge
 from tests.torture.failpoints.plan import Program, Provocation, may_doubt, programs, provocation
 from tests.torture.failpoints.stage import NOBODY, Asked, Client, Stage
 

@@ -26,7 +26,7 @@ from messenger_hub.v1 import (
 )
 from messenger_hub.v1 import message_service_pb2 as pb
 
-from tests.torture.answers import ACCEPTED, NO_ANSWER, told
+from tests.torture.answers import ACCEPTED, NO_ANSWER, SETTLED, status_name, told
 from tests.torture.nemesis.estate import CALL_SECONDS, Estate
 from tests.torture.nemesis.record import (
     MESSAGE,
@@ -40,7 +40,6 @@ from tests.torture.nemesis.record import (
 )
 
 AGAIN_SECONDS = (0.05, 0.4)  # between two attempts
-SETTLED = frozenset({"sent", "delivered", "read", "failed", "cancelled", "expired", "uncertain"})
 UNSETTLED_MOST = 8  # a client's own; then it looks until some are settled
 LIMIT = 100  # of a listing
 KEYED = 0.7
@@ -265,11 +264,6 @@ def _change(told: Mapping[str, Any]) -> Change:
 def seconds_of(at: Timestamp) -> float:
     """Unix seconds, to the millisecond."""
     return at.ToMilliseconds() / 1000
-
-
-def status_name(number: operation_pb2.OperationStatus.ValueType) -> str:
-    """As REST writes it."""
-    return operation_pb2.OperationStatus.Name(number).removeprefix("OPERATION_STATUS_").lower()
 
 
 class Client:

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 import grpc
 from messenger_hub.v1 import operation_service_pb2, operation_service_pb2_grpc
 
-from tests.torture.answers import NO_ANSWER
-from tests.torture.nemesis.clients import seconds_of, status_name, told
+from tests.torture.answers import NO_ANSWER, status_name, told
+from tests.torture.nemesis.clients import seconds_of
 from tests.torture.nemesis.estate import Estate
 from tests.torture.nemesis.record import Event, Look, Stream
 
