@@ -23,11 +23,12 @@ from messenger_hub_agent.whatsapp.errors import (
     SandboxRefused,
 )
 from messenger_hub_agent.whatsapp.finding import find_browser
-from messenger_hub_agent.whatsapp.page import PageError
+from messenger_hub_agent.whatsapp.page import PageError, PageGone, PageTimeout
 from messenger_hub_agent.whatsapp.profile import NOBODY_CHANGES, USER_IDS, discard_profile, take_profile
 from messenger_hub_agent.whatsapp.pyppeteer_page import PyppeteerPage
 
-from tests.e2e.driver.inside import new_page
+from tests.e2e.driver.inside import leader, new_page
+from tests.e2e.driver.processes import renderers
 from tests.eventually import eventually
 from tests.integration.twin.twin import Twin
 
@@ -242,3 +243,23 @@ async def test_an_address_that_does_not_answer_is_an_error_of_the_page_and_the_b
         with pytest.raises(PageError, match="not_reached"):
             await page.open()
         assert page.process_id is not None
+
+
+@pytest.mark.asyncio(loop_scope="module")
+@pytest.mark.e2e
+async def test_a_browser_whose_page_never_answers_is_given_up_and_the_next_opening_starts_another(
+    twin: Twin, tmp_path: Path
+) -> None:
+    # As after a SIGKILL of the page's process between the start of the browser and our first word to the page: Chromium waits
+    # for a process that nobody starts any more.
+    async with new_page(tmp_path, twin.url) as page:
+        await page._started()
+        old = leader(page)
+        for process in eventually(lambda: renderers(old), what="a process for the page"):
+            process.kill()
+            process.wait(5)
+        with pytest.raises((PageGone, PageTimeout)):
+            await page.open()
+        await page.open()
+        assert leader(page) != old
+        assert await page._evaluate("6 * 7", 5) == 42

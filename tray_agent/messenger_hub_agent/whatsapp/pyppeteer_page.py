@@ -68,6 +68,14 @@ class PyppeteerPage:
     async def open(self) -> None:
         """See Page."""
         running = await self._started()
+        try:
+            await self._load(running)
+        except (PageGone, PageTimeout):
+            # A page that does not even answer to being opened may never do so again in this browser.
+            await self.close()
+            raise
+
+    async def _load(self, running: RunningBrowser) -> None:
         if running.session is not None and not running.session.closed and await self._is_healthy(running.session):
             return
         session = await self._attached(running)
