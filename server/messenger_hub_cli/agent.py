@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import click
@@ -12,11 +12,13 @@ from messenger_hub.admin.v1 import agent_admin_service_pb2 as pb
 from messenger_hub_cli.failures import Refused
 from messenger_hub_cli.messages import plain
 from messenger_hub_cli.output import Listing, Record, confirm, print_json
+from messenger_hub_cli.remembered import AGENT, remembered
 from messenger_hub_cli.running_hub import RunningHub
 from messenger_hub_cli.signals import watch_parent, with_parent_option
 from messenger_hub_cli.verb import data_dir_option, operator_verb, yes_option
 
 TOKEN_VARIABLE = "MESSENGER_HUB_ENROL"  # noqa: S105 a name
+HERE = "127.0.0.1:8643"
 READY = "The desktop app works. Ctrl-C ends it; what waits stays in the queue."
 COLUMNS = {
     "name": "Agent",
@@ -34,7 +36,11 @@ COLUMNS = {
 )
 @data_dir_option
 @click.option(
-    "--server", metavar="HOST:PORT", default="127.0.0.1:8643", show_default=True, help="The hub's gRPC address."
+    "--server",
+    metavar="HOST:PORT",
+    default=None,
+    show_default="the hub that it has joined, else 127.0.0.1:8643",
+    help="The hub's gRPC address.",
 )
 @click.option(
     "--enrol",
@@ -68,11 +74,20 @@ def agent(
     """
     del debug  # the error boundary reads it from the command line
     if context.invoked_subcommand is None:
-        run_agent(data_dir, given, with_parent=with_parent, as_json=as_json)
+        hub = remembered(data_dir) if given["server"] is None else None
+        where = hub.options() if hub else {"server": given["server"] or HERE}
+        run_agent(
+            data_dir,
+            {**given, **where},
+            with_parent=with_parent,
+            on_ready=lambda name: print_json({"agent": name}) if as_json else click.echo(READY),
+        )
 
 
-def run_agent(data_dir: Path, given: Mapping[str, object], *, with_parent: bool, as_json: bool) -> None:
-    """Until a signal, or until the person quits."""
+def run_agent(
+    data_dir: Path, given: Mapping[str, object], *, with_parent: bool, on_ready: Callable[[str], None]
+) -> None:
+    """Until a signal, or until the person quits. `on_ready` gets the agent's name once the hub has let it in."""
     try:
         from messenger_hub_agent import desktop  # noqa: PLC0415 the server's machine needs no browser library
         from messenger_hub_agent.config import AgentSettings  # noqa: PLC0415
@@ -82,14 +97,14 @@ def run_agent(data_dir: Path, given: Mapping[str, object], *, with_parent: bool,
             f"The desktop app's packages are not installed ({error.name}): pip install 'messenger-hub[agent,tray]'."
         ) from error
     options = {name: value for name, value in given.items() if value is not None}
-    settings = AgentSettings(data_dir=data_dir / "agent", **options)  # type: ignore[arg-type]
+    settings = AgentSettings(data_dir=data_dir / AGENT, **options)  # type: ignore[arg-type]
     if with_parent:
         watch_parent(lambda: signal.raise_signal(signal.SIGTERM))
     try:
         desktop.run(
             settings,
             say=lambda sentence: click.echo(sentence, err=True),
-            on_ready=lambda name: print_json({"agent": name}) if as_json else click.echo(READY),
+            on_ready=on_ready,
         )
     except AgentProblem as problem:
         raise Refused(problem.sentence, code="agent") from problem
@@ -101,7 +116,10 @@ def run_agent(data_dir: Path, given: Mapping[str, object], *, with_parent: bool,
 async def enrol(hub: RunningHub, name: str, channel: str) -> Record:
     """Make a one-time token with which a desktop becomes an agent of a channel. It works once, for 10 minutes."""
     answer = await hub.agents.CreateEnrolment(pb.CreateEnrolmentRequest(name=name, channel=channel))
-    sentence = f"Start the agent on the desktop within 10 minutes with --enrol and this token:\n\n{answer.token}"
+    if answer.link:
+        sentence = f"On that desktop, within 10 minutes:\n\nmessenger-hub join '{answer.link}'"
+    else:
+        sentence = f"Start the agent on the desktop within 10 minutes with --enrol and this token:\n\n{answer.token}"
     return Record(data=plain(answer), sentence=sentence)
 
 

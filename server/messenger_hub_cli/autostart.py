@@ -12,6 +12,7 @@ import click
 from messenger_hub_cli.failures import Refused
 from messenger_hub_cli.login_items import login_item
 from messenger_hub_cli.output import Record
+from messenger_hub_cli.remembered import remembered
 from messenger_hub_cli.verb import data_dir_option, verb
 
 
@@ -23,7 +24,7 @@ def autostart() -> None:
 @verb("on", group=autostart, example="messenger-hub autostart on")
 @data_dir_option
 def on(data_dir: Path) -> Record:
-    """Run `messenger-hub up` whenever you log in."""
+    """Run `messenger-hub up` whenever you log in; on a desktop that has joined another hub, the desktop app."""
     with _told():
         login_item().put(_command(data_dir))
     return Record(data={"on": True}, sentence="Messenger Hub starts when you log in.")
@@ -53,6 +54,16 @@ def _told() -> Iterator[None]:
         raise Refused(f"The list of what starts at login cannot be written: {error.strerror}.") from error
 
 
+def at_login(data_dir: Path) -> bool:
+    """Starts it at login from now on; False when that cannot be written."""
+    try:
+        login_item().put(_command(data_dir))
+    except OSError:
+        return False
+    return True
+
+
 def _command(data_dir: Path) -> Sequence[str]:
     # By the interpreter that has it: no PATH and no activated environment is there at login.
-    return [sys.executable, "-m", "messenger_hub_cli", "up", "--data-dir", str(data_dir.absolute())]
+    program = [sys.executable, "-m", "messenger_hub_cli"]
+    return [*program, "up" if remembered(data_dir) is None else "agent", "--data-dir", str(data_dir.absolute())]

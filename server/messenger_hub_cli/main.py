@@ -28,6 +28,7 @@ VERBS = {
     "restore": ("messenger_hub_cli.restore:restore", "Put a back-up in the place of the hub's database."),
     "check": ("messenger_hub_cli.check:check", "Verify a data folder: database, files, journals."),
     "autostart": ("messenger_hub_cli.autostart:autostart", "Start Messenger Hub at login."),
+    "join": ("messenger_hub_cli.joining:join", "Make this desktop an agent of a hub on another machine."),
     "agent": ("messenger_hub_cli.agent:agent", "Run the desktop app, or enrol, list and revoke desktops."),
     "server": ("messenger_hub_cli.server:server", "Run the hub's server alone."),
     "twin": ("messenger_hub_cli.twin:twin", "Run the stand-in for WhatsApp Web alone, to try programs against."),

@@ -77,9 +77,13 @@ def _tune_interpreter() -> None:
 def _ready(running: object) -> None:
     _tune_interpreter()
     addresses = {"http": list(running.http), "grpc": list(running.grpc)}  # type: ignore[attr-defined]
+    lan = running.lan.reach if running.lan is not None else None  # type: ignore[attr-defined]
     if wants_json():
-        print_json({name: [*one] for name, one in addresses.items()})
+        network = {"lan": {"http": lan.http, "grpc": lan.grpc, "fingerprint": lan.fingerprint}} if lan else {}
+        print_json({**addresses, **network})
     else:
         click.echo(
             f"Messenger Hub answers on {' and '.join(addresses['http'])}; gRPC on {' and '.join(addresses['grpc'])}."
         )
+        if lan:
+            click.echo(f"On the local network it answers on {lan.http}; gRPC on {lan.grpc}.")

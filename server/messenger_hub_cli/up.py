@@ -36,13 +36,24 @@ LOGS = "logs"
 @data_dir_option
 @click.option("--http", metavar="HOST:PORT", help="Where the HTTP API listens.  [default: localhost:8642]")
 @click.option("--grpc", metavar="HOST:PORT", help="Where the gRPC API listens.  [default: localhost:8643]")
+@click.option(
+    "--lan",
+    is_flag=True,
+    help="Let programs and desktops on the local network in too: TLS with a certificate of the hub's own making, ports 8652 and 8653.",
+)
 @click.option("--headless", is_flag=True, help="Show neither icon nor window; the QR code is shown here.")
 @click.option("--whatsapp-url", metavar="URL", help="Another address than WhatsApp Web's, for trying.")
 @click.option(
     "--browser", type=click.Path(path_type=Path), help="Chrome, Chromium or Edge, where it is not found by itself."
 )
 def up(
-    data_dir: Path, http: str | None, grpc: str | None, headless: bool, whatsapp_url: str | None, browser: Path | None
+    data_dir: Path,
+    http: str | None,
+    grpc: str | None,
+    lan: bool,
+    headless: bool,
+    whatsapp_url: str | None,
+    browser: Path | None,
 ) -> None:
     """Run the hub and the desktop app on this machine.
 
@@ -56,7 +67,7 @@ def up(
         logs = PrivateFolder(PrivateFolder(data_dir).path / LOGS)
     except FolderError as error:
         raise Refused(str(error)) from error
-    hub = _Up(data_dir, http, grpc, extra, logs.path)
+    hub = _Up(data_dir, http, grpc, ["--lan"] if lan else [], extra, logs.path)
     asyncio.run(until_stopped(hub.run(), lambda: tell("Stopping: what is being sent is finished first.")))
 
 
@@ -69,11 +80,18 @@ class _Up:
     """One run."""
 
     def __init__(
-        self, data_dir: Path, http: str | None, grpc: str | None, agent_options: list[str], logs: Path
+        self,
+        data_dir: Path,
+        http: str | None,
+        grpc: str | None,
+        server_options: list[str],
+        agent_options: list[str],
+        logs: Path,
     ) -> None:
         self._data_dir = data_dir
         self._http = http
         self._grpc = grpc
+        self._server_options = server_options
         self._agent_options = agent_options
         self._logs = logs
         self._hub_address = ""
@@ -112,13 +130,19 @@ class _Up:
     async def _start_server(self, children: Children) -> None:
         places = [("--http", self._http), ("--grpc", self._grpc)]
         listen = [part for flag, place in places if place is not None for part in (flag, place)]
-        child = await children.start("server", "server", "--data-dir", str(self._data_dir), *listen, "--json")
+        child = await children.start(
+            "server", "server", "--data-dir", str(self._data_dir), *listen, *self._server_options, "--json"
+        )
         ready = await child.answer(START_SECONDS)
         # Started again, it listens where it did.
         self._http = self._http and ready["http"][0].partition("://")[2]
         self._grpc = self._grpc and ready["grpc"][0]
         self._hub_address, self._http_address = ready["grpc"][0], ready["http"][0]
         tell(f"The API is at {self._http_address} (try it at {self._http_address}/docs), gRPC at {self._hub_address}.")
+        if lan := ready.get("lan"):
+            tell(
+                f"On the local network: {lan['http']} (certificate: {self._http_address}/certificate.pem), gRPC at {lan['grpc']}."
+            )
 
     async def _start_agent(self, children: Children, token: str) -> None:
         child = await children.start(

@@ -25,6 +25,7 @@ from messenger_hub_server.doors import Doors, Running
 from messenger_hub_server.errors import HubError
 from messenger_hub_server.highwater import HighWater, HighWaterLost
 from messenger_hub_server.parts import Parts, assemble
+from messenger_hub_server.reach import reach
 from messenger_hub_server.services.admin.hub import HubFacts
 from messenger_hub_server.startup import REFUSED, StartupProblem
 from messenger_hub_server.store.sqlite import SqliteStore
@@ -194,12 +195,15 @@ class _Hub:
             await parts.registry.flush()
 
     def _facts(self) -> HubFacts:
+        running = self._running
         return HubFacts(
             version=version("messenger-hub"),
             started_at_ms=self._started_at_ms,
             data_dir=str(self._settings.data_dir),
-            http_addresses=self._running.http if self._running else (),
-            grpc_addresses=self._running.grpc if self._running else (),
+            http_addresses=running.http if running else (),
+            grpc_addresses=running.grpc if running else (),
+            reach=reach(self._settings, running.http, running.grpc, running.lan) if running else None,
+            lan=self._settings.lan,
             console_address=self._api_address().rstrip("/"),
             settings=self._in_force,
             warnings=self._warnings,

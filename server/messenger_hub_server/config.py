@@ -110,6 +110,22 @@ class Settings:
     admin: Address = field(
         metadata=_setting("127.0.0.1:0", _address, "Where operators' commands and /metrics listen; loopback only.")
     )
+    lan: bool = field(
+        default=False,
+        metadata=_setting(
+            False,
+            _truth,
+            "Listen for the local network too, with TLS and a certificate of the hub's own making; desktops join by a link.",
+        ),
+    )
+    lan_http: Address = field(
+        default=Address(host="0.0.0.0", port=8652),  # noqa: S104 what the setting is for
+        metadata=_setting("0.0.0.0:8652", _address, "Where the REST API listens for the local network."),
+    )
+    lan_grpc: Address = field(
+        default=Address(host="0.0.0.0", port=8653),  # noqa: S104
+        metadata=_setting("0.0.0.0:8653", _address, "Where gRPC and the agents' streams listen for the local network."),
+    )
     tls_cert: Path | None = field(
         default=None,
         metadata=_setting(None, _path, "Certificate chain (PEM) for both APIs; read again when it changes."),
@@ -243,6 +259,11 @@ def load(flags: Mapping[str, object], environment: Mapping[str, str]) -> Setting
 def _check(settings: Settings) -> None:
     if (settings.tls_cert is None) != (settings.tls_key is None):
         raise StartupProblem("TLS needs both --tls-cert and --tls-key: give both, or neither.")
+    if settings.lan and settings.tls_cert is not None:
+        raise StartupProblem(
+            "--lan makes a certificate of its own: leave --tls-cert and --tls-key out, or give --http and --grpc an address of the "
+            "network instead of --lan."
+        )
     if not settings.admin.loopback:
         raise StartupProblem(f"The operators' listener stays on loopback: {settings.admin} is not; leave --admin out.")
     if settings.tls_cert or settings.insecure:
@@ -251,7 +272,7 @@ def _check(settings: Settings) -> None:
         if not address.loopback:
             raise StartupProblem(
                 f"{name} {address} can be reached by other machines, and without TLS they could read every key and message: "
-                "give --tls-cert and --tls-key, or --insecure if a proxy in front does TLS."
+                "give --lan instead, or --tls-cert and --tls-key, or --insecure if a proxy in front does TLS."
             )
 
 

@@ -17,6 +17,7 @@ ADMIN_TOKEN = "admin-token"  # noqa: S105 - the file's name
 ADMIN_ADDRESS = "admin-address"
 ADMIN_HTTP_ADDRESS = "admin-http-address"
 DATABASE = "hub.db"
+LAN_CERTIFICATE, LAN_KEY = "lan.pem", "lan.key"
 INTERRUPTED = "restore-interrupted"
 """Stands there while a restore replaces files; a hub that started in between would believe an older database."""
 

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from socket import socket
+from ssl import SSLContext
 
 import grpc
 from aiohttp import web
@@ -18,8 +20,10 @@ from messenger_hub_server.data_folder import DataFolder
 from messenger_hub_server.gateway.door import Console, HttpDoor
 from messenger_hub_server.listeners import TRIES, free_hosts, listen, port_of, problem
 from messenger_hub_server.operators_http import OperatorsHttp
+from messenger_hub_server.own_certificate import OwnCertificate, own_certificate
 from messenger_hub_server.pages import pages
 from messenger_hub_server.parts import Parts
+from messenger_hub_server.reach import Lan
 from messenger_hub_server.reflected import Health, add_reflection
 from messenger_hub_server.rpc.grpc_door import GrpcDoor
 from messenger_hub_server.rpc.method import Audience
@@ -42,13 +46,14 @@ OPTIONS: Sequence[tuple[str, int]] = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Running:
-    """Where a running hub answers: `http` and `admin_http` are URLs, the others HOST:PORT."""
+    """Where a running hub answers: `http` and `admin_http` are URLs, the others HOST:PORT; `lan` is None without --lan."""
 
     http: Sequence[str]
     grpc: Sequence[str]
     admin: str
     admin_http: str
     data_dir: Path
+    lan: Lan | None = None
 
 
 class Doors:
@@ -58,12 +63,14 @@ class Doors:
         self._settings = settings
         self._parts = parts
         self._certificates = certificates
+        self._own: OwnCertificate | None = own_certificate(folder.private) if settings.lan else None
+        self._lan_certificates = Certificates(self._own.certificate, self._own.key) if self._own else None
         self._public = grpc.aio.server(options=OPTIONS)
         self._admin = grpc.aio.server(options=OPTIONS)
         console = site.application(parts.chain, parts.sign_ins, settings.api_address)
         self._http = HttpDoor(
             parts.chain,
-            pages(parts.store, parts.chain.methods),
+            pages(parts.store, parts.chain.methods, self._own.certificate if self._own else None),
             parts.registry.lists_origin,
             Console(runner=web.AppRunner(console, access_log=None, handle_signals=False), owns=site.owns),
         )
@@ -72,27 +79,44 @@ class Doors:
 
     async def open(self) -> Running:
         """Accepts from now on. Raises StartupProblem."""
-        settings, tls = self._settings, self._certificates
+        settings = self._settings
         # gRPC last: what it has bound is not free again before the process ends.
         with ExitStack() as if_refused:
-            http_sockets = [if_refused.enter_context(one) for one in listen("--http", settings.http)]
+            near = [if_refused.enter_context(one) for one in listen("--http", settings.http)]
+            far = (
+                [if_refused.enter_context(one) for one in listen("--lan-http", settings.lan_http)] if self._own else []
+            )
             operators = Address(host=settings.admin.host, port=0)
             operators_sockets = [if_refused.enter_context(one) for one in listen("--admin", operators)]
-            hosts, admin_hosts = free_hosts("--grpc", settings.grpc), free_hosts("--admin", settings.admin)
-            public = _bind(self._public, "--grpc", settings.grpc, hosts, tls.for_grpc() if tls else None)
-            admin = _bind(self._admin, "--admin", settings.admin, admin_hosts, None)
+            grpc_near, grpc_far, admin = self._bind_grpc()
             if_refused.pop_all()
         await self._serve_grpc()
-        await self._http.start(http_sockets, tls.for_http() if tls else None)
+        await self._http.start([*self._secured(near, self._certificates), *self._secured(far, self._lan_certificates)])
         await self._operators.start(operators_sockets)
-        scheme = "https" if tls else "http"
+        scheme = "https" if self._certificates else "http"
         return Running(
-            http=[f"{scheme}://{Address(host=s.getsockname()[0], port=port_of(http_sockets))}" for s in http_sockets],
-            grpc=[str(address) for address in public],
+            http=[f"{scheme}://{_address(one)}" for one in near],
+            grpc=[str(address) for address in grpc_near],
             admin=str(admin[0]),
             admin_http=f"http://{Address(host=settings.admin.host, port=port_of(operators_sockets))}",
             data_dir=settings.data_dir,
+            lan=Lan(http=_address(far[0]), grpc=grpc_far[0], certificate=self._own) if self._own else None,
         )
+
+    def _bind_grpc(self) -> tuple[Sequence[Address], Sequence[Address], Sequence[Address]]:
+        settings, certificates, own = self._settings, self._certificates, self._lan_certificates
+        hosts, admin_hosts = free_hosts("--grpc", settings.grpc), free_hosts("--admin", settings.admin)
+        far_hosts = free_hosts("--lan-grpc", settings.lan_grpc) if own else []
+        near = _bind(self._public, "--grpc", settings.grpc, hosts, certificates.for_grpc() if certificates else None)
+        far = _bind(self._public, "--lan-grpc", settings.lan_grpc, far_hosts, own.for_grpc()) if own else []
+        return near, far, _bind(self._admin, "--admin", settings.admin, admin_hosts, None)
+
+    @staticmethod
+    def _secured(
+        sockets: Sequence[socket], certificates: Certificates | None
+    ) -> Sequence[tuple[socket, SSLContext | None]]:
+        context = certificates.for_http() if certificates else None
+        return [(one, context) for one in sockets]
 
     async def close(self, grace_seconds: float) -> None:
         """Accepts nothing more; calls in flight get some time to end."""
@@ -117,6 +141,11 @@ class Doors:
 
     async def _metrics(self) -> bytes:
         return await self._parts.metrics.render(self._parts.store, self._parts.presence)
+
+
+def _address(bound: socket) -> Address:
+    host, port = bound.getsockname()[:2]
+    return Address(host=host, port=port)
 
 
 def _bind(

@@ -156,7 +156,9 @@ async def assemble(
             queue, registry, presence, sights, moves, clock
         ),
         "messenger_hub.admin.v1.SessionApiAdminService": SessionApiAdminHandlers(queue, registry, clock),
-        "messenger_hub.admin.v1.AgentAdminService": AgentAdminHandlers(registry, presence, streams),
+        "messenger_hub.admin.v1.AgentAdminService": AgentAdminHandlers(
+            registry, presence, streams, lambda: facts().reach
+        ),
         "messenger_hub.admin.v1.OperationAdminService": OperationAdminHandlers(queue, registry, admin_sights),
         "messenger_hub.admin.v1.PersonAdminService": PersonAdminHandlers(
             Persons(queue, streams.erase, clock), queue, admin_sights

@@ -29,12 +29,12 @@ from messenger_hub_server.backup.encryption import Key, NotDecrypted
 from messenger_hub_server.backup.piping import piped
 from messenger_hub_server.backup.problems import Hindered, Unusable
 from messenger_hub_server.config import FILE_NAME as CONFIG
-from messenger_hub_server.data_folder import ADMIN_TOKEN, DATABASE, PEPPER
+from messenger_hub_server.data_folder import ADMIN_TOKEN, DATABASE, LAN_CERTIFICATE, LAN_KEY, PEPPER
 from messenger_hub_server.highwater import NAME as HIGH_WATER
 from messenger_hub_server.registry_ids import FILE_NAME as REGISTRY_IDS
 
 FORMAT = 1
-CONTENT = (DATABASE, PEPPER, ADMIN_TOKEN, HIGH_WATER, REGISTRY_IDS, CONFIG)
+CONTENT = (DATABASE, PEPPER, ADMIN_TOKEN, HIGH_WATER, REGISTRY_IDS, CONFIG, LAN_CERTIFICATE, LAN_KEY)
 NEEDED = frozenset({DATABASE, PEPPER})
 
 _COMMENT = b"messenger-hub backup "
@@ -54,7 +54,7 @@ or look into it with plain tools (unzip, age, tar):
     age --decrypt --output key.txt key.age         (asks for the passphrase)
     age --decrypt --identity key.txt hub.age | tar --extract --gzip
 
-hub.db is an SQLite database. pepper and admin-token are secrets: delete what you unpacked.
+hub.db is an SQLite database. pepper, admin-token and lan.key are secrets: delete what you unpacked.
 """
 
 

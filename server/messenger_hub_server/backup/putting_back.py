@@ -20,11 +20,12 @@ from messenger_hub_server.backup.archive import Archive, Manifest, Sight
 from messenger_hub_server.backup.problems import BackupProblem, Clash, Hindered, Unusable, writing
 from messenger_hub_server.backup.staging import RESTORE, staging
 from messenger_hub_server.config import FILE_NAME as CONFIG
-from messenger_hub_server.data_folder import ADMIN_TOKEN, DATABASE, PEPPER, VERSION
+from messenger_hub_server.data_folder import ADMIN_TOKEN, DATABASE, LAN_CERTIFICATE, LAN_KEY, PEPPER, VERSION
 from messenger_hub_server.model import OperationState
 from messenger_hub_server.store.base import StoreError
 from messenger_hub_server.store.sqlite import SqliteStore
 
+HEXADECIMAL = frozenset({PEPPER, ADMIN_TOKEN})
 _SECRET = re.compile(rb"[0-9a-f]{64}")
 
 
@@ -111,9 +112,9 @@ class Restore:
         ids = knowledge.registry_ids(own.read(registry_ids.FILE_NAME), new.read(registry_ids.FILE_NAME))
         new.write_private(registry_ids.FILE_NAME, ids)
         self._beside = [highwater.NAME, registry_ids.FILE_NAME]
-        for name in (PEPPER, ADMIN_TOKEN, CONFIG):
+        for name in (PEPPER, ADMIN_TOKEN, CONFIG, LAN_CERTIFICATE, LAN_KEY):
             there = own.read(name)
-            usable = there is not None and (name == CONFIG or _SECRET.fullmatch(there))
+            usable = there is not None and (name not in HEXADECIMAL or _SECRET.fullmatch(there))
             if not usable and new.file(name).exists():
                 self._beside.append(name)
         return known.lost

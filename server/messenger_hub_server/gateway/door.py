@@ -70,14 +70,14 @@ class HttpDoor:
         self._literal: dict[tuple[str, str], Route] = {}
         self._runner: web.ServerRunner | None = None
 
-    async def start(self, sockets: Sequence[socket], ssl_context: SSLContext | None = None) -> None:
-        """Serves on bound sockets."""
+    async def start(self, listeners: Sequence[tuple[socket, SSLContext | None]]) -> None:
+        """Serves on bound sockets, each with TLS or without."""
         await self._console.runner.setup()
         server = _Server(self._serve, request_factory=self._made)
         self._runner = web.ServerRunner(server, shutdown_timeout=STOP_SECONDS)
         await self._runner.setup()
-        for bound in sockets:
-            await web.SockSite(self._runner, bound, ssl_context=ssl_context).start()
+        for bound, tls in listeners:
+            await web.SockSite(self._runner, bound, ssl_context=tls).start()
 
     async def close(self) -> None:
         """Takes no more requests, and ends when those under way are answered."""

@@ -8,12 +8,13 @@ import stat
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from messenger_hub_agent.whatsapp import browser as browser_module
 from messenger_hub_agent.whatsapp import running_browser
-from messenger_hub_agent.whatsapp.browser import NO_SANDBOX, BrowserOptions
+from messenger_hub_agent.whatsapp.browser import NO_SANDBOX, Browser, BrowserOptions
 from messenger_hub_agent.whatsapp.errors import (
     BrowserDied,
     BrowserError,
@@ -263,3 +264,23 @@ async def test_a_browser_whose_page_never_answers_is_given_up_and_the_next_openi
         await page.open()
         assert leader(page) != old
         assert await page._evaluate("6 * 7", 5) == 42
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """A browser's process that has ended long ago, and whose number somebody else has now."""
+
+    pid: int
+    returncode: int = 0
+
+    async def wait(self) -> int:
+        return self.returncode
+
+
+async def test_the_number_of_a_browser_that_is_gone_may_be_another_programs_which_is_left_alone(tmp_path: Path) -> None:
+    options = BrowserOptions(program=None, visible=False, log=tmp_path / "log")
+    with subprocess.Popen(["sleep", "60"], start_new_session=True) as another:
+        await Browser(Gone(another.pid), -1, -1, tmp_path, options).end()  # type: ignore[arg-type]
+        with pytest.raises(subprocess.TimeoutExpired):
+            another.wait(0.2)
+        another.kill()

@@ -194,7 +194,7 @@ class Hands:
                 await program.kill()
                 self.done.kills += 1
             else:
-                self.done.wrong.append(f"{program.name} had ended by itself; its log is {program.log}")
+                self.done.wrong.append(program.own_end)
             await asyncio.sleep(step.seconds)
             await program.spawn()
             # An agent says that it works once the server answers it, and that may be in other hands.
@@ -296,7 +296,8 @@ class Hands:
                 code = GRANTED_BY_LOCK
             await second.end()
             if code == GRANTED_BY_LOCK:
-                self.done.wrong.append(f"{agent.name} was started a second time, and worked")
+                first = "" if agent.runs else f", but {agent.own_end}"
+                self.done.wrong.append(f"{agent.name} was started a second time, and worked{first}")
 
     async def _copy_agent(self, step: Step) -> None:
         """Somebody copies the folder, while the agent works, and starts the copy."""
@@ -354,7 +355,7 @@ class Hands:
             await server.kill()
             self.done.kills += 1
         else:
-            self.done.wrong.append(f"{server.name} had ended by itself; its log is {server.log}")
+            self.done.wrong.append(server.own_end)
 
     async def _restore(self, step: Step, way: type[databases.File | databases.BackUp]) -> None:
         """A copy that is made while all goes on, and put back some seconds later."""

@@ -43,6 +43,12 @@ class Program:
         """It was started, and has not ended."""
         return self._process is not None and self._process.returncode is None
 
+    @property
+    def own_end(self) -> str:
+        """What to say about its having ended by itself: a negative code is the signal that ended it."""
+        code = self._process.returncode if self._process is not None else None
+        return f"{self.name} had ended by itself with {code}; its log is {self.log}"
+
     async def start(self, environment: Mapping[str, str] | None = None) -> None:
         """Starts it and waits until it says that it works. Raises ProgramFailed."""
         await self.spawn(environment)
@@ -57,7 +63,7 @@ class Program:
                 stdout=asyncio.subprocess.PIPE,
                 stderr=log,
                 start_new_session=True,
-                env={**os.environ, **(environment or {})},
+                env={**os.environ, "PYTHONFAULTHANDLER": "1", **(environment or {})},
             )
 
     def _command(self) -> Sequence[str]:

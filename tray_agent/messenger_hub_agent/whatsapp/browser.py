@@ -152,16 +152,25 @@ class Browser:
 
     async def end(self) -> None:
         """Waits until it has saved and gone, once its pipe is closed; what is left then is killed."""
-        try:
+        with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(END_SECONDS):
                 await self._process.wait()
-        except TimeoutError:
-            pass
-        # Its helpers too: they are in its group.
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._process.pid, signal.SIGKILL)
+        # Its helpers too: they are in its group. Once it is gone, its number may be another program's by now.
+        if self._process.returncode is None or not _is_there(self._process.pid):
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._process.pid, signal.SIGKILL)
         async with asyncio.timeout(KILL_SECONDS):
             await self._process.wait()
+
+
+def _is_there(process_id: int) -> bool:
+    try:
+        os.kill(process_id, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
 
 
 def _environment(profile: Profile, options: BrowserOptions) -> dict[str, str]:

@@ -35,9 +35,8 @@ async def enrol(request: web.Request) -> web.Response:
     values = {
         "enrolment": made,
         "name": wanted.name,
-        # By the name that has led here a desktop elsewhere finds the hub too.
+        # By the name that has led here a desktop elsewhere finds a hub that a proxy protects too.
         "server": hub.grpc_addresses[0] if only_here else f"{request.url.raw_host}:{port}",
-        "tls": hub.http_addresses[0].startswith("https:"),
         "only_here": only_here,
     }
     return page(request, "enrolment.html", values)

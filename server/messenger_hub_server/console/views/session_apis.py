@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 from aiohttp import web
 from google.protobuf.duration_pb2 import Duration
-from messenger_hub.admin.v1 import channel_admin_service_pb2
+from messenger_hub.admin.v1 import channel_admin_service_pb2, hub_admin_service_pb2
 from messenger_hub.admin.v1 import session_api_admin_service_pb2 as pb
 from messenger_hub.v1 import message_service_pb2, rest_pb2
 
@@ -127,9 +127,11 @@ async def _key(
     given: Mapping[str, str] | None = None,
     error: HubError | None = None,
 ) -> web.Response:
+    hub = await call(request, hub_admin_service_pb2.GetHubRequest(), hub_admin_service_pb2.GetHubResponse)
     values = {
         "session_api": session_api,
         "key": key,
+        "lan": hub.lan_http_address,
         "once": (given or {}).get("idempotency_key") or secrets.token_hex(16),
         "address": request.app[API_ADDRESS].rstrip("/") or str(request.url.origin()),
         "given": given or {},

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from messenger_hub.admin.v1 import agent_admin_service_pb2 as pb
+from messenger_hub.runtime.join_link import JoinLink
 
 from messenger_hub_server.errors import InvalidCredential
 from messenger_hub_server.model import Agent
 from messenger_hub_server.presence import Presence
+from messenger_hub_server.reach import Reach
 from messenger_hub_server.registry import Registry
 from messenger_hub_server.rpc.chain import CallContext
 from messenger_hub_server.services.translation import timestamp
@@ -14,18 +18,23 @@ from messenger_hub_server.streams import Streams
 
 
 class AgentAdminHandlers:
-    """Handlers of AgentAdminService."""
+    """Handlers of AgentAdminService. `reach` is asked when the addresses are known."""
 
-    def __init__(self, registry: Registry, presence: Presence, streams: Streams) -> None:
+    def __init__(
+        self, registry: Registry, presence: Presence, streams: Streams, reach: Callable[[], Reach | None]
+    ) -> None:
         self._registry = registry
         self._presence = presence
         self._streams = streams
+        self._reach = reach
 
     async def create_enrolment(self, request: pb.CreateEnrolmentRequest, _: CallContext) -> pb.CreateEnrolmentResponse:
         """A one-time token."""
         channel = self._registry.channel_named(request.channel)
         token, expires_at_ms = await self._registry.create_enrolment(request.name, channel.id)
-        return pb.CreateEnrolmentResponse(token=token, expires_at=timestamp(expires_at_ms))
+        reach = self._reach()
+        link = str(JoinLink(address=reach.grpc, token=token, fingerprint=reach.fingerprint)) if reach else ""
+        return pb.CreateEnrolmentResponse(token=token, expires_at=timestamp(expires_at_ms), link=link)
 
     async def list_agents(self, _: pb.ListAgentsRequest, __: CallContext) -> pb.ListAgentsResponse:
         """All, by name."""

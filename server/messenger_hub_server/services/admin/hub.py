@@ -15,6 +15,7 @@ from messenger_hub_server.identity.signins import SignIns
 from messenger_hub_server.model import OperationState
 from messenger_hub_server.presence import Presence
 from messenger_hub_server.queue import Queue
+from messenger_hub_server.reach import Reach
 from messenger_hub_server.registry import Registry
 from messenger_hub_server.rpc.chain import CallContext
 from messenger_hub_server.services.explanation import ChannelState
@@ -30,7 +31,8 @@ _OWN = frozenset({"event", "level", "timestamp"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HubFacts:
-    """What the composition root knows. `warnings`: the last lines of the log, oldest first; `console_address`: a URL."""
+    """What the composition root knows. `warnings`: the last lines of the log, oldest first; `console_address`: a URL; `reach`: how
+    other machines see it, None when they do not."""
 
     version: str
     started_at_ms: int
@@ -38,6 +40,8 @@ class HubFacts:
     http_addresses: Sequence[str]
     grpc_addresses: Sequence[str]
     console_address: str = ""
+    reach: Reach | None = None
+    lan: bool = False
     settings: Sequence[InForce] = ()
     warnings: Iterable[Mapping[str, object]] = field(default=(), repr=False)
 
@@ -118,6 +122,8 @@ class HubAdminHandlers:
             agents_connected=self._presence.connected_agents(),
             pending=counts.get(OperationState.PENDING, 0),
             uncertain=counts.get(OperationState.UNCERTAIN, 0),
+            lan_http_address=facts.reach.http if facts.lan and facts.reach else "",
+            lan_grpc_address=facts.reach.grpc if facts.lan and facts.reach else "",
         )
 
 
