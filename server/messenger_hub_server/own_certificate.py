@@ -64,6 +64,7 @@ def own_certificate(folder: PrivateFolder, now: datetime | None = None) -> OwnCe
         folder.write_private(LAN_CERTIFICATE, stored)
     try:
         certificate = x509.load_pem_x509_certificate(stored or b"")
+        serialization.load_pem_private_key(key or b"", None)
     except ValueError as error:
         raise StartupProblem(
             f"{folder.file(LAN_CERTIFICATE)} or {LAN_KEY} beside it is damaged: put both back from a back-up, or remove both; the hub then "

@@ -187,3 +187,49 @@ def test_the_doctor_says_that_wa_js_fits_the_twin() -> None:
     assert found["fits"]
     assert {"ChatStore", "functions.queryWidExists"} <= set(found["resolved"])
     assert found["missing"], "the twin does not have everything that wa-js knows"
+
+
+def test_a_desktop_elsewhere_joins_with_one_link_and_comes_back_without_it(tmp_path: Path, twin: str) -> None:
+    hub_folder, desktop, hub, first, second = (
+        tmp_path / name for name in ("hub", "desktop", "server", "join", "agent")
+    )
+    for folder in (hub, first, second):
+        folder.mkdir()
+    ports = ("--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0", "--lan-http", "127.0.0.1:0", "--lan-grpc", "127.0.0.1:0")
+
+    def command(*arguments: str) -> dict[str, str]:
+        words = [sys.executable, "-m", "messenger_hub_cli", *arguments, "--data-dir", str(hub_folder), "--json"]
+        told: dict[str, str] = json.loads(subprocess.check_output(words))
+        return told
+
+    def is_linked() -> bool:
+        return bool(command("channel", "list")["channels"][0]["status"]["channel"] == "linked")  # type: ignore[index]
+
+    desktop_options = ("--headless", "--data-dir", str(desktop), "--whatsapp-url", twin)
+    with running(hub, "server", "--data-dir", str(hub_folder), "--lan", *ports) as server:
+        server.prints("On the local network it answers on https://")
+        command("channel", "create", "shop")
+        link = command("agent", "enrol", "office-pc", "--channel", "shop")["link"]
+        with running(first, "join", link, *desktop_options) as joined:
+            joined.prints("This desktop is office-pc of the hub at 127.0.0.1:")
+            eventually(lambda: http("POST", f"{twin}_twin/scan", {})[0] == 200, SECONDS)
+            eventually(is_linked, SECONDS)
+            assert joined.send(signal.SIGTERM) == 0
+            joined.leaves_nothing()
+        with running(second, "agent", *desktop_options) as again:
+            again.prints("The desktop app works")
+            eventually(is_linked, SECONDS)
+            assert again.send(signal.SIGTERM) == 0
+            again.leaves_nothing()
+        refused = [
+            sys.executable,
+            "-m",
+            "messenger_hub_cli",
+            "join",
+            link.replace("127.0.0.1", "127.0.0.2"),
+            *desktop_options,
+        ]
+        told = subprocess.run(refused, capture_output=True, text=True, timeout=SECONDS, check=False)
+        assert "This desktop works for the hub at 127.0.0.1:" in told.stderr
+        assert server.send(signal.SIGTERM) == 0
+    discard_profiles(desktop)
