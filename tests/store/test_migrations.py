@@ -1,13 +1,27 @@
-"""A database of an earlier version gets the columns of this one, and what they hold."""
+"""A data folder of an earlier version goes on with this one, or stays as it was.
+
+`folders` holds one of each earlier schema, as a hub and its desktop left it: two messages were sent, one waits, one is held until
+2036, one waits that came with an idempotency key.
+"""
 
 from __future__ import annotations
 
 import sqlite3
+import stat
+import tarfile
 from pathlib import Path
 
-from messenger_hub.runtime.database import Database
+import pytest
+from messenger_hub.runtime.database import BEFORE_UPDATE, Database, Migration, NotUpdated
+from messenger_hub_agent.journal import Journal
 from messenger_hub_server.model import OperationId
 from messenger_hub_server.store.sqlite import MIGRATIONS, SqliteStore
+
+from tests.integration.server.hub import BASE, running_hub
+
+FOLDERS = Path(__file__).parent / "folders"
+KEY = "mh_I9CfwJBicLV_7LxisBM3p2BNZ35bGXWCIWrD7JDFk4SD0imCAmIPmDK_42pI7e"
+EARLIER = [migration.name for migration in MIGRATIONS[:-1]]
 
 FIRST = """
 INSERT INTO operation (id, wa_id, channel_id, session_api_id, kind, recipient, target, lane, body, priority, state, reason,
@@ -19,6 +33,18 @@ VALUES (?1, '3EB0' || ?1, 1, 1, 'send_message', '', '1@c.us', 'chat:1@c.us', '',
 def _first(connection: sqlite3.Connection) -> None:
     for number, due in ((1, 100), (2, 900)):
         connection.execute(FIRST, (number, due))
+
+
+@pytest.fixture(params=EARLIER)
+def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    with tarfile.open(FOLDERS / f"{request.param}.tar.gz") as stored:
+        stored.extractall(tmp_path / "data", filter="data")
+    return tmp_path / "data"
+
+
+def fails(connection: sqlite3.Connection) -> None:
+    connection.execute("CREATE TABLE half_done (a)")
+    connection.execute("this is no SQL")
 
 
 async def test_what_was_held_is_held_and_what_was_not_keeps_its_place(tmp_path: Path) -> None:
@@ -33,3 +59,64 @@ async def test_what_was_held_is_held_and_what_was_not_keeps_its_place(tmp_path: 
     assert (held.place_ms, held.send_at_ms) == (900, 900)
     assert await store.next_wake_at_ms(100) == 900
     await store.close()
+
+
+async def test_a_folder_of_an_earlier_version_keeps_its_keys_its_queue_and_its_answers(folder: Path) -> None:
+    async with running_hub(folder) as hub:
+        url, headers = f"{hub.running.http[0]}{BASE}", {"X-API-Key": KEY}
+        async with hub.http.get(f"{url}/operations", headers=headers) as answer:
+            listed = {one["operation_id"]: one["status"] for one in (await answer.json())["data"]["operations"]}
+        body = {"mobile": "12025550115", "message": "five", "reference": "keyed"}
+        async with hub.http.post(f"{url}/send", json=body, headers=headers | {"Idempotency-Key": "once"}) as answer:
+            again = (await answer.json())["data"]["message_id"]
+            assert answer.headers["Idempotent-Replayed"] == "true"
+        async with hub.http.post(
+            f"{url}/send", json={"mobile": "12025550116", "message": "six"}, headers=headers
+        ) as answer:
+            assert (await answer.json())["data"]["message_id"] > max(listed)
+    assert (listed, again) == ({1: "read", 2: "read", 3: "pending", 4: "pending", 5: "pending"}, 5)
+    assert not list(folder.glob(f"*{BEFORE_UPDATE}"))
+
+
+async def test_a_desktop_of_an_earlier_version_keeps_its_journal(folder: Path) -> None:
+    journal = await Journal.open(folder / "agent/channels/1/journal.db")
+    view = await journal.view()
+    await journal.close()
+    assert (sorted(view.known.values()), view.open) == ([3, 3], {})
+
+
+async def test_an_update_that_fails_leaves_the_file_to_the_version_before(folder: Path) -> None:
+    file = folder / "hub.db"
+    before = _content(file)
+    steps = [*MIGRATIONS, Migration(name="9-broken", apply=fails)]
+    with pytest.raises(NotUpdated, match="taken back, so that the version before can go on with it"):
+        await Database.open(file, steps)
+    assert _content(file) == before
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert [path.name for path in folder.glob("hub.db*")] == ["hub.db"]
+    await (await SqliteStore.open(file)).close()
+
+
+async def test_an_update_begins_only_with_a_copy(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    before = _content(folder / "hub.db")
+    monkeypatch.setattr("messenger_hub.runtime.database._copy", full)
+    with pytest.raises(NotUpdated, match="nothing was changed"):
+        await SqliteStore.open(folder / "hub.db")
+    assert _content(folder / "hub.db") == before
+
+
+async def test_an_update_that_was_interrupted_is_begun_anew(folder: Path) -> None:
+    (folder / f"hub.db{BEFORE_UPDATE}").write_bytes(b"half a copy")
+    await (await SqliteStore.open(folder / "hub.db")).close()
+    assert not list(folder.glob(f"*{BEFORE_UPDATE}"))
+
+
+def _content(file: Path) -> list[str]:
+    connection = sqlite3.connect(file)
+    try:
+        return list(connection.iterdump())
+    finally:
+        connection.close()
