@@ -63,6 +63,27 @@ async def cancel(hub: RunningHub, operation_id: int, yes: bool) -> Record:
     )
 
 
+@operator_verb("cancel-all", group=operation, example="messenger-hub operation cancel-all --reference spring-sale")
+@click.option("--channel", default="", metavar="NAME", help="Only of this channel.")
+@click.option("--reference", default="", help="Only with this reference.")
+@yes_option
+async def cancel_all(hub: RunningHub, channel: str, reference: str, yes: bool) -> Record:
+    """Cancel all operations that have not started; what comes in meanwhile is left alone. Says how many first, and asks."""
+    request = pb.CancelOperationsRequest(channel=channel, reference=reference, validate_only=True)
+    found = await hub.operations.CancelOperations(request)
+    if not found.cancelled:
+        return Record(data={"cancelled": 0}, sentence="Nothing that waits matches: nothing was cancelled.")
+    confirm(f"This cancels {counted(found.cancelled)}.", yes=yes)
+    request.validate_only, request.newest_operation_id = False, found.newest_operation_id
+    done = await hub.operations.CancelOperations(request)
+    return Record(data={"cancelled": done.cancelled}, sentence=f"Cancelled {counted(done.cancelled)}.")
+
+
+def counted(count: int) -> str:
+    """So many operations, in words."""
+    return "1 operation" if count == 1 else f"{count:,} operations"
+
+
 @operator_verb(
     "resolve", group=operation, example='messenger-hub operation resolve 42 --sent --reason "Seen on the phone"'
 )

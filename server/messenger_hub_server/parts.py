@@ -159,7 +159,7 @@ async def assemble(
         "messenger_hub.admin.v1.AgentAdminService": AgentAdminHandlers(
             registry, presence, streams, lambda: facts().reach
         ),
-        "messenger_hub.admin.v1.OperationAdminService": OperationAdminHandlers(queue, registry, admin_sights),
+        "messenger_hub.admin.v1.OperationAdminService": OperationAdminHandlers(queue, registry, admin_sights, clock),
         "messenger_hub.admin.v1.PersonAdminService": PersonAdminHandlers(
             Persons(queue, streams.erase, clock), queue, admin_sights
         ),

@@ -74,6 +74,7 @@ DONE: Mapping[str, str] = {
     "pause": _("Paused: nothing goes out until you resume."),
     "resume": _("Resumed."),
     "clear": _("The queue was cleared."),
+    "cancelled": _("What waited was cancelled."),
     "unlink": _("The desktop is logging out of WhatsApp."),
     "pace": _("The pace was changed."),
     "move": _("The channel was given to the other desktop."),

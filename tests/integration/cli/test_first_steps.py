@@ -124,3 +124,13 @@ def test_a_person_gets_a_copy_in_a_private_file_and_is_erased(hub: Hub, tmp_path
     assert json.loads(copy.read_text("utf-8"))["operations"][0]["body"] == "Olá"
     assert hub.ask("person", "erase", "5511987654321", "--yes") == {"erased": 1, "cancelled": 1}
     assert hub.ask("person", "export", "5511987654321") == {"operations": []}
+
+
+def test_everything_that_waits_is_cancelled_at_once_when_it_is_asked_for(hub: Hub) -> None:
+    hub.ask("channel", "create", "sales")
+    key = hub.ask("session-api", "create", "crm", "--channel", "sales")["key"]
+    for reference in ("sale", "sale", "else"):
+        hub.call("/send", key, {"mobile": "5511987654321", "message": "Olá", "reference": reference})
+    assert hub.ask("operation", "cancel-all", "--reference", "sale", "--yes") == {"cancelled": 2}
+    assert hub.ask("operation", "cancel-all", "--reference", "sale", "--yes") == {"cancelled": 0}
+    assert hub.ask("operation", "list", "--status", "pending")["operations"][0]["operation"]["reference"] == "else"

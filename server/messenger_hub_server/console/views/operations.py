@@ -47,13 +47,14 @@ async def listed(request: web.Request) -> web.Response:
     channels = await call(
         request, channel_admin_service_pb2.ListChannelsRequest(), channel_admin_service_pb2.ListChannelsResponse
     )
-    filters = {name: request.query[name] for name in FILTERS if request.query.get(name)}
+    filters = _filters(request.query)
     values = {
         "operations": found.operations,
         "channels": channels.channels,
         "filters": filters,
         "is_first": not request.query.get("cursor"),
         "query": urlencode(filters),
+        "cancellable": number(filters.get("status", "")) in {0, *CANCELLABLE},
         "older": urlencode({**filters, "cursor": found.next_cursor}) if found.next_cursor else "",
     }
     return page(request, "operations.html", values)
@@ -103,6 +104,35 @@ async def act(request: web.Request) -> web.Response:
     except HubError as error:
         return await _one(request, given, error)
     raise done(f"{LIST}/{answer.operation.operation.operation_id}", action)  # type: ignore[attr-defined]
+
+
+async def asked(request: web.Request) -> web.Response:
+    """How many would be cancelled."""
+    wanted = _cancelling(request.query, validate_only=True)
+    found = await call(request, wanted, pb.CancelOperationsResponse)
+    values = {"found": found, "query": urlencode(_filters(request.query))}
+    return page(request, "operations-confirm.html", values)
+
+
+async def cancel_all(request: web.Request) -> web.Response:
+    """Cancels what was counted."""
+    given = await form(request)
+    wanted = _cancelling(request.query, newest_operation_id=number(given.get("newest", ""), MOST_ID))
+    await call(request, wanted, pb.CancelOperationsResponse)
+    raise done(LIST, "cancelled")
+
+
+def _filters(query: Mapping[str, str]) -> Mapping[str, str]:
+    return {name: query[name] for name in FILTERS if query.get(name)}
+
+
+def _cancelling(query: Mapping[str, str], **given: object) -> pb.CancelOperationsRequest:
+    return pb.CancelOperationsRequest(
+        channel=query.get("channel", ""),
+        type=number(query.get("type", "")),  # type: ignore[arg-type]
+        reference=query.get("reference", ""),
+        **given,  # type: ignore[arg-type]
+    )
 
 
 def _wanted(query: Mapping[str, str], limit: int) -> pb.ListOperationsRequest:
@@ -165,6 +195,8 @@ def _plain(value: object) -> object:
 ROUTES = [
     web.get(LIST, listed),
     web.get(LIST + ".csv", exported),
+    web.get(LIST + "/cancel", asked),
+    web.post(LIST + "/cancel", cancel_all),
     web.get(LIST + "/{id:[0-9]+}", shown),
     web.post(LIST + "/{id:[0-9]+}/{action:cancel|resolve}", act),
 ]

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from messenger_hub.admin.v1 import operation_admin_service_pb2 as pb
+from messenger_hub.runtime.clock import Clock
 
-from messenger_hub_server.model import Event, Operation, OperationId
+from messenger_hub_server.model import ChannelId, Event, Operation, OperationId
 from messenger_hub_server.queue import Queue
 from messenger_hub_server.registry import Registry
 from messenger_hub_server.rpc.chain import CallContext
+from messenger_hub_server.services.admin import bulk
 from messenger_hub_server.services.operations import DECISIONS, PAGE
 from messenger_hub_server.services.sights import Sights
 from messenger_hub_server.services.translation import cursor, cursor_number, kind_of, state_of, timestamp
@@ -42,10 +44,11 @@ class AdminSights:
 class OperationAdminHandlers:
     """Handlers of OperationAdminService."""
 
-    def __init__(self, queue: Queue, registry: Registry, sights: AdminSights) -> None:
+    def __init__(self, queue: Queue, registry: Registry, sights: AdminSights, clock: Clock) -> None:
         self._queue = queue
         self._registry = registry
         self._sights = sights
+        self._clock = clock
 
     async def list_operations(self, request: pb.ListOperationsRequest, _: CallContext) -> pb.ListOperationsResponse:
         """One page, newest first."""
@@ -53,7 +56,7 @@ class OperationAdminHandlers:
         before = cursor_number(request.cursor)
         found = await self._queue.list(
             Filter(
-                channel_id=self._registry.channel_named(request.channel).id if request.channel else None,
+                channel_id=self._channel(request.channel),
                 state=state_of(request.status),
                 kind=kind_of(request.type),
                 reference=request.reference or None,
@@ -77,6 +80,24 @@ class OperationAdminHandlers:
         operation = await self._queue.cancel(OperationId(request.operation_id), None, CANCELLED)
         return pb.CancelOperationResponse(operation=await self._with_timeline(operation))
 
+    async def cancel_operations(
+        self, request: pb.CancelOperationsRequest, _: CallContext
+    ) -> pb.CancelOperationsResponse:
+        """All that the filters find."""
+        wanted = Filter(
+            channel_id=self._channel(request.channel),
+            kind=kind_of(request.type),
+            reference=request.reference or None,
+            limit=bulk.PAGE,
+        )
+        if request.validate_only:
+            count, newest = await bulk.newest(self._queue, wanted)
+            return pb.CancelOperationsResponse(cancelled=count, newest_operation_id=newest)
+        until = OperationId(request.newest_operation_id or bulk.ANY)
+        return pb.CancelOperationsResponse(
+            cancelled=await bulk.cancel(self._queue, self._clock, wanted, until, CANCELLED)
+        )
+
     async def resolve_operation(
         self, request: pb.ResolveOperationRequest, _: CallContext
     ) -> pb.ResolveOperationResponse:
@@ -86,6 +107,9 @@ class OperationAdminHandlers:
             OperationId(request.operation_id), None, decision, OPERATOR, request.reason
         )
         return pb.ResolveOperationResponse(operation=await self._with_timeline(operation))
+
+    def _channel(self, named: str) -> ChannelId | None:
+        return self._registry.channel_named(named).id if named else None
 
     async def _with_timeline(self, operation: Operation) -> pb.AdminOperation:
         return await self._sights.operation(operation, await self._queue.timeline(operation.id))
