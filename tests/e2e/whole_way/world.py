@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import urllib.error
 import urllib.request
 from collections.abc import Mapping, Sequence
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import psutil
+from filelock import FileLock, Timeout
 from messenger_hub_agent.whatsapp.profile import discard_profile
 
 from tests.eventually import eventually
@@ -29,12 +31,21 @@ Name = Literal["twin", "server", "agent", "second"]
 _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
+PORTS = Path(tempfile.gettempdir()) / "messenger-hub-test-ports"
+_TAKEN: list[FileLock] = []
+
+
 def free_port() -> int:
-    """One that outgoing connections are not given meanwhile: below the range from which the system takes theirs."""
+    """One that outgoing connections are not given meanwhile (below the range from which the system takes theirs), nor another test
+    that runs at the same time: this process keeps it to its end."""
+    PORTS.mkdir(exist_ok=True)
     while True:
         port = random.randrange(20_000, 32_000)
-        with socket.socket() as probe, contextlib.suppress(OSError):
+        lock = FileLock(PORTS / f"{port}.lock", thread_local=False)
+        with contextlib.suppress(Timeout, OSError), socket.socket() as probe:
+            lock.acquire(blocking=False)
             probe.bind(("127.0.0.1", port))
+            _TAKEN.append(lock)
             return port
 
 
