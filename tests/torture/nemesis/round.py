@@ -14,12 +14,14 @@ from typing import TypeVar
 
 import grpc
 
-from tests.torture.nemesis.checker import Verdict, Violation, check, story
+from tests.torture.nemesis.checker import Verdict, check
 from tests.torture.nemesis.clients import Client, Door, Grpc, Rest
 from tests.torture.nemesis.estate import Estate, Layout
 from tests.torture.nemesis.hands import Done, Hands
 from tests.torture.nemesis.plan import Step
 from tests.torture.nemesis.record import History, Look, Restore
+from tests.torture.nemesis.rules.case import Violation
+from tests.torture.nemesis.story import story
 from tests.torture.nemesis.watcher import Watcher
 
 CHATS: Sequence[str] = (

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.torture.nemesis.checker import EVIDENCE, RULES, Case, Rule, Verdict, check, story
+from tests.torture.nemesis.checker import RULES, Rule, Verdict, check
 from tests.torture.nemesis.record import (
     SAVE,
     Arrival,
@@ -21,6 +21,9 @@ from tests.torture.nemesis.record import (
     Stream,
     Wish,
 )
+from tests.torture.nemesis.rules.case import Case
+from tests.torture.nemesis.rules.doubts import EVIDENCE
+from tests.torture.nemesis.story import story
 
 ANA, BEN, US = "12025550111@c.us", "12025550112@c.us", "12015550100@c.us"
 
@@ -365,24 +368,24 @@ def test_a_violations_story_tells_all_of_it_in_order_with_the_faults_meanwhile()
 
 
 PLANTED = {
-    "_unknown": history([wish(1)], [], []),
-    "_lost": with_one(look(1, "pending")),
-    "_untimely": with_one(look(1, *READ), arrival(1, 1), asked=replace(wish(1), send_at=14.0)),
-    "_contacts": replace(
+    "unknown": history([wish(1)], [], []),
+    "lost": with_one(look(1, "pending")),
+    "untimely": with_one(look(1, *READ), arrival(1, 1), asked=replace(wish(1), send_at=14.0)),
+    "contacts": replace(
         history([replace(wish(1), kind=SAVE, chat="1")], [look(1, "pending", "succeeded")], []), contacts={"shop": {}}
     ),
-    "_duplicated": with_one(look(1, *READ), arrival(1, 1), arrival(2, 1, whatsapp_id="3EB0F")),
-    "_sent_all_the_same": with_one(look(1, "pending", "failed"), arrival(1, 1)),
-    "_cancelled": with_one(
+    "duplicated": with_one(look(1, *READ), arrival(1, 1), arrival(2, 1, whatsapp_id="3EB0F")),
+    "sent_all_the_same": with_one(look(1, "pending", "failed"), arrival(1, 1)),
+    "cancelled": with_one(
         look(1, *READ), arrival(1, 1), cancellings=[Cancelling(begun=11, ended=12, operation_id=1, done=True)]
     ),
-    "_astray": with_one(look(1, *READ), arrival(1, 1, chat=BEN)),
-    "_out_of_order": replace(SOUND, arrivals=[arrival(1, 2), arrival(2, 1)]),
-    "_unjustified": with_one(UNCERTAIN),
-    "_changed": history([wish(1, accepted(1), accepted(1, operation_id=7))], [], []),
-    "_backwards": with_one(look(1, "pending", "read")),
-    "_watched": replace(SOUND, streams=[Stream(channel="shop", begun=0.0, refused="400 cursor_too_old")]),
-    "_unanswered": history([wish(1, answered(1, 500))], [], []),
+    "astray": with_one(look(1, *READ), arrival(1, 1, chat=BEN)),
+    "out_of_order": replace(SOUND, arrivals=[arrival(1, 2), arrival(2, 1)]),
+    "unjustified": with_one(UNCERTAIN),
+    "changed": history([wish(1, accepted(1), accepted(1, operation_id=7))], [], []),
+    "backwards": with_one(look(1, "pending", "read")),
+    "watched": replace(SOUND, streams=[Stream(channel="shop", begun=0.0, refused="400 cursor_too_old")]),
+    "unanswered": history([wish(1, answered(1, 500))], [], []),
 }
 
 

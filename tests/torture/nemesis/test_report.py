@@ -7,10 +7,12 @@ from collections import Counter
 from pathlib import Path
 
 from tests.torture.ledger import Code, append
-from tests.torture.nemesis.checker import Doubt, Verdict, Violation
+from tests.torture.nemesis.checker import Verdict
 from tests.torture.nemesis.hands import Done, Recovery
 from tests.torture.nemesis.report import Batch, everything, page, summary, written
 from tests.torture.nemesis.round import Result, Told
+from tests.torture.nemesis.rules.case import Violation
+from tests.torture.nemesis.rules.doubts import Doubt
 
 
 def result(number: int, *violations: Violation, seconds: float | None = 0.5) -> Result:
