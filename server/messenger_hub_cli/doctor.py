@@ -17,10 +17,11 @@ from messenger_hub_agent.whatsapp.finding import find_browser
 from messenger_hub_agent.whatsapp.page import Bindings, PageError, PageState
 from messenger_hub_agent.whatsapp.profile import discard_profile
 from messenger_hub_agent.whatsapp.pyppeteer_page import PyppeteerPage
+from messenger_hub_server.checks import Finding, Verdict
 from messenger_hub_twin import app as twin
 
 from messenger_hub_cli.failures import Failed, Refused
-from messenger_hub_cli.machine import Finding, Verdict, findings
+from messenger_hub_cli.machine import findings
 from messenger_hub_cli.output import Json, Record, show
 from messenger_hub_cli.verb import data_dir_option, verb, wants_json
 

@@ -6,48 +6,31 @@ import asyncio
 import os
 import shutil
 import socket
-import stat
 import sys
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from email.utils import parsedate_to_datetime
-from enum import StrEnum
 from importlib.metadata import version
 from pathlib import Path
 
 import aiohttp
-from messenger_hub.admin.v1 import channel_admin_service_pb2
+from messenger_hub.admin.v1 import hub_admin_service_pb2 as pb
 from messenger_hub_agent.tray.availability import tray_problem
 from messenger_hub_agent.whatsapp import wa_js
+from messenger_hub_server.checks import Finding, Verdict, disk, folder
 from messenger_hub_server.config import Settings, load
 from messenger_hub_server.startup import StartupProblem
 
 from messenger_hub_cli.failures import CliError, HubUnreachable
-from messenger_hub_cli.messages import plain
 from messenger_hub_cli.running_hub import running_hub
 
-FREE_BYTES = 1 << 30  # a browser's profile alone grows to hundreds of megabytes
-LEAST_FREE_BYTES = 100 << 20
 CLOCK_SECONDS = 60.0  # WhatsApp refuses more; expires_at and links lie by as much
 ANSWER_SECONDS = 5.0
-
-
-class Verdict(StrEnum):
-    """Of one thing."""
-
-    GOOD = "good"
-    LOOK = "look"
-    BAD = "bad"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """One thing that was looked at; `said` holds what to do where it is not good."""
-
-    name: str
-    verdict: Verdict
-    said: str
+VERDICTS = {
+    pb.ListChecksResponse.VERDICT_GOOD: Verdict.GOOD,
+    pb.ListChecksResponse.VERDICT_LOOK: Verdict.LOOK,
+    pb.ListChecksResponse.VERDICT_BAD: Verdict.BAD,
+}
 
 
 async def findings(data_dir: Path, url: str | None) -> Sequence[Finding]:
@@ -57,36 +40,10 @@ async def findings(data_dir: Path, url: str | None) -> Sequence[Finding]:
     return [
         Finding(name="Versions", verdict=Verdict.GOOD, said=versions),
         *([settings] if isinstance(settings, Finding) else []),
-        folder(data_dir),
-        disk(data_dir, shutil.disk_usage),
         *([await _clock(url)] if url is not None else []),
         *await _hub(data_dir, settings),
         _tray(),
     ]
-
-
-def folder(path: Path) -> Finding:
-    """Whether only its owner can read the data folder, and write it."""
-    name = "Data folder"
-    if not path.exists():
-        return Finding(name=name, verdict=Verdict.GOOD, said=f"{path} is made at the first start")
-    if not os.access(path, os.W_OK | os.X_OK):
-        return Finding(name=name, verdict=Verdict.BAD, said=f"{path} cannot be written: run this as its owner")
-    if stat.S_IMODE(path.stat().st_mode) & 0o077:
-        return Finding(name=name, verdict=Verdict.BAD, said=f"{path} can be read by others: chmod 700 {path}")
-    return Finding(name=name, verdict=Verdict.GOOD, said=f"{path}, for its owner only")
-
-
-def disk(path: Path, usage: Callable[[Path], tuple[int, int, int]]) -> Finding:
-    """Whether there is room where the data folder is, or will be. `usage` tells total, used and free bytes."""
-    there = next(one for one in (path, *path.parents) if one.exists())
-    free = usage(there)[2]
-    said = f"{free / (1 << 30):.1f} GiB free"
-    if free < LEAST_FREE_BYTES:
-        return Finding(name="Disk", verdict=Verdict.BAD, said=f"{said}: make room, or nothing can be queued soon")
-    if free < FREE_BYTES:
-        return Finding(name="Disk", verdict=Verdict.LOOK, said=f"{said}: a browser's profile may need more")
-    return Finding(name="Disk", verdict=Verdict.GOOD, said=said)
 
 
 def clock(difference_seconds: float) -> Finding:
@@ -116,25 +73,20 @@ def _settings(data_dir: Path) -> Settings | Finding:
 
 
 async def _hub(data_dir: Path, settings: Settings | Finding) -> Sequence[Finding]:
-    """The running hub's channels; without one, whether its ports are free."""
+    """What the running hub finds; without one the data folder's place, and whether its ports are free."""
     try:
         async with asyncio.timeout(ANSWER_SECONDS), running_hub(data_dir) as hub:
-            request = channel_admin_service_pb2.ListChannelsRequest()
-            channels = (await hub.channels.ListChannels(request)).channels
+            found = (await hub.hub.ListChecks(pb.ListChecksRequest())).checks
     except HubUnreachable:
         addresses = [] if isinstance(settings, Finding) else [("HTTP", settings.http), ("gRPC", settings.grpc)]
-        return [await port(name, address.hosts[0], address.port) for name, address in addresses]
+        ports = [await port(name, address.hosts[0], address.port) for name, address in addresses]
+        return [folder(data_dir), disk(data_dir, shutil.disk_usage), *ports]
     except TimeoutError:
         return [Finding(name="Hub", verdict=Verdict.BAD, said="does not answer: start it again with messenger-hub up")]
     except CliError as problem:
         return [Finding(name="Hub", verdict=Verdict.BAD, said=problem.sentence)]
-    return [Finding(name="Hub", verdict=Verdict.GOOD, said="runs"), *map(_channel, channels)]
-
-
-def _channel(channel: channel_admin_service_pb2.Channel) -> Finding:
-    state = str(plain(channel.status)["channel"])
-    verdict = Verdict.GOOD if channel.status.can_send else Verdict.LOOK
-    return Finding(name=f"Channel {channel.name}", verdict=verdict, said=f"{state}: {channel.status.reason}")
+    checks = [Finding(name=one.name, verdict=VERDICTS[one.verdict], said=one.said) for one in found]
+    return [Finding(name="Hub", verdict=Verdict.GOOD, said="runs"), *checks]
 
 
 async def port(name: str, host: str, number: int) -> Finding:

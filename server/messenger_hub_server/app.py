@@ -26,7 +26,7 @@ from messenger_hub_server.errors import HubError
 from messenger_hub_server.highwater import HighWater, HighWaterLost
 from messenger_hub_server.parts import Parts, assemble
 from messenger_hub_server.reach import reach
-from messenger_hub_server.services.admin.hub import HubFacts
+from messenger_hub_server.services.admin.facts import HubFacts
 from messenger_hub_server.startup import REFUSED, StartupProblem
 from messenger_hub_server.store.sqlite import SqliteStore
 from messenger_hub_server.upkeep.retention import Keep
@@ -203,7 +203,7 @@ class _Hub:
             http_addresses=running.http if running else (),
             grpc_addresses=running.grpc if running else (),
             reach=reach(self._settings, running.http, running.grpc, running.lan) if running else None,
-            lan=self._settings.lan,
+            lan=running.lan if running else None,
             console_address=self._api_address().rstrip("/"),
             settings=self._in_force,
             warnings=self._warnings,

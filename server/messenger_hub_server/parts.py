@@ -35,7 +35,9 @@ from messenger_hub_server.rpc.chain import Chain
 from messenger_hub_server.rpc.method import compiled
 from messenger_hub_server.services.admin.agents import AgentAdminHandlers
 from messenger_hub_server.services.admin.channels import ChannelAdminHandlers
-from messenger_hub_server.services.admin.hub import HubAdminHandlers, HubFacts
+from messenger_hub_server.services.admin.checkup import Checkup
+from messenger_hub_server.services.admin.facts import HubFacts
+from messenger_hub_server.services.admin.hub import HubAdminHandlers
 from messenger_hub_server.services.admin.moves import Moves
 from messenger_hub_server.services.admin.operations import AdminSights, OperationAdminHandlers
 from messenger_hub_server.services.admin.persons import PersonAdminHandlers
@@ -164,7 +166,14 @@ async def assemble(
             Persons(queue, streams.erase, clock), queue, admin_sights
         ),
         "messenger_hub.admin.v1.HubAdminService": HubAdminHandlers(
-            queue, registry, presence, sights, watch, sign_ins, facts
+            queue,
+            registry,
+            presence,
+            sights,
+            watch,
+            sign_ins,
+            Checkup(queue, registry, presence, sights, clock, facts),
+            facts,
         ),
     }
     chain = Chain(

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import datetime
 
 from messenger_hub.admin.v1 import hub_admin_service_pb2 as pb
 
-from messenger_hub_server.config import InForce
 from messenger_hub_server.errors import Stopping
 from messenger_hub_server.identity.signins import SignIns
 from messenger_hub_server.model import OperationState
 from messenger_hub_server.presence import Presence
 from messenger_hub_server.queue import Queue
-from messenger_hub_server.reach import Reach
 from messenger_hub_server.registry import Registry
 from messenger_hub_server.rpc.chain import CallContext
+from messenger_hub_server.services.admin.checkup import Checkup
+from messenger_hub_server.services.admin.facts import HubFacts
 from messenger_hub_server.services.explanation import ChannelState
 from messenger_hub_server.services.sights import Sights
 from messenger_hub_server.services.translation import timestamp
@@ -27,23 +26,6 @@ from messenger_hub_server.watch import Watch
 WATCH_SECONDS = 0.5
 CONSOLE_LINK = "/console/open?token="
 _OWN = frozenset({"event", "level", "timestamp"})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HubFacts:
-    """What the composition root knows. `warnings`: the last lines of the log, oldest first; `console_address`: a URL; `reach`: how
-    other machines see it, None when they do not."""
-
-    version: str
-    started_at_ms: int
-    data_dir: str
-    http_addresses: Sequence[str]
-    grpc_addresses: Sequence[str]
-    console_address: str = ""
-    reach: Reach | None = None
-    lan: bool = False
-    settings: Sequence[InForce] = ()
-    warnings: Iterable[Mapping[str, object]] = field(default=(), repr=False)
 
 
 class HubAdminHandlers:
@@ -57,6 +39,7 @@ class HubAdminHandlers:
         sights: Sights,
         watch: Watch,
         sign_ins: SignIns,
+        checkup: Checkup,
         facts: Callable[[], HubFacts],
     ) -> None:
         self._queue = queue
@@ -65,6 +48,7 @@ class HubAdminHandlers:
         self._sights = sights
         self._watch = watch
         self._sign_ins = sign_ins
+        self._checkup = checkup
         self._facts = facts
 
     async def get_hub(self, _: pb.GetHubRequest, __: CallContext) -> pb.GetHubResponse:
@@ -99,6 +83,10 @@ class HubAdminHandlers:
         """The last ones, newest first."""
         return pb.ListWarningsResponse(warnings=[_warning(line) for line in reversed([*self._facts().warnings])])
 
+    async def list_checks(self, _: pb.ListChecksRequest, __: CallContext) -> pb.ListChecksResponse:
+        """What to look at when nothing goes out."""
+        return pb.ListChecksResponse(checks=await self._checkup.checks())
+
     async def create_console_link(
         self, _: pb.CreateConsoleLinkRequest, __: CallContext
     ) -> pb.CreateConsoleLinkResponse:
@@ -122,8 +110,8 @@ class HubAdminHandlers:
             agents_connected=self._presence.connected_agents(),
             pending=counts.get(OperationState.PENDING, 0),
             uncertain=counts.get(OperationState.UNCERTAIN, 0),
-            lan_http_address=facts.reach.http if facts.lan and facts.reach else "",
-            lan_grpc_address=facts.reach.grpc if facts.lan and facts.reach else "",
+            lan_http_address=facts.lan.reach.http if facts.lan else "",
+            lan_grpc_address=facts.lan.reach.grpc if facts.lan else "",
         )
 
 

@@ -358,3 +358,19 @@ async def test_a_wrong_form_says_what_is_wrong_and_changes_nothing(hub: Hub, pat
         assert said and all(len(sentence) > 10 for sentence in said)
         _, text, _ = await one.get("/console/channels")
         assert len(re.findall(r"/console/channels/\d+\"", text)) == 1
+
+
+async def test_checks_say_what_keeps_messages_from_going_out(hub: Hub) -> None:
+    api = await hub.session_api()
+    async with connected(hub, 1, await enrolled(hub, "desk")) as agent, visiting(hub) as visitor:
+        await uncertain(hub, api, agent)
+        await visitor.go("checks")
+        words = await visitor.words()
+        assert "Can be written" in words and "1 may or may not have been sent" in words
+        assert "Runs Messenger Hub test, and the hub" in words
+        assert visitor.complaints == []
+        agent_row = visitor.page.get_by_role("row").filter(has_text="Desktop desk")
+        await expect(agent_row).to_contain_text("Look")
+    async with visiting(hub) as visitor:
+        await visitor.go("checks")
+        await expect(visitor.page.get_by_role("row").filter(has_text="Desktop desk")).to_contain_text("Is away since")

@@ -12,11 +12,11 @@ from tests.integration.server.console.visitor import Scheme, Visitor, visiting
 from tests.integration.server.hub import SECONDS, Hub
 from tests.integration.server.test_operations import send, uncertain
 
-EMPTY = ("", "channels", "session-apis", "session-apis/new", "operations", "agents", "settings", "log", "sign-in")
+EMPTY = ("", "channels", "session-apis", "session-apis/new", "operations", "agents", "settings", "checks", "log", "sign-in")
 FULL = (
     *("", "channels", "channels/1", "channels/1/link", "channels/1/clear", "channels/1/unlink", "channels/1/delete"),
     *("session-apis", "session-apis/new", "session-apis/1", "operations", "operations/1", "operations/2", "nowhere"),
-    *("agents", "agents/1/revoke", "settings", "log"),
+    *("agents", "agents/1/revoke", "settings", "checks", "log", "operations/cancel"),
 )
 LOOKS = [(scheme, width) for scheme in ("light", "dark") for width in (1280, 390)]
 
