@@ -172,10 +172,10 @@ class World:
         self.scan()
         self.is_linked()
 
-    def start_second_agent(self) -> str:
-        """Another desktop, enrolled for the same channel; its name."""
+    def start_second_agent(self, channel: str = "shop") -> str:
+        """Another desktop, enrolled for a channel; its name."""
         name = f"second-{len(self.ask('agent', 'list')['agents'])}"
-        self._token = self.ask("agent", "enrol", name, "--channel", "shop")["token"]
+        self._token = self.ask("agent", "enrol", name, "--channel", channel)["token"]
         self.start("second")
         self._token = ""
         return name

@@ -12,7 +12,18 @@ from tests.integration.server.console.visitor import Scheme, Visitor, visiting
 from tests.integration.server.hub import SECONDS, Hub
 from tests.integration.server.test_operations import send, uncertain
 
-EMPTY = ("", "channels", "session-apis", "session-apis/new", "operations", "agents", "settings", "checks", "log", "sign-in")
+EMPTY = (
+    "",
+    "channels",
+    "session-apis",
+    "session-apis/new",
+    "operations",
+    "agents",
+    "settings",
+    "checks",
+    "log",
+    "sign-in",
+)
 FULL = (
     *("", "channels", "channels/1", "channels/1/link", "channels/1/clear", "channels/1/unlink", "channels/1/delete"),
     *("session-apis", "session-apis/new", "session-apis/1", "operations", "operations/1", "operations/2", "nowhere"),
