@@ -274,6 +274,19 @@ def test_a_clock_that_is_ahead_makes_a_message_due_early_and_no_earlier() -> Non
     assert kinds(check(replace(early, offsets=[]))) == ["untimely"]
 
 
+def test_what_a_journal_tells_again_on_a_clock_set_back_was_not_given_early() -> None:
+    offsets = [Offset(seconds=300.0, begun=0.0, ended=20.0), Offset(seconds=0.0, begun=20.0)]
+    changes = [
+        ("pending", 22.0),
+        ("processing", 22.0),
+        ("sent", 22.0),
+    ]  # it had arrived at 13, while that clock said 313
+    again = replace(look(1, *READ[:3]), timeline=[Change(status=status, at=at, reason="") for status, at in changes])
+    one = replace(told([timed(send_at=312.5)], [again], [arrival(1, 1)]), offsets=offsets)
+    assert kinds(check(one)) == []
+    assert kinds(check(replace(one, restores=[]))) == ["untimely"]
+
+
 def test_what_has_expired_is_not_given_to_a_desktop_and_does_not_arrive() -> None:
     assert kinds(check(with_one(look(1, *READ), arrival(1, 1), asked=timed(expires_at=12.5)))) == []
     assert kinds(check(with_one(look(1, *READ), arrival(1, 1), asked=timed(expires_at=11.9)))) == ["untimely"]

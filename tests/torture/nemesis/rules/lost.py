@@ -90,20 +90,24 @@ def untimely(case: Case) -> Iterator[Violation]:
     for wish, look in case.messages():
         arrival = next(iter(case.arrivals(wish.text)), None)
         for change in look.timeline:
-            if change.status == "processing" and wish.send_at and change.at < wish.send_at - 0.001:
-                sentence = "it was given to a desktop before its send_at"
-            # After a restore it is told once more that a desktop has it; by then it has arrived.
-            elif (
-                (change.status == "processing" and wish.expires_at and change.at > wish.expires_at + SLACK_SECONDS)
-                and arrival is not None
-                and arrival.at > machine(change.at, case.history.offsets)[0]
-            ):
-                sentence = "it was given to a desktop after its expires_at, and arrived"
-            else:
+            if change.status != "processing" or not (sentence := _given_untimely(case, wish, change.at, arrival)):
                 continue
             yield Violation(kind="untimely", sentence=sentence, text=wish.text, operation_id=look.operation_id)
         if arrival is not None and (sentence := _arrived_untimely(case, wish, arrival)):
             yield Violation(kind="untimely", sentence=sentence, text=wish.text, operation_id=look.operation_id)
+
+
+def _given_untimely(case: Case, wish: Wish, at: float, arrival: Arrival | None) -> str:
+    """`at`: when it was given to a desktop, on the server's clock. After a restore that is told once more, when it has arrived."""
+    earliest, latest = machine(at, case.history.offsets)
+    told_again = arrival is not None and any(
+        arrival.at <= one.ended and one.begun <= latest for one in case.history.restores
+    )
+    if wish.send_at and at < wish.send_at - 0.001 and not told_again:
+        return "it was given to a desktop before its send_at"
+    if wish.expires_at and at > wish.expires_at + SLACK_SECONDS and arrival is not None and arrival.at > earliest:
+        return "it was given to a desktop after its expires_at, and arrived"
+    return ""
 
 
 def _arrived_untimely(case: Case, wish: Wish, arrival: Arrival) -> str:
