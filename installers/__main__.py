@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import gzip
+import os
 import shutil
 import subprocess
 import sys
@@ -18,7 +19,7 @@ NAME = "messenger-hub"
 HOME = Path("opt") / NAME
 ICON = ROOT / "server/messenger_hub_server/console/static/icon.svg"
 # What the libraries in the folder leave to the system.
-DEPENDS = "libc6 (>= 2.31), zlib1g"
+DEPENDS = f"libc6 (>= {(os.confstr('CS_GNU_LIBC_VERSION') or 'glibc 2.31').split()[-1]}), zlib1g"
 RECOMMENDS = "chromium | google-chrome-stable | microsoft-edge-stable"
 
 CONTROL = f"""Package: {NAME}
@@ -50,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("There is no dpkg-deb here, so no Debian package was made.")  # noqa: T201
         return 0
     package = build_package(folder, given.folder)
-    print(f"The Debian package is {package}: sudo apt install ./{package}")  # noqa: T201
+    print(f"The Debian package is {package}: sudo apt install {package.absolute()}")  # noqa: T201
     return 0
 
 
@@ -77,6 +78,7 @@ def build_package(folder: Path, target: Path) -> Path:
         control = CONTROL.format(version=version(NAME), architecture=architecture, size=size)
         (tree / "DEBIAN").mkdir()
         (tree / "DEBIAN/control").write_text(control, "utf-8")
+        subprocess.run(["chmod", "-R", "u=rwX,go=rX", made], check=True)  # whatever the umask was
         subprocess.run(
             ["dpkg-deb", "--root-owner-group", "-Zxz", "-z1", "--build", made, str(package)],
             check=True,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -15,7 +16,7 @@ from messenger_hub_cli.output import Listing, Record, confirm, print_json
 from messenger_hub_cli.remembered import AGENT, remembered
 from messenger_hub_cli.running_hub import RunningHub
 from messenger_hub_cli.signals import watch_parent, with_parent_option
-from messenger_hub_cli.verb import data_dir_option, operator_verb, yes_option
+from messenger_hub_cli.verb import DATA_DIR_VARIABLE, data_dir_option, operator_verb, yes_option
 
 TOKEN_VARIABLE = "MESSENGER_HUB_ENROL"  # noqa: S105 a name
 HERE = "127.0.0.1:8643"
@@ -74,14 +75,23 @@ def agent(
     """
     del debug  # the error boundary reads it from the command line
     if context.invoked_subcommand is None:
-        hub = remembered(data_dir) if given["server"] is None else None
-        where = hub.options() if hub else {"server": given["server"] or HERE}
         run_agent(
             data_dir,
-            {**given, **where},
+            with_hub(data_dir, given),
             with_parent=with_parent,
             on_ready=lambda name: print_json({"agent": name}) if as_json else click.echo(READY),
         )
+
+
+def with_hub(data_dir: Path, given: Mapping[str, object]) -> Mapping[str, object]:
+    """The options with the hub that this desktop has joined, where they name none; what they say of it counts."""
+    if given["server"] is not None:
+        return given
+    hub = remembered(data_dir)
+    if hub is None:
+        return {**given, "server": HERE}
+    told = any(given[name] for name in ("tls", "ca", "fingerprint"))
+    return {**given, **({"server": hub.server} if told else hub.options())}
 
 
 def run_agent(
@@ -96,6 +106,7 @@ def run_agent(
         raise Refused(
             f"The desktop app's packages are not installed ({error.name}): pip install 'messenger-hub[agent,tray]'."
         ) from error
+    os.environ[DATA_DIR_VARIABLE] = str(data_dir.absolute())  # for the verbs that the icon's menu runs
     options = {name: value for name, value in given.items() if value is not None}
     settings = AgentSettings(data_dir=data_dir / AGENT, **options)  # type: ignore[arg-type]
     if with_parent:

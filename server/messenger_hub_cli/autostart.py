@@ -23,10 +23,11 @@ def autostart() -> None:
 
 @verb("on", group=autostart, example="messenger-hub autostart on")
 @data_dir_option
-def on(data_dir: Path) -> Record:
+@click.option("--lan", is_flag=True, help="As up --lan does.")
+def on(data_dir: Path, lan: bool) -> Record:
     """Run `messenger-hub up` whenever you log in; on a desktop that has joined another hub, the desktop app."""
     with _told():
-        login_item().put(_command(data_dir))
+        login_item().put(_command(data_dir, *(["--lan"] if lan else [])))
     return Record(data={"on": True}, sentence="Messenger Hub starts when you log in.")
 
 
@@ -63,7 +64,8 @@ def at_login(data_dir: Path) -> bool:
     return True
 
 
-def _command(data_dir: Path) -> Sequence[str]:
+def _command(data_dir: Path, *options: str) -> Sequence[str]:
     # By the interpreter that has it: no PATH and no activated environment is there at login.
     program = [sys.executable, "-m", "messenger_hub_cli"]
-    return [*program, "up" if remembered(data_dir) is None else "agent", "--data-dir", str(data_dir.absolute())]
+    verb = ["up", *options] if remembered(data_dir) is None else ["agent"]
+    return [*program, *verb, "--data-dir", str(data_dir.absolute())]

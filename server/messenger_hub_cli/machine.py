@@ -80,13 +80,18 @@ async def _hub(data_dir: Path, settings: Settings | Finding) -> Sequence[Finding
     except HubUnreachable:
         addresses = [] if isinstance(settings, Finding) else [("HTTP", settings.http), ("gRPC", settings.grpc)]
         ports = [await port(name, address.hosts[0], address.port) for name, address in addresses]
-        return [folder(data_dir), disk(data_dir, shutil.disk_usage), *ports]
+        return [*_place(data_dir), *ports]
     except TimeoutError:
-        return [Finding(name="Hub", verdict=Verdict.BAD, said="does not answer: start it again with messenger-hub up")]
+        silent = Finding(name="Hub", verdict=Verdict.BAD, said="does not answer: start it again with messenger-hub up")
+        return [*_place(data_dir), silent]
     except CliError as problem:
-        return [Finding(name="Hub", verdict=Verdict.BAD, said=problem.sentence)]
+        return [*_place(data_dir), Finding(name="Hub", verdict=Verdict.BAD, said=problem.sentence)]
     checks = [Finding(name=one.name, verdict=VERDICTS[one.verdict], said=one.said) for one in found]
     return [Finding(name="Hub", verdict=Verdict.GOOD, said="runs"), *checks]
+
+
+def _place(data_dir: Path) -> Sequence[Finding]:
+    return [folder(data_dir), disk(data_dir, shutil.disk_usage)]
 
 
 async def port(name: str, host: str, number: int) -> Finding:

@@ -73,10 +73,13 @@ async def cancel_all(hub: RunningHub, channel: str, reference: str, yes: bool) -
     found = await hub.operations.CancelOperations(request)
     if not found.cancelled:
         return Record(data={"cancelled": 0}, sentence="Nothing that waits matches: nothing was cancelled.")
-    confirm(f"This cancels {counted(found.cancelled)}.", yes=yes)
+    confirm(f"This cancels {'more than ' if found.more else ''}{counted(found.cancelled)}.", yes=yes)
     request.validate_only, request.newest_operation_id = False, found.newest_operation_id
-    done = await hub.operations.CancelOperations(request)
-    return Record(data={"cancelled": done.cancelled}, sentence=f"Cancelled {counted(done.cancelled)}.")
+    cancelled, more = 0, True
+    while more:
+        done = await hub.operations.CancelOperations(request)
+        cancelled, more = cancelled + done.cancelled, done.more
+    return Record(data={"cancelled": cancelled}, sentence=f"Cancelled {counted(cancelled)}.")
 
 
 def counted(count: int) -> str:

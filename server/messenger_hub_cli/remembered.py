@@ -9,7 +9,7 @@ import msgspec
 
 from messenger_hub_cli.failures import Refused
 
-AGENT, FILE_NAME = "agent", "hub.json"
+AGENT, FILE_NAME, CREDENTIAL = "agent", "hub.json", "credential.json"
 """Below the data folder."""
 
 
@@ -22,6 +22,11 @@ class Hub(msgspec.Struct, frozen=True):
     def options(self) -> Mapping[str, object]:
         """As the agent is told."""
         return {"server": self.server, "fingerprint": self.fingerprint, "tls": not self.fingerprint}
+
+
+def is_enrolled(data_dir: Path) -> bool:
+    """A hub has let this desktop in, wherever it is."""
+    return (data_dir / AGENT / CREDENTIAL).exists()
 
 
 def remembered(data_dir: Path) -> Hub | None:

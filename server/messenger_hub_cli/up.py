@@ -15,11 +15,12 @@ from messenger_hub.runtime.folder import FolderError, PrivateFolder
 from messenger_hub.v1 import channel_service_pb2
 from messenger_hub_agent.tray.availability import has_screen
 
-from messenger_hub_cli.agent import TOKEN_VARIABLE
+from messenger_hub_cli.agent import READY, TOKEN_VARIABLE, run_agent
 from messenger_hub_cli.console import link_of, opened
 from messenger_hub_cli.failures import CliError, HubUnreachable, Refused
 from messenger_hub_cli.linking import link_channel
 from messenger_hub_cli.processes import Child, Children
+from messenger_hub_cli.remembered import is_enrolled, remembered
 from messenger_hub_cli.running_hub import RunningHub, running_hub
 from messenger_hub_cli.signals import until_stopped
 from messenger_hub_cli.verb import data_dir_option, verb, wants_json
@@ -60,6 +61,12 @@ def up(
     The first time it makes a channel, enrols this desktop and opens the console in your browser, where WhatsApp is linked; with
     --headless the QR code is shown here. Ctrl-C ends both; what waits stays in the queue.
     """
+    if (elsewhere := remembered(data_dir)) is not None and is_enrolled(data_dir):
+        tell(f"This desktop works for the hub at {elsewhere.server}: only the desktop app is started.")
+        given = {"headless": headless, "whatsapp_url": whatsapp_url, "browser": browser, **elsewhere.options()}
+        beside = wants_json()  # asked here: the desktop app says that it works on a thread of its own
+        run_agent(data_dir, given, with_parent=False, on_ready=lambda _: click.echo(READY, err=beside))
+        return
     extra = ["--headless"] if headless or not has_screen() else []
     extra += ["--whatsapp-url", whatsapp_url] if whatsapp_url else []
     extra += ["--browser", str(browser)] if browser else []
@@ -170,7 +177,7 @@ class _Up:
         if not channels:
             await hub.channels.CreateChannel(channel_admin_service_pb2.CreateChannelRequest(name=name))
             tell(f"Made the channel {name}.")
-        if (self._data_dir / "agent" / "credential.json").exists():
+        if is_enrolled(self._data_dir):
             return name, ""
         agents = (await hub.agents.ListAgents(agent_admin_service_pb2.ListAgentsRequest())).agents
         taken = {one.name for one in agents}

@@ -21,11 +21,13 @@ P = ParamSpec("P")
 
 HUB_FOLDER = platformdirs.user_data_path("messenger-hub", appauthor=False)
 
+DATA_DIR_VARIABLE = "MESSENGER_HUB_DATA_DIR"
+
 data_dir_option = click.option(
     "--data-dir",
     type=click.Path(file_okay=False, path_type=Path),
     default=HUB_FOLDER,
-    envvar="MESSENGER_HUB_DATA_DIR",
+    envvar=DATA_DIR_VARIABLE,
     show_default="the user's data folder",
     help="The hub's data folder.",
 )

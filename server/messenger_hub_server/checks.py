@@ -76,8 +76,8 @@ def network(certificate: OwnCertificate, address: str) -> Finding:
         return Finding(name=name, verdict=Verdict.GOOD, said=f"reached at {address}, with a certificate that names it")
     names = ", ".join(sorted(certificate.hosts - {"localhost", "127.0.0.1", "::1"}))
     said = (
-        f"this machine is {address} now, and the certificate names {names}: programs call it by name, or remove lan.pem and lan.key "
-        "for new ones; desktops that have joined go on"
+        f"this machine is {address} now, and the certificate names {names}: programs call it by name; desktops that joined by the old "
+        "address join again with a new link"
     )
     return Finding(name=name, verdict=Verdict.LOOK, said=said)
 

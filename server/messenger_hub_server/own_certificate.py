@@ -57,13 +57,12 @@ def lan_address() -> str:
 def own_certificate(folder: PrivateFolder, now: datetime | None = None) -> OwnCertificate:
     """The one that is there, or else a new one for this machine's names and addresses. Raises StartupProblem."""
     stored, key = folder.read(LAN_CERTIFICATE), folder.read(LAN_KEY)
-    if stored is None and key is None:
+    if stored is None:  # or a start was cut off between the two
         stored, key = _made(now or datetime.now(UTC))
-        # The key first: a certificate without one would stop the next start.
         folder.write_private(LAN_KEY, key)
         folder.write_private(LAN_CERTIFICATE, stored)
     try:
-        certificate = x509.load_pem_x509_certificate(stored or b"")
+        certificate = x509.load_pem_x509_certificate(stored)
         serialization.load_pem_private_key(key or b"", None)
     except ValueError as error:
         raise StartupProblem(
@@ -97,8 +96,9 @@ def _made(now: datetime) -> tuple[bytes, bytes]:
         .not_valid_before(now - BEFORE)
         .not_valid_after(now + timedelta(days=365 * YEARS))
         .add_extension(x509.SubjectAlternativeName(hosts), critical=False)
-        # Its own authority, and nobody else's.
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        # It vouches for itself alone: whoever trusts it trusts nothing else that its key could sign.
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
         .sign(key, hashes.SHA256())
     )

@@ -92,4 +92,4 @@ def test_everybody_may_read_the_package_and_only_root_owns_it(package: Path) -> 
     listed = subprocess.run(["dpkg-deb", "--contents", package], capture_output=True, text=True, check=True).stdout
     lines = [line.split() for line in listed.splitlines()]
     assert {line[1] for line in lines} == {"root/root"}
-    assert all(line[0][7] == "r" for line in lines)
+    assert all(line[0][7] == "r" and (line[0][0] != "d" or line[0][9] == "x") for line in lines)

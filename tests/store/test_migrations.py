@@ -6,13 +6,16 @@
 
 from __future__ import annotations
 
+import signal
 import sqlite3
 import stat
+import subprocess
+import sys
 import tarfile
 from pathlib import Path
 
 import pytest
-from messenger_hub.runtime.database import BEFORE_UPDATE, Database, Migration, NotUpdated
+from messenger_hub.runtime.database import Database, Migration, NothingCommitted, NotUpdated
 from messenger_hub_agent.journal import Journal
 from messenger_hub_server.model import OperationId
 from messenger_hub_server.store.sqlite import MIGRATIONS, SqliteStore
@@ -75,7 +78,6 @@ async def test_a_folder_of_an_earlier_version_keeps_its_keys_its_queue_and_its_a
         ) as answer:
             assert (await answer.json())["data"]["message_id"] > max(listed)
     assert (listed, again) == ({1: "read", 2: "read", 3: "pending", 4: "pending", 5: "pending"}, 5)
-    assert not list(folder.glob(f"*{BEFORE_UPDATE}"))
 
 
 async def test_a_desktop_of_an_earlier_version_keeps_its_journal(folder: Path) -> None:
@@ -85,33 +87,43 @@ async def test_a_desktop_of_an_earlier_version_keeps_its_journal(folder: Path) -
     assert (sorted(view.known.values()), view.open) == ([3, 3], {})
 
 
-async def test_an_update_that_fails_leaves_the_file_to_the_version_before(folder: Path) -> None:
+async def test_an_update_that_fails_at_a_later_step_leaves_the_file_to_the_version_before(folder: Path) -> None:
     file = folder / "hub.db"
     before = _content(file)
     steps = [*MIGRATIONS, Migration(name="9-broken", apply=fails)]
-    with pytest.raises(NotUpdated, match="taken back, so that the version before can go on with it"):
+    with pytest.raises(NotUpdated, match="nothing of it was done, so that the version before can go on with it"):
         await Database.open(file, steps)
     assert _content(file) == before
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
-    assert [path.name for path in folder.glob("hub.db*")] == ["hub.db"]
     await (await SqliteStore.open(file)).close()
 
 
-async def test_an_update_begins_only_with_a_copy(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(*_: object) -> None:
-        raise OSError(28, "No space left on device")
+async def test_an_update_whose_power_is_cut_is_done_wholly_or_not_at_all(folder: Path) -> None:
+    steps = "*MIGRATIONS, Migration(name='9-cut', apply=lambda connection: os.kill(os.getpid(), signal.SIGKILL))"
+    program = (
+        "import asyncio, os, signal, sys\n"
+        "from pathlib import Path\n"
+        "from messenger_hub.runtime.database import Database, Migration\n"
+        "from messenger_hub_server.store.sqlite import MIGRATIONS\n"
+        f"asyncio.run(Database.open(Path(sys.argv[1]), [{steps}]))\n"
+    )
+    file = folder / "hub.db"
+    before = _content(file)
+    done = subprocess.run([sys.executable, "-c", program, str(file)], timeout=30, check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert _content(file) == before
+    await (await SqliteStore.open(file)).close()
 
-    before = _content(folder / "hub.db")
-    monkeypatch.setattr("messenger_hub.runtime.database._copy", full)
-    with pytest.raises(NotUpdated, match="nothing was changed"):
+
+async def test_an_update_that_another_program_holds_up_is_to_be_tried_again(folder: Path) -> None:
+    holder = sqlite3.connect(folder / "hub.db", isolation_level=None)
+    holder.execute("PRAGMA journal_mode = WAL")
+    holder.execute("BEGIN IMMEDIATE")
+    with pytest.raises(NothingCommitted, match="locked") as caught:
         await SqliteStore.open(folder / "hub.db")
-    assert _content(folder / "hub.db") == before
-
-
-async def test_an_update_that_was_interrupted_is_begun_anew(folder: Path) -> None:
-    (folder / f"hub.db{BEFORE_UPDATE}").write_bytes(b"half a copy")
+    holder.close()
+    assert not isinstance(caught.value, NotUpdated)
     await (await SqliteStore.open(folder / "hub.db")).close()
-    assert not list(folder.glob(f"*{BEFORE_UPDATE}"))
 
 
 def _content(file: Path) -> list[str]:

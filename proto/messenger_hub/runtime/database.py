@@ -13,8 +13,8 @@ A damaged file is found at `open`, as far as CHECK_SECONDS allow: reading all of
 hundred thousand of them, and a start takes no longer however much is stored. What lies beyond is found when it is used; then the
 transaction that touches it is refused.
 
-Before the schema of an existing file is changed the file is copied, and a change that fails puts the copy back: the version that wrote
-it can then go on with it.
+All steps that a version adds to the schema are one transaction: whatever fails, and whenever the power is cut, the file is wholly the
+old one or wholly the new one, and the version that wrote it can go on with the old one.
 
 Transactions run on the plain connection: sqlite-utils' insert() costs 64 µs a row, execute() 5.
 """
@@ -22,12 +22,11 @@ Transactions run on the plain connection: sqlite-utils' insert() costs 64 µs a 
 from __future__ import annotations
 
 import asyncio
-import os
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -36,7 +35,6 @@ import sqlite_utils
 from sqlite_utils.migrations import Migrations
 
 from messenger_hub.runtime.failpoints import Failpoint, passing
-from messenger_hub.runtime.folder import sync_folder
 
 T = TypeVar("T")
 
@@ -45,8 +43,6 @@ _TRUNCATE_TIMEOUT_MS = 100
 _CACHED_STATEMENTS = 256
 _CHECKPOINT_PAGES = 4_000  # 16 MiB of log beside the file
 CHECK_SECONDS = 2.0
-BEFORE_UPDATE = ".before-update"
-"""What the copy of a file is called while its schema is changed."""
 _READ_TRIES = 3
 _NOTHING_WRITTEN = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_BUSY})
 _DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
@@ -86,7 +82,7 @@ class _Suspect(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Migration:
-    """One step of the schema, run once, in a transaction of its own. A name, once released, never changes its meaning."""
+    """One step of the schema, run once. A name, once released, never changes its meaning."""
 
     name: str
     apply: Callable[[sqlite3.Connection], None]
@@ -243,14 +239,18 @@ class Database:
             raise DatabaseTooNew(
                 f"{self.path} was written by a newer version (it has {', '.join(sorted(strangers))}): install that version again."
             )
-        pending = known.pending(database)
-        if not pending:
+        if not known.pending(database):
             return
-        if not known.applied(database):  # it is new
-            known.apply(database)
-            return
-        with _put_back_if_it_fails(self.path, connection):
-            known.apply(database)
+        try:
+            with database.atomic():
+                known.apply(database)
+        except Exception as error:
+            if isinstance(error, sqlite3.Error) and _primary_code(error) in _NOTHING_WRITTEN:
+                raise  # a full disk, or another program: to be tried again
+            raise NotUpdated(
+                f"The update of {self.path} failed ({error}) and nothing of it was done, so that the version before can go on with it: "
+                "install that one again, and report this."
+            ) from error
 
     def _close_writer(self) -> None:
         if self._writer is not None:
@@ -284,46 +284,6 @@ class Database:
         if self._reader is not None:
             self._reader.close()
             self._reader = None
-
-
-@contextmanager
-def _put_back_if_it_fails(path: Path, connection: sqlite3.Connection) -> Iterator[None]:
-    """The whole file again as it was, however far its update had come. Raises NotUpdated; then the connection is closed."""
-    copy = path.with_name(f"{path.name}{BEFORE_UPDATE}")
-    copy.unlink(missing_ok=True)  # an update that was interrupted has left it
-    try:
-        _copy(connection, copy)
-    except (sqlite3.Error, OSError) as error:
-        copy.unlink(missing_ok=True)
-        raise NotUpdated(
-            f"{path} could not be copied before its update ({error}): nothing was changed. Is there room on the disk?"
-        ) from error
-    try:
-        yield
-    except Exception as error:
-        connection.close()
-        for beside in ("-wal", "-shm"):
-            path.with_name(path.name + beside).unlink(missing_ok=True)
-        copy.replace(path)
-        sync_folder(path.parent)
-        raise NotUpdated(
-            f"The update of {path} failed ({error}) and was taken back, so that the version before can go on with it: install that "
-            "one again, and report this."
-        ) from error
-    copy.unlink()
-
-
-def _copy(connection: sqlite3.Connection, path: Path) -> None:
-    """Durable when it returns."""
-    path.touch(mode=0o600)
-    with closing(sqlite3.connect(path)) as target:
-        connection.backup(target)
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-    sync_folder(path.parent)
 
 
 def statements(script: str) -> Sequence[str]:

@@ -25,7 +25,6 @@ from messenger_hub_server.model import OperationState
 from messenger_hub_server.store.base import StoreError
 from messenger_hub_server.store.sqlite import SqliteStore
 
-HEXADECIMAL = frozenset({PEPPER, ADMIN_TOKEN})
 _SECRET = re.compile(rb"[0-9a-f]{64}")
 
 
@@ -112,11 +111,14 @@ class Restore:
         ids = knowledge.registry_ids(own.read(registry_ids.FILE_NAME), new.read(registry_ids.FILE_NAME))
         new.write_private(registry_ids.FILE_NAME, ids)
         self._beside = [highwater.NAME, registry_ids.FILE_NAME]
-        for name in (PEPPER, ADMIN_TOKEN, CONFIG, LAN_CERTIFICATE, LAN_KEY):
+        for name in (PEPPER, ADMIN_TOKEN, CONFIG):
             there = own.read(name)
-            usable = there is not None and (name not in HEXADECIMAL or _SECRET.fullmatch(there))
+            usable = there is not None and (name == CONFIG or _SECRET.fullmatch(there))
             if not usable and new.file(name).exists():
                 self._beside.append(name)
+        pair = (LAN_CERTIFICATE, LAN_KEY)  # one without the other is none
+        if not all(own.file(name).exists() for name in pair):
+            self._beside += [name for name in pair if new.file(name).exists()]
         return known.lost
 
     async def _mark(self, facts: Manifest, *, lost: bool) -> Outcome:

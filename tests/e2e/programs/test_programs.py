@@ -210,7 +210,7 @@ def test_a_desktop_elsewhere_joins_with_one_link_and_comes_back_without_it(tmp_p
         server.prints("On the local network it answers on https://")
         command("channel", "create", "shop")
         link = command("agent", "enrol", "office-pc", "--channel", "shop")["link"]
-        with running(first, "join", link, *desktop_options) as joined:
+        with running(first, "join", link, "--yes", *desktop_options) as joined:
             joined.prints("This desktop is office-pc of the hub at 127.0.0.1:")
             eventually(lambda: http("POST", f"{twin}_twin/scan", {})[0] == 200, SECONDS)
             eventually(is_linked, SECONDS)
@@ -221,12 +221,17 @@ def test_a_desktop_elsewhere_joins_with_one_link_and_comes_back_without_it(tmp_p
             eventually(is_linked, SECONDS)
             assert again.send(signal.SIGTERM) == 0
             again.leaves_nothing()
+        with running(second, "up", *desktop_options) as up:
+            up.prints("This desktop works for the hub at 127.0.0.1:")
+            eventually(is_linked, SECONDS)
+            assert up.send(signal.SIGTERM) == 0
+            up.leaves_nothing()
         refused = [
             sys.executable,
             "-m",
             "messenger_hub_cli",
             "join",
-            link.replace("127.0.0.1", "127.0.0.2"),
+            re.sub("&fingerprint.*", "", link.replace("127.0.0.1", "127.0.0.2")),
             *desktop_options,
         ]
         told = subprocess.run(refused, capture_output=True, text=True, timeout=SECONDS, check=False)

@@ -31,7 +31,7 @@ Name = Literal["twin", "server", "agent", "second"]
 _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
-PORTS = Path(tempfile.gettempdir()) / "messenger-hub-test-ports"
+PORTS = Path(tempfile.gettempdir()) / f"messenger-hub-test-ports-{os.getuid()}"
 _TAKEN: list[FileLock] = []
 
 
@@ -42,11 +42,19 @@ def free_port() -> int:
     while True:
         port = random.randrange(20_000, 32_000)
         lock = FileLock(PORTS / f"{port}.lock", thread_local=False)
-        with contextlib.suppress(Timeout, OSError), socket.socket() as probe:
+        with contextlib.suppress(Timeout):
             lock.acquire(blocking=False)
-            probe.bind(("127.0.0.1", port))
-            _TAKEN.append(lock)
-            return port
+            if _is_free(port):
+                _TAKEN.append(lock)
+                return port
+            lock.release()
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe, contextlib.suppress(OSError):
+        probe.bind(("127.0.0.1", port))
+        return True
+    return False
 
 
 def discard_profiles(folder: Path) -> None:

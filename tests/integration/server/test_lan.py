@@ -118,13 +118,21 @@ def test_the_certificate_names_this_machine_and_its_addresses(tmp_path: Path) ->
     assert (certificate.not_valid_after_utc - certificate.not_valid_before_utc).days > 3650
 
 
-@pytest.mark.parametrize("lost", ["lan.key", "lan.pem"])
-async def test_half_a_certificate_stops_the_start_and_says_what_to_do(tmp_path: Path, lost: str) -> None:
+async def test_a_certificate_without_its_key_stops_the_start_and_says_what_to_do(tmp_path: Path) -> None:
     async with running_hub(tmp_path / "data", **LAN):
         pass
-    (tmp_path / "data" / lost).unlink()
+    (tmp_path / "data" / "lan.key").unlink()
     problem = await refused(tmp_path / "data", **LAN)
     assert "put both back from a back-up" in problem.sentence
+
+
+async def test_a_start_that_was_cut_off_after_the_key_makes_both_anew(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "lan.key").write_text("half")
+    async with running_hub(tmp_path / "data", **LAN) as hub:
+        await hub.channel()
+        link = JoinLink.read((await enrolment(hub)).link)
+        await (await dial(Target(address=link.address, fingerprint=link.fingerprint))).close()
 
 
 async def test_a_damaged_certificate_stops_the_start_and_says_what_to_do(tmp_path: Path) -> None:

@@ -98,7 +98,17 @@ async def desktop(bus: Bus) -> AsyncIterator[Desktop]:
 
 
 @pytest.fixture
-def environment(display: str, bus: Bus, tmp_path: Path) -> dict[str, str]:
+def opened(tmp_path: Path) -> Path:
+    """A file with the address that the desktop's web browser was opened with; there once it was."""
+    file = tmp_path / "opened"
+    browser = tmp_path / "web-browser"
+    browser.write_text(f'#!/bin/sh\necho "$1" > {file}.draft && mv {file}.draft {file}\n')
+    browser.chmod(0o755)
+    return file
+
+
+@pytest.fixture
+def environment(display: str, bus: Bus, tmp_path: Path, opened: Path) -> dict[str, str]:
     """That of a desktop session, with a home of its own and nothing of the session that runs the tests."""
     foreign = ("DISPLAY", "WAYLAND_DISPLAY", "DBUS_SESSION_BUS_ADDRESS", "XDG_", "PYSTRAY", "GTK", "GDK")
     own = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
@@ -106,6 +116,9 @@ def environment(display: str, bus: Bus, tmp_path: Path) -> dict[str, str]:
         "DISPLAY": display,
         "DBUS_SESSION_BUS_ADDRESS": bus.address,
         "XDG_RUNTIME_DIR": str(tmp_path),
+        "XDG_CONFIG_HOME": str(tmp_path / "configuration"),
+        "BROWSER": str(opened.with_name("web-browser")),
+        "MESSENGER_HUB_DATA_DIR": str(tmp_path / "no hub here"),
         "NO_AT_BRIDGE": "1",
         "PYTHONPATH": os.pathsep.join(sys.path),
     }

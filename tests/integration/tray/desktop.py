@@ -9,6 +9,7 @@ No `from __future__ import annotations` here: dbus-fast reads the annotations th
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Annotated, Any, Self
 
@@ -84,6 +85,10 @@ class Notifications(ServiceInterface):
     @dbus_method()
     def CloseNotification(self, number: DBusUInt32) -> None:  # noqa: N802
         """Nothing to do."""
+
+
+class Gone(Exception):
+    """What was asked is not on the bus (any more)."""
 
 
 class Desktop:
@@ -179,8 +184,9 @@ class Desktop:
         async with asyncio.timeout(WAIT_SECONDS):
             while True:
                 news = self._news
-                if await condition():
-                    return
+                with suppress(Gone):  # a menu that is being replaced is not there for a moment
+                    if await condition():
+                        return
                 await news.wait()
 
     async def _is_registered(self) -> bool:
@@ -215,7 +221,8 @@ class Desktop:
         )
         answer = await asyncio.wait_for(self._bus.call(message), WAIT_SECONDS)
         assert answer is not None
-        assert answer.message_type is not MessageType.ERROR, answer.body
+        if answer.message_type is MessageType.ERROR:
+            raise Gone(answer.body)
         return list(answer.body)
 
 

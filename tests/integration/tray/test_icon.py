@@ -11,6 +11,7 @@ import pytest
 from messenger_hub_agent.tray.artwork import picture
 from messenger_hub_agent.tray.menu import IconName
 
+from tests.eventually import eventually
 from tests.integration.tray.conftest import Bus, Program, StartProgram
 from tests.integration.tray.desktop import WAIT_SECONDS, Desktop, Notification
 
@@ -33,6 +34,7 @@ async def program(start: StartProgram, desktop: Desktop) -> Program:
     await desktop.until_title("Messenger Hub: Sales linked, 3 waiting")
     await desktop.until_picture(picture(IconName.LINKED))
     await desktop.until_item(lambda item: item.label == "3 operations are waiting")
+    await desktop.until_item(lambda item: item.label == "Start at login" and item.enabled)  # it asks once it is up
     return program
 
 
@@ -43,11 +45,14 @@ async def test_the_icon_shows_title_picture_and_menu(program: Program, desktop: 
         "3 operations are waiting",
         "Pause sending",
         "Link WhatsApp…",
+        "Open the console",
         "Copy API address",
+        "Start at login",
+        "About",
         "Quit",
     ]
     clickable = {item.label for item in await desktop.menu() if item.enabled}
-    assert clickable == {"Pause sending", "Copy API address", "Quit"}
+    assert clickable >= {"Pause sending", "Open the console", "Copy API address", "Quit"}
 
 
 async def test_pausing_asks_for_it_and_the_check_mark_follows_the_agents_answer(
@@ -148,6 +153,30 @@ async def test_copying_the_address_fills_the_clipboard_and_tells_the_agent_and_t
     )
     copied, _ = await asyncio.wait_for(reader.communicate(), WAIT_SECONDS)
     assert copied.decode().strip() == "http://127.0.0.1:8080"
+
+
+async def test_the_console_opens_at_the_hubs_address_where_the_hub_is_on_another_machine(
+    program: Program, desktop: Desktop, opened: Path
+) -> None:
+    await desktop.click("Open the console")
+    assert await program.said() == {
+        "command": "OpenConsole",
+        "address": "http://127.0.0.1:8080",
+        "on_main_thread": True,
+    }
+    await asyncio.to_thread(eventually, opened.exists)
+    assert opened.read_text().strip() == "http://127.0.0.1:8080/console/"
+
+
+async def test_starting_at_login_is_turned_on_and_off_and_the_check_mark_follows(
+    program: Program, desktop: Desktop, environment: dict[str, str]
+) -> None:
+    entry = Path(environment["XDG_CONFIG_HOME"]) / "autostart" / "messenger-hub.desktop"
+    for wanted in (True, False):
+        await desktop.click("Start at login")
+        assert (await program.said())["wanted"] is wanted
+        await desktop.until_item(lambda item, wanted=wanted: item.label == "Start at login" and item.checked is wanted)
+        assert entry.exists() is wanted
 
 
 async def test_quit_only_asks_and_the_icon_stays_until_the_agent_is_done(program: Program, desktop: Desktop) -> None:

@@ -37,7 +37,7 @@ def test_a_certificate_that_names_another_address_says_what_goes_on_and_what_doe
     assert network(CERTIFICATE, "10.0.0.2").verdict is Verdict.GOOD
     moved = network(CERTIFICATE, "10.0.0.7")
     assert moved.verdict is Verdict.LOOK
-    assert "names 10.0.0.2, desk" in moved.said and "desktops that have joined go on" in moved.said
+    assert "names 10.0.0.2, desk" in moved.said and "join again with a new link" in moved.said
 
 
 @pytest.mark.parametrize(

@@ -17,11 +17,12 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Final, Protocol, cast
 
 from PIL import Image
 
-from messenger_hub_agent.tray import clipboard
+from messenger_hub_agent.tray import clipboard, verbs
 from messenger_hub_agent.tray.artwork import picture
 from messenger_hub_agent.tray.availability import TrayUnavailable, tray_backend
 from messenger_hub_agent.tray.menu import (
@@ -31,7 +32,9 @@ from messenger_hub_agent.tray.menu import (
     Entry,
     Face,
     Line,
+    OpenConsole,
     Separator,
+    StartAtLogin,
     Submenu,
     TrayView,
     face,
@@ -97,6 +100,7 @@ class TrayIcon:
         self._pystray: _Pystray | None = None
         self._running = False
         self._stopped = False
+        self._at_login: bool | None = None
 
     def run(self, on_ready: Callable[[], None]) -> None:
         """Shows the icon until `stop`; call it on the main thread.
@@ -118,6 +122,7 @@ class TrayIcon:
     def show(self, view: TrayView) -> None:
         """Shows this view from now on, and a notice where the change calls for one. Any thread may call it, any time."""
         with self._lock:
+            view = replace(view, at_login=self._at_login)
             before, self._view = self._view, view
             if self._icon is not None and self._running:
                 self._apply(self._icon, view)
@@ -147,6 +152,7 @@ class TrayIcon:
                 self._apply(icon, self._view or _EMPTY)
         if self._running:
             on_ready()
+            self._tell_login(verbs.starts_at_login())
         else:
             icon.stop()
 
@@ -197,9 +203,30 @@ class TrayIcon:
                 )
 
     def _clicked(self, icon: _Icon, command: Command) -> None:
-        if isinstance(command, CopyAddress):
-            self._copy(icon, command.address)
+        match command:
+            case CopyAddress(address=address):
+                self._copy(icon, address)
+            case OpenConsole(address=address):
+                _beside(lambda: self._open_console(icon, address))
+            case StartAtLogin(wanted=wanted):
+                _beside(lambda: self._tell_login(verbs.start_at_login(wanted)))
+            case _:
+                pass
         self._commands(command)
+
+    def _open_console(self, icon: _Icon, address: str) -> None:
+        if not verbs.open_console(address):
+            self._tell(
+                icon, Notice(title="No browser could be opened", message=f"The console is at {address}/console/")
+            )
+
+    def _tell_login(self, at_login: bool | None) -> None:
+        """Shows whether the app starts at login, in the view that is there by now."""
+        with self._lock:
+            self._at_login = at_login
+            view = self._view
+        if view is not None:
+            self.show(view)
 
     def _copy(self, icon: _Icon, address: str) -> None:
         problem = clipboard.copy(address)
@@ -207,6 +234,11 @@ class TrayIcon:
             self._tell(icon, Notice(title="API address copied", message=address))
         else:
             self._tell(icon, Notice(title="The API's address could not be copied", message=f"{address} – {problem}"))
+
+
+def _beside(work: Callable[[], None]) -> None:
+    """On a thread of its own, which the end of the program does not wait for."""
+    threading.Thread(target=work, name="tray", daemon=True).start()
 
 
 def _import_pystray() -> _Pystray:

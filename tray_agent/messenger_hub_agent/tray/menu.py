@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
+from importlib.metadata import version
 
 APP_NAME = "Messenger Hub"
 MAX_TITLE_CHARACTERS = 127
@@ -60,6 +61,8 @@ class TrayView:
     """Whether the agent's stream to the server is open."""
     disconnected_seconds: int = 0
     """For how long it has not been; 0 while `connected`. Show a view again after a minute, for the notice."""
+    at_login: bool | None = None
+    """Whether the app starts at login; None when that is not known (yet). The icon finds out by itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,11 +94,25 @@ class CopyAddress:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OpenConsole:
+    """The hub's console is shown in a browser. The tray does that itself; the command tells that it was asked for."""
+
+    address: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartAtLogin:
+    """From now on, or no more. The tray does that itself."""
+
+    wanted: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Quit:
     """End the agent; the agent ends the tray when it is done."""
 
 
-Command = Pause | Resume | Link | CopyAddress | Quit
+Command = Pause | Resume | Link | CopyAddress | OpenConsole | StartAtLogin | Quit
 
 
 class IconName(Enum):
@@ -151,6 +168,13 @@ class Face:
     title: str
     entries: tuple[Entry, ...]
 
+
+ABOUT = (
+    f"{APP_NAME} {version('messenger-hub')}",
+    "Free software: Apache License 2.0",
+    "Not made or endorsed by WhatsApp",
+)
+"""What it is, which one, and whose it is not."""
 
 _WORDS = {
     ChannelState.OFFLINE: "offline",
@@ -239,8 +263,16 @@ def _entries(view: TrayView) -> tuple[Entry, ...]:
         *_connection_lines(view),
         *_channel_entries(view),
         Separator(),
+        Action(text="Open the console", command=OpenConsole(address=address), enabled=bool(address)),
         Action(text="Copy API address", command=CopyAddress(address=address), enabled=bool(address)),
         Separator(),
+        Action(
+            text="Start at login",
+            command=StartAtLogin(wanted=not view.at_login),
+            enabled=view.at_login is not None,
+            checked=bool(view.at_login),
+        ),
+        Submenu(text="About", entries=tuple(_line(line) for line in ABOUT)),
         Action(text="Quit", command=Quit()),
     )
 

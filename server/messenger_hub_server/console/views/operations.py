@@ -54,7 +54,7 @@ async def listed(request: web.Request) -> web.Response:
         "filters": filters,
         "is_first": not request.query.get("cursor"),
         "query": urlencode(filters),
-        "cancellable": number(filters.get("status", "")) in {0, *CANCELLABLE},
+        "cancellable": number(filters.get("status", "")) in {0, operation_pb2.OPERATION_STATUS_PENDING},
         "older": urlencode({**filters, "cursor": found.next_cursor}) if found.next_cursor else "",
     }
     return page(request, "operations.html", values)
@@ -110,15 +110,19 @@ async def asked(request: web.Request) -> web.Response:
     """How many would be cancelled."""
     wanted = _cancelling(request.query, validate_only=True)
     found = await call(request, wanted, pb.CancelOperationsResponse)
-    values = {"found": found, "query": urlencode(_filters(request.query))}
+    filters = {name: value for name, value in _filters(request.query).items() if name != "status"}
+    values = {"found": found, "query": urlencode(filters)}
     return page(request, "operations-confirm.html", values)
 
 
 async def cancel_all(request: web.Request) -> web.Response:
     """Cancels what was counted."""
-    given = await form(request)
-    wanted = _cancelling(request.query, newest_operation_id=number(given.get("newest", ""), MOST_ID))
-    await call(request, wanted, pb.CancelOperationsResponse)
+    newest = number((await form(request)).get("newest", ""), MOST_ID - 1)
+    if not newest:  # which would stand for whatever there is
+        raise web.HTTPBadRequest
+    wanted = _cancelling(request.query, newest_operation_id=newest)
+    while (await call(request, wanted, pb.CancelOperationsResponse)).more:
+        pass
     raise done(LIST, "cancelled")
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from messenger_hub.runtime.clock import Clock
 
@@ -17,35 +17,45 @@ ANY = 2**63 - 2
 """Up to whichever there is."""
 
 
-async def newest(queue: Queue, wanted: Filter) -> tuple[int, OperationId]:
-    """How many could be cancelled, MOST at most, and the newest of them (0: none)."""
-    count, last = 0, OperationId(0)
-    async for page in _pages(queue, wanted):
-        count += len(page)
-        last = max([last, *(one.id for one in page)])
-    return count, last
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """What has not started, MOST at most; `more`: there may be more than these."""
+
+    operations: Sequence[Operation]
+    more: bool
+
+    @property
+    def newest(self) -> int:
+        """0: none."""
+        return max((one.id for one in self.operations), default=0)
 
 
-async def cancel(queue: Queue, clock: Clock, wanted: Filter, until: OperationId, reason: str) -> int:
-    """Cancels those up to `until` that have not started, MOST at most; says how many. Raises Restored."""
-    cancelled = 0
-    async for page in _pages(queue, replace(wanted, before=OperationId(until + 1))):
-        channels = {one.channel_id for one in page}
-        for channel_id in channels:
-            queue.require_told(channel_id)
-        changes = [_change(one, clock.now_ms(), reason) for one in page]
-        cancelled += sum(outcome is True for outcome in await queue.commit(changes, frees=tuple(channels)))
-    return cancelled
-
-
-async def _pages(queue: Queue, wanted: Filter) -> AsyncIterator[Sequence[Operation]]:
-    """What may not have started yet, newest first; a page is cancelled before the next one is read."""
-    left = MOST
+async def find(queue: Queue, wanted: Filter, until: OperationId) -> Found:
+    """Those up to `until`. Raises Restored when what is stored of one of their channels may not be what has happened."""
+    found: list[Operation] = []
+    more = False
     for state in sorted(UNSTARTED):
-        before = wanted.before
-        while left and (page := await queue.list(replace(wanted, state=state, before=before, limit=min(PAGE, left)))):
-            before, left = page[-1].id, left - len(page)
-            yield [one for one in page if state is OperationState.PENDING or not (one.lease and one.lease.started)]
+        before = OperationId(until + 1)
+        while page := await queue.list(replace(wanted, state=state, before=before, limit=PAGE)):
+            before = page[-1].id
+            found += [one for one in page if state is OperationState.PENDING or not (one.lease and one.lease.started)]
+            if len(found) >= MOST:
+                more = True
+                break
+    for channel_id in {one.channel_id for one in found}:
+        queue.require_told(channel_id)
+    return Found(operations=found, more=more)
+
+
+async def cancel(queue: Queue, clock: Clock, found: Found, reason: str) -> int:
+    """Cancels what has still not started; says how many."""
+    cancelled = 0
+    for start in range(0, len(found.operations), PAGE):
+        some = found.operations[start : start + PAGE]
+        changes = [_change(one, clock.now_ms(), reason) for one in some]
+        outcomes = await queue.commit(changes, frees=tuple({one.channel_id for one in some}))
+        cancelled += sum(outcome is True for outcome in outcomes)
+    return cancelled
 
 
 def _change(operation: Operation, now_ms: int, reason: str) -> Change:

@@ -80,13 +80,18 @@ class Checkup:
         facts = self._facts()
         now_ms = self._clock.now_ms()
         agents = [self._desktop(one, now_ms) for one in self._registry.agents() if one.active]
-        counts = await self._queue.store.counts()
         return [
             checks.log(facts.warnings, datetime.fromtimestamp(now_ms / 1000, UTC)),
             *checks.desktops(agents, facts.version),
             *[self._channel(one) for one in self._registry.channels()],
-            *checks.doubts(counts.get(OperationState.UNCERTAIN, 0)),
+            *checks.doubts(await self._uncertain()),
         ]
+
+    async def _uncertain(self) -> int:
+        try:
+            return (await self._queue.store.counts()).get(OperationState.UNCERTAIN, 0)
+        except StoreError:
+            return 0  # the database has a line of its own
 
     def _desktop(self, agent: Agent, now_ms: int) -> Desktop:
         presence = self._presence.agent(agent.id)

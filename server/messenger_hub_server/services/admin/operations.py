@@ -90,13 +90,12 @@ class OperationAdminHandlers:
             reference=request.reference or None,
             limit=bulk.PAGE,
         )
+        found = await bulk.find(self._queue, wanted, OperationId(request.newest_operation_id or bulk.ANY))
         if request.validate_only:
-            count, newest = await bulk.newest(self._queue, wanted)
-            return pb.CancelOperationsResponse(cancelled=count, newest_operation_id=newest)
-        until = OperationId(request.newest_operation_id or bulk.ANY)
-        return pb.CancelOperationsResponse(
-            cancelled=await bulk.cancel(self._queue, self._clock, wanted, until, CANCELLED)
-        )
+            count = len(found.operations)
+            return pb.CancelOperationsResponse(cancelled=count, newest_operation_id=found.newest, more=found.more)
+        cancelled = await bulk.cancel(self._queue, self._clock, found, CANCELLED)
+        return pb.CancelOperationsResponse(cancelled=cancelled, more=found.more)
 
     async def resolve_operation(
         self, request: pb.ResolveOperationRequest, _: CallContext

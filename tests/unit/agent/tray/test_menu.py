@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from messenger_hub.v1 import channel_service_pb2
 from messenger_hub_agent.tray.menu import (
+    ABOUT,
     MAX_LABEL_CHARACTERS,
     MAX_TITLE_CHARACTERS,
     Action,
@@ -20,10 +21,12 @@ from messenger_hub_agent.tray.menu import (
     IconName,
     Line,
     Link,
+    OpenConsole,
     Pause,
     Quit,
     Resume,
     Separator,
+    StartAtLogin,
     Submenu,
     TrayView,
     face,
@@ -68,8 +71,12 @@ def test_a_single_channel_lies_flat_in_the_menu() -> None:
         "[ ] Pause sending",
         "(Link WhatsApp…)",
         "---",
+        "Open the console",
         "Copy API address",
         "---",
+        "([ ] Start at login)",
+        "About >",
+        *(f"  ({line})" for line in ABOUT),
         "Quit",
     ]
 
@@ -87,8 +94,12 @@ def test_several_channels_have_a_submenu_each() -> None:
         "  [x] Pause sending",
         "  Link WhatsApp…",
         "---",
+        "Open the console",
         "Copy API address",
         "---",
+        "([ ] Start at login)",
+        "About >",
+        *(f"  ({line})" for line in ABOUT),
         "Quit",
     ]
 
@@ -110,7 +121,7 @@ def test_without_a_channel_the_menu_says_how_to_make_one() -> None:
 
 
 def test_an_address_that_is_not_known_cannot_be_copied() -> None:
-    assert "(Copy API address)" in drawn(face(view(SALES, address="")).entries)
+    assert {"(Copy API address)", "(Open the console)"} <= {*drawn(face(view(SALES, address="")).entries)}
 
 
 @pytest.mark.parametrize(
@@ -174,13 +185,25 @@ def test_without_a_connection_the_icon_is_offline_whatever_the_channels_are() ->
 
 
 def test_clicks_name_the_channel_that_they_are_meant_for() -> None:
-    first, second = (entry for entry in face(view(SALES, SUPPORT)).entries if isinstance(entry, Submenu))
+    first, second, _ = (entry for entry in face(view(SALES, SUPPORT)).entries if isinstance(entry, Submenu))
     assert actions(first.entries)["Pause sending"].command == Pause(channel_id="c1")
     assert actions(second.entries)["Pause sending"].command == Resume(channel_id="c2")
     assert actions(second.entries)["Link WhatsApp…"].command == Link(channel_id="c2")
     bottom = actions(face(view(SALES, SUPPORT)).entries)
     assert bottom["Copy API address"].command == CopyAddress(address=ADDRESS)
+    assert bottom["Open the console"].command == OpenConsole(address=ADDRESS)
     assert bottom["Quit"].command == Quit()
+
+
+@pytest.mark.parametrize(
+    ("at_login", "line"), [(None, "([ ] Start at login)"), (False, "[ ] Start at login"), (True, "[x] Start at login")]
+)
+def test_starting_at_login_is_offered_once_it_is_known_and_turned_round_by_a_click(
+    at_login: bool | None, line: str
+) -> None:
+    entries = face(replace(view(SALES), at_login=at_login)).entries
+    assert line in drawn(entries)
+    assert actions(entries)["Start at login"].command == StartAtLogin(wanted=not at_login)
 
 
 @pytest.mark.parametrize(("depth", "line"), [(0, "Nothing is waiting"), (1, "1 operation is waiting")])
