@@ -13,7 +13,7 @@ import pytest
 import installers.__main__ as installers
 from tests.e2e.whole_way.world import discard_profiles
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600), pytest.mark.xdist_group("package")]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
 ROOT = Path(__file__).parents[2]
 SECONDS = 120

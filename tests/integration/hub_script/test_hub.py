@@ -255,9 +255,10 @@ class TestDebian:
         )
         run = debian.run("test", "-k", "a name")
         venv = debian.project / ".venv/bin/messenger-hub"
-        assert run.stdout == f"{debian.project} --ignore=tests/bench -n 2 --dist loadfile -k a name {venv}\n", (
-            run.stderr
-        )
+        assert (
+            run.stdout
+            == f"{debian.project} --ignore=tests/bench -n 2 --dist loadfile --no-loadscope-reorder -k a name {venv}\n"
+        ), run.stderr
         wanted = ("xvfb", "dbus", "nginx-light", "chromium", "gir1.2-gtk-3.0")
         assert all(package in installed.read_text() for package in wanted)
         assert installed.read_text().count("update") == 1
