@@ -399,14 +399,14 @@ def imports_without_the_key(patch: pytest.MonkeyPatch) -> None:
 @mutant(Focus(faults=COPIES, ways=NOW, harm=0.02, tension=0.02, keyed=0.8))
 def imports_beside_the_holder_of_the_key(patch: pytest.MonkeyPatch) -> None:
     """What was asked for again after the restore does not become what the journal tells."""
-    words = {"return operation if operation.state in NOT_SENT | {OperationState.PENDING} else None": "return None"}
+    words = {"return operation if waits or operation.state in NOT_SENT else None": "return None"}
     reworded(patch, MemoryStore, "_holder", words)
 
 
 @mutant(Focus(faults=RESTORES, ways=NOW))
 def imports_nothing(patch: pytest.MonkeyPatch) -> None:
     """An operation that only the journal knows is lost."""
-    words = {"operation = self._holder(new)": "return False"}
+    words = {"operation = self._holder(new, adopts=write.adopts)": "return False"}
     reworded(patch, MemoryStore, "_import", words)
 
 

@@ -447,6 +447,45 @@ async def test_an_intent_is_the_start_of_an_operation_that_the_copy_calls_open_a
     ]
 
 
+async def test_what_was_asked_for_anew_between_two_restores_is_what_the_copy_calls_handed_out_under_its_key(
+    store: base.Store,
+) -> None:
+    """The key was asked for again after the first restore and carried out; the second one's copy is from before the first."""
+    await store.apply([base.Accept(operation=new(n, key=n, chat=f"{n}@c.us")) for n in (1, 2)])
+    await store.apply([claim("a", "b")])
+    await store.apply([base.Start(channel_id=CHANNEL, lease_id=LeaseId("b"), epoch=1), mark()])
+    held = LeaseMark(epoch=0, lease_id=LeaseId("x"), journal_id=JOURNAL, started=True)
+
+    def anew(number: int, key: int, *, adopts: bool) -> base.Import:
+        told = new(number, key=key, chat=f"{key}@c.us")
+        return base.Import(
+            operation=told, spare_id=OperationId(90), lease=held, at_ms=9, reason="journal", adopts=adopts
+        )
+
+    assert await store.apply([anew(7, 1, adopts=True), anew(8, 2, adopts=True)]) == [True, True]
+    first = await store.operation(OperationId(1))
+    assert first is not None
+    assert (first.wa_id, first.lease, first.attempts) == (new(7).wa_id, held, 2)
+    assert await store.operation(OperationId(7)) is None
+    # The other had started: it may have been sent, so both are there, and the key stays with its holder.
+    assert [(o.id, o.wa_id, o.idempotency is None) for o in await store.operations(base.Filter(limit=9))] == [
+        (8, new(8).wa_id, True),
+        (2, new(2).wa_id, False),
+        (1, new(7).wa_id, False),
+    ]
+
+
+async def test_a_live_stream_takes_no_lease_over_for_its_key(store: base.Store) -> None:
+    await store.apply([base.Accept(operation=new(1, key=1)), claim("a")])
+    held = LeaseMark(epoch=1, lease_id=LeaseId("x"), journal_id=JOURNAL, started=True)
+    write = base.Import(operation=new(7, key=1), spare_id=OperationId(90), lease=held, at_ms=9, reason="journal")
+    assert await store.apply([write]) == [True]
+    assert {o.id: o.wa_id for o in await store.operations(base.Filter(limit=9))} == {
+        1: new(1).wa_id,
+        7: new(7).wa_id,
+    }
+
+
 async def test_what_the_copy_calls_open_can_be_doubted_up_to_a_number(store: base.Store) -> None:
     await store.apply([base.Accept(operation=new(n, chat=f"{n}@c.us")) for n in (1, 2)])
     doubt = base.ChangeQueue(

@@ -15,7 +15,7 @@ from importlib.metadata import version
 import grpc
 from messenger_hub.agent.v1 import agent_service_pb2 as pb
 from messenger_hub.runtime.clock import Clock
-from messenger_hub.runtime.database import DatabaseDamaged, DatabaseError, DatabaseTooNew
+from messenger_hub.runtime.database import DatabaseDamaged, DatabaseError, DatabaseTooNew, NotUpdated
 from messenger_hub.runtime.dial import DialRefused, dial
 from messenger_hub.runtime.failures import innermost
 from messenger_hub.runtime.folder import FolderError
@@ -245,7 +245,7 @@ class Agent:
                 began = self._clock.monotonic()
                 try:
                     await self._serve_once(channel_id)
-                except* (DatabaseDamaged, DatabaseTooNew) as problems:
+                except* (DatabaseDamaged, DatabaseTooNew, NotUpdated) as problems:
                     # The other channels end in order first. Without its journal this one could not tell what it had begun to send.
                     self._problem = AgentProblem(str(innermost(problems, DatabaseError)))
                     self.stop()

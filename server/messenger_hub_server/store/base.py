@@ -114,8 +114,9 @@ class Import(Struct, frozen=True, kw_only=True, gc=False):
 
     It is inserted as pending and leased in one go, started, under `lease`. When its number is taken it gets `spare_id`. With
     `adopts`, an operation of this wa_id that is pending or leased and not started is leased in the same way; without, a known wa_id
-    is left alone. When its idempotency key is held by a pending operation, or by one that is cancelled, expired or failed, with the
-    same parameters, that operation takes over the wa_id and the lease instead; held by any other, the key is left with its holder.
+    is left alone. When its idempotency key is held by a pending operation (with `adopts` also by one that is leased and not started),
+    or by one that is cancelled, expired or failed, with the same parameters, that operation takes over the wa_id and the lease
+    instead; held by any other, the key is left with its holder.
     Its place is not before that of anything in its lane that waits and was accepted earlier: they may stand at times of a clock that
     was ahead.
     Nothing of another channel is touched: its operations are left alone, and under its session API nothing appears (0, nobody's, instead).

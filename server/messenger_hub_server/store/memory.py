@@ -271,13 +271,13 @@ class MemoryStore:
         if there is not None:
             mine = there.channel_id == new.channel_id
             return mine and write.adopts and _adoptable(there) and self._adopt(there, write)
-        operation = self._holder(new)
+        operation = self._holder(new, adopts=write.adopts)
         if operation is not None:
             del rows.by_wa_id[operation.wa_id]
             operation = replace(operation, wa_id=new.wa_id)
             rows.operations[operation.id] = operation
             rows.by_wa_id[new.wa_id] = operation.id
-            if operation.state is not OperationState.PENDING:
+            if operation.state in NOT_SENT:
                 # What was decided meanwhile stays until a fact of the journal says otherwise.
                 rows.operations[operation.id] = replace(operation, lease=write.lease)
                 return True
@@ -325,13 +325,14 @@ class MemoryStore:
         owner = self._rows.session_apis.get(new.session_api_id)
         return owner is not None and owner.channel_id != new.channel_id
 
-    def _holder(self, new: NewOperation) -> Operation | None:
+    def _holder(self, new: NewOperation, *, adopts: bool) -> Operation | None:
         """The operation that holds the same idempotency key with the same parameters and has not been sent."""
         holder = self._rows.idempotency.get(new.idempotency.key_hash) if new.idempotency else None
         operation = self._rows.operations[holder] if holder is not None else None
         if operation is None or operation.idempotency != new.idempotency or operation.channel_id != new.channel_id:
             return None
-        return operation if operation.state in NOT_SENT | {OperationState.PENDING} else None
+        waits = operation.state is OperationState.PENDING or (adopts and _adoptable(operation))
+        return operation if waits or operation.state in NOT_SENT else None
 
     def _change_queue(self, write: base.ChangeQueue) -> Sequence[OperationId]:
         changed = []

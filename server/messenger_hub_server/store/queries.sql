@@ -16,7 +16,7 @@ FROM json_each(?);
 INSERT INTO idempotency (key_hash, parameters_hash, operation_id) VALUES (?, ?, ?);
 
 -- name: find_key
-SELECT i.operation_id, i.parameters_hash, o.recipient, o.target, o.state, o.channel_id
+SELECT i.operation_id, i.parameters_hash, o.recipient, o.target, o.state, o.started, o.channel_id
 FROM idempotency i JOIN operation o ON o.id = i.operation_id WHERE i.key_hash = ?;
 
 -- name: find_keys

@@ -177,9 +177,10 @@ class Writer:
         known = self._one("find_key", (new.idempotency.key_hash,)) if new.idempotency else None
         if known is not None and new.idempotency and known["parameters_hash"] == new.idempotency.parameters_hash:
             state = OperationState(known["state"])
-            if known["channel_id"] == new.channel_id and state in NOT_SENT | {OperationState.PENDING}:
+            waits = state is OperationState.PENDING or (write.adopts and _adoptable(known))
+            if known["channel_id"] == new.channel_id and (waits or state in NOT_SENT):
                 self._run("take_over", mark | {"id": known["operation_id"], "wa_id": new.wa_id})
-                if state is OperationState.PENDING:
+                if waits:
                     self._run("adopt", mark | {"id": known["operation_id"]})
                 return True
         number = new.id if self._one("operation", (new.id,)) is None else write.spare_id
