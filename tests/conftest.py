@@ -28,6 +28,9 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(_NoSkips(), "no-skips")
 
 
+ENDING_SECONDS = 1.0
+
+
 @pytest.fixture(autouse=True)
 def nothing_is_left(request: pytest.FixtureRequest) -> Iterator[None]:
     """Fails a test that leaves a thread, a process or a listening socket behind.
@@ -50,11 +53,13 @@ def nothing_is_left_running(nothing_is_left: None, request: pytest.FixtureReques
 
 @pytest.fixture
 async def no_task_is_left() -> AsyncIterator[None]:
-    """Fails an async test whose loop still has tasks when its fixtures have ended. Those that were cancelled get a turn to end."""
+    """Fails an async test whose loop still has tasks when its fixtures have ended. Those that were cancelled get a moment to end: a
+    call of gRPC's takes several turns of the loop to notice."""
     before = asyncio.all_tasks()
     yield
-    await asyncio.sleep(0)  # noqa: TID251 one turn of the loop, no time
     left = {task for task in asyncio.all_tasks() - before if task is not asyncio.current_task()}
+    if left:
+        _, left = await asyncio.wait(left, timeout=ENDING_SECONDS)
     assert not left, f"left behind: {sorted(map(repr, left))}"
 
 

@@ -103,7 +103,7 @@ async def api(tmp_path: Path) -> AsyncIterator[Api]:
             id=SessionApiId(0), name="CRM", channel_id=ChannelId(channel.id), scopes=frozenset({1, 2, 3})
         )
         _, key = await registry.create_session_api(wanted, None)
-        await door.start([bound])
+        await door.start([(bound, None)])
         async with aiohttp.ClientSession(f"http://127.0.0.1:{port}") as client:
             yield Api(client, key, port)
         await door.close()

@@ -40,7 +40,9 @@ def without_python(command: str, home: Path) -> subprocess.CompletedProcess[str]
         path.resolve() for path in (*Path(sys.base_prefix, "bin").glob("python3*"), *Path("/usr/bin").glob("python3*"))
     }
     keep = {Path("/usr/lib"), Path("/usr/local/lib")}  # Debian's libraries, which are not Python's
-    hiding = [f"mount -t tmpfs none {shlex.quote(str(one))}" for one in sorted(folders - keep) if one.is_dir()]
+    wanted = {one for one in folders - keep if one.is_dir()}
+    outermost = [one for one in sorted(wanted) if wanted.isdisjoint(one.parents)]
+    hiding = [f"mount -t tmpfs none {shlex.quote(str(one))}" for one in outermost]
     hiding += [f"mount --bind /bin/false {shlex.quote(str(one))}" for one in sorted(programs) if one.exists()]
     environment = (
         f"env -i HOME={shlex.quote(str(home))} TMPDIR={shlex.quote(str(home))} PATH=/usr/bin:/bin LANG=C.UTF-8"
