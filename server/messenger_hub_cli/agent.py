@@ -13,7 +13,7 @@ from messenger_hub.admin.v1 import agent_admin_service_pb2 as pb
 from messenger_hub_cli.failures import Refused
 from messenger_hub_cli.messages import plain
 from messenger_hub_cli.output import Listing, Record, confirm, print_json
-from messenger_hub_cli.remembered import AGENT, remembered
+from messenger_hub_cli.remembered import AGENT, forget, remembered
 from messenger_hub_cli.running_hub import RunningHub
 from messenger_hub_cli.signals import watch_parent, with_parent_option
 from messenger_hub_cli.verb import DATA_DIR_VARIABLE, data_dir_option, operator_verb, yes_option
@@ -86,6 +86,8 @@ def agent(
 def with_hub(data_dir: Path, given: Mapping[str, object]) -> Mapping[str, object]:
     """The options with the hub that this desktop has joined, where they name none; what they say of it counts."""
     if given["server"] is not None:
+        if given["enrol_token"]:
+            forget(data_dir)
         return given
     hub = remembered(data_dir)
     if hub is None:

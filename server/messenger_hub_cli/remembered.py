@@ -38,3 +38,8 @@ def remembered(data_dir: Path) -> Hub | None:
         return None
     except (OSError, msgspec.DecodeError) as error:
         raise Refused(f"{path} cannot be read: remove it, and give the agent its hub with --server.") from error
+
+
+def forget(data_dir: Path) -> None:
+    """Before this desktop is enrolled at a hub that the file does not name: joining that one was never finished."""
+    (data_dir / AGENT / FILE_NAME).unlink(missing_ok=True)

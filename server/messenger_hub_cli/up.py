@@ -20,7 +20,7 @@ from messenger_hub_cli.console import link_of, opened
 from messenger_hub_cli.failures import CliError, HubUnreachable, Refused
 from messenger_hub_cli.linking import link_channel
 from messenger_hub_cli.processes import Child, Children
-from messenger_hub_cli.remembered import is_enrolled, remembered
+from messenger_hub_cli.remembered import forget, is_enrolled, remembered
 from messenger_hub_cli.running_hub import RunningHub, running_hub
 from messenger_hub_cli.signals import until_stopped
 from messenger_hub_cli.verb import data_dir_option, verb, wants_json
@@ -179,6 +179,7 @@ class _Up:
             tell(f"Made the channel {name}.")
         if is_enrolled(self._data_dir):
             return name, ""
+        forget(self._data_dir)
         agents = (await hub.agents.ListAgents(agent_admin_service_pb2.ListAgentsRequest())).agents
         taken = {one.name for one in agents}
         free = next(n for n in (THIS_DESKTOP, *(f"{THIS_DESKTOP}-{i}" for i in range(2, 1000))) if n not in taken)

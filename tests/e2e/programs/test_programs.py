@@ -139,6 +139,9 @@ def test_up_links_serves_and_starts_again_what_dies(tmp_path: Path, twin: str) -
     folder = tmp_path / "up"
     folder.mkdir()
     data_dir = tmp_path / "data"
+    never_joined = data_dir / "agent" / "hub.json"
+    never_joined.parent.mkdir(parents=True)
+    never_joined.write_text('{"server": "192.0.2.1:8653", "fingerprint": ""}')
     arguments = ("--headless", "--data-dir", str(data_dir), "--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0")
     with running(folder, "up", *arguments, "--whatsapp-url", twin) as up:
         address = up.prints(r"The API is at (\S+) ")[1]
@@ -146,6 +149,7 @@ def test_up_links_serves_and_starts_again_what_dies(tmp_path: Path, twin: str) -
         assert "▀" in up.printed
         eventually(lambda: http("POST", f"{twin}_twin/scan", {})[0] == 200)
         up.prints(r"linked as \+12015550100")
+        assert not never_joined.exists()
         made = ["session-api", "create", "crm", "--channel", "whatsapp", "--data-dir", str(data_dir), "--json"]
         key = json.loads(subprocess.check_output([sys.executable, "-m", "messenger_hub_cli", *made]))["key"]
 

@@ -16,7 +16,7 @@ from messenger_hub_cli.remembered import Hub, is_enrolled, remembered
 
 HUB = Hub(server="192.168.1.20:8653", fingerprint="ab" * 32)
 LINK = f"messenger-hub://192.168.1.20:8653/join?token=mht_x&fingerprint={'ab' * 32}"
-NOTHING = {"server": None, "tls": False, "ca": None, "fingerprint": ""}
+NOTHING = {"server": None, "tls": False, "ca": None, "fingerprint": "", "enrol_token": ""}
 
 
 def joined(data_dir: Path, hub: Hub = HUB) -> None:
@@ -43,6 +43,14 @@ def test_what_the_command_line_says_of_the_hub_counts(tmp_path: Path) -> None:
     renewed = {**NOTHING, "fingerprint": "cd" * 32}
     assert with_hub(tmp_path, renewed) == {**renewed, "server": HUB.server}
     assert with_hub(tmp_path / "new", NOTHING)["server"] == HERE
+
+
+def test_a_desktop_that_is_enrolled_elsewhere_forgets_the_hub_that_it_never_got_into(tmp_path: Path) -> None:
+    joining._remember(tmp_path, HUB)
+    with_hub(tmp_path, {**NOTHING, "server": "other:1"})
+    assert remembered(tmp_path) == HUB
+    with_hub(tmp_path, {**NOTHING, "server": "other:1", "enrol_token": "mht_y"})
+    assert remembered(tmp_path) is None
 
 
 def test_a_desktop_of_another_hub_is_not_taken_over(tmp_path: Path) -> None:
