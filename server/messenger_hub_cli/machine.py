@@ -26,11 +26,6 @@ from messenger_hub_cli.running_hub import running_hub
 
 CLOCK_SECONDS = 60.0  # WhatsApp refuses more; expires_at and links lie by as much
 ANSWER_SECONDS = 5.0
-VERDICTS = {
-    pb.ListChecksResponse.VERDICT_GOOD: Verdict.GOOD,
-    pb.ListChecksResponse.VERDICT_LOOK: Verdict.LOOK,
-    pb.ListChecksResponse.VERDICT_BAD: Verdict.BAD,
-}
 
 
 async def findings(data_dir: Path, url: str | None) -> Sequence[Finding]:
@@ -86,8 +81,12 @@ async def _hub(data_dir: Path, settings: Settings | Finding) -> Sequence[Finding
         return [*_place(data_dir), silent]
     except CliError as problem:
         return [*_place(data_dir), Finding(name="Hub", verdict=Verdict.BAD, said=problem.sentence)]
-    checks = [Finding(name=one.name, verdict=VERDICTS[one.verdict], said=one.said) for one in found]
+    checks = [Finding(name=one.name, verdict=_verdict(one.verdict), said=one.said) for one in found]
     return [Finding(name="Hub", verdict=Verdict.GOOD, said="runs"), *checks]
+
+
+def _verdict(number: pb.ListChecksResponse.Verdict.ValueType) -> Verdict:
+    return Verdict(pb.ListChecksResponse.Verdict.Name(number).removeprefix("VERDICT_").lower())
 
 
 def _place(data_dir: Path) -> Sequence[Finding]:

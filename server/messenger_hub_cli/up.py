@@ -103,7 +103,6 @@ class _Up:
         self._logs = logs
         self._hub_address = ""
         self._http_address = ""
-        self._told = False
 
     async def run(self) -> None:
         """Until cancelled. Raises CliError when it cannot start."""

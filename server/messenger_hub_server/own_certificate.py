@@ -54,11 +54,11 @@ def lan_address() -> str:
         return str(probe.getsockname()[0])
 
 
-def own_certificate(folder: PrivateFolder, now: datetime | None = None) -> OwnCertificate:
+def own_certificate(folder: PrivateFolder) -> OwnCertificate:
     """The one that is there, or else a new one for this machine's names and addresses. Raises StartupProblem."""
     stored, key = folder.read(LAN_CERTIFICATE), folder.read(LAN_KEY)
     if stored is None:  # or a start was cut off between the two
-        stored, key = _made(now or datetime.now(UTC))
+        stored, key = _made(datetime.now(UTC))
         folder.write_private(LAN_KEY, key)
         folder.write_private(LAN_CERTIFICATE, stored)
     try:

@@ -151,8 +151,9 @@ class TrayIcon:
                 icon.visible = True
                 self._apply(icon, self._view or _EMPTY)
         if self._running:
+            # Not on this thread, whose end `stop` waits for.
+            _beside(lambda: self._tell_login(verbs.starts_at_login()))
             on_ready()
-            self._tell_login(verbs.starts_at_login())
         else:
             icon.stop()
 

@@ -22,12 +22,6 @@ from messenger_hub_server.services.admin.facts import HubFacts
 from messenger_hub_server.services.sights import Sights
 from messenger_hub_server.store.base import StoreError
 
-VERDICTS = {
-    Verdict.GOOD: pb.ListChecksResponse.VERDICT_GOOD,
-    Verdict.LOOK: pb.ListChecksResponse.VERDICT_LOOK,
-    Verdict.BAD: pb.ListChecksResponse.VERDICT_BAD,
-}
-
 
 class Checkup:
     """Use `checks`."""
@@ -51,7 +45,9 @@ class Checkup:
     async def checks(self) -> Sequence[pb.ListChecksResponse.Check]:
         """The machine first, then desktops, then channels."""
         return [
-            pb.ListChecksResponse.Check(name=one.name, verdict=VERDICTS[one.verdict], said=one.said)
+            pb.ListChecksResponse.Check(
+                name=one.name, verdict=pb.ListChecksResponse.Verdict.Value(f"VERDICT_{one.verdict.name}"), said=one.said
+            )
             for one in (*await self._machine(), *await self._hub())
         ]
 
