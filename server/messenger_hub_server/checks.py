@@ -97,7 +97,7 @@ def _desktop(agent: Desktop, version: str) -> Finding:
             said = "has never connected: start the desktop app there"
             return Finding(name=name, verdict=Verdict.LOOK, said=said)
         verdict = Verdict.BAD if agent.away_seconds > AWAY_SECONDS else Verdict.LOOK
-        said = f"is away since {lasted(agent.away_seconds)}: is it on, and does the desktop app run there?"
+        said = f"has been away for {lasted(agent.away_seconds)}: is it on, and does the desktop app run there?"
         return Finding(name=name, verdict=verdict, said=said)
     if agent.version != version:
         said = f"runs Messenger Hub {agent.version or 'of an unknown version'}, and the hub {version}: update the older one"

@@ -46,8 +46,8 @@ def test_a_certificate_that_names_another_address_says_what_goes_on_and_what_doe
         (True, "1.0", None, Verdict.GOOD, "connected"),
         (True, "0.9", None, Verdict.LOOK, "update the older one"),
         (False, "", None, Verdict.LOOK, "never connected"),
-        (False, "1.0", 20.0, Verdict.LOOK, "away since less than a minute"),
-        (False, "1.0", 7_300.0, Verdict.BAD, "away since 2 hours"),
+        (False, "1.0", 20.0, Verdict.LOOK, "been away for less than a minute"),
+        (False, "1.0", 7_300.0, Verdict.BAD, "been away for 2 hours"),
     ],
 )
 def test_a_desktop_is_told_with_what_to_do(
