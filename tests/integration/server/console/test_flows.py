@@ -373,4 +373,6 @@ async def test_checks_say_what_keeps_messages_from_going_out(hub: Hub) -> None:
         await expect(agent_row).to_contain_text("Look")
     async with visiting(hub) as visitor:
         await visitor.go("checks")
-        await expect(visitor.page.get_by_role("row").filter(has_text="Desktop desk")).to_contain_text("Has been away for")
+        await expect(visitor.page.get_by_role("row").filter(has_text="Desktop desk")).to_contain_text(
+            "Has been away for"
+        )
