@@ -41,12 +41,18 @@ class Content(msgspec.Struct):
         )
 
     def is_behind(self, marks: HighMarks) -> bool:
-        """Whether a database with these marks has given out more than this says."""
-        return marks.operation_id > self.operation_id_limit
+        """Whether a database with these marks has given out more than this says. What covers a commit is written before it, so this is
+        an older file, or the database is of a time that an older copy of both has undone."""
+        behind = any(self._epoch(channel_id) < epoch for channel_id, epoch in marks.epochs.items())
+        return behind or marks.operation_id > self.operation_id_limit
 
     def is_ahead(self, marks: HighMarks) -> bool:
         """Whether a database with these marks is an older copy. One epoch ahead is a commit that did not happen."""
         return any(marks.epochs.get(ChannelId(int(c)), 0) < one.epoch - 1 for c, one in self.channels.items())
+
+    def _epoch(self, channel_id: ChannelId) -> int:
+        known = self.channels.get(str(channel_id))
+        return known.epoch if known is not None else 0
 
 
 def parse(stored: bytes | None) -> Content:

@@ -184,8 +184,9 @@ def database_restored(world: World) -> bool:
     if not world.copies:
         return False
     kept = world.dice.choice(world.copies)
-    del world.copies[world.copies.index(kept) + 1 :]  # they are of a time that will not have been
     way = world.dice.choice(world.ways)
+    if way == "file of now" and world.hub.file.is_behind(kept.store):
+        way = "file lost"  # the copy is of a time that an older one has undone: the hub does not start, and a person is asked
     world.hub.crash()
     alone = _journals_since(world, kept) == {world.owner.disk.journal_id}
     world.file_trusted = world.file_trusted and (way == "file of now" or (way == "disk of then" and alone))

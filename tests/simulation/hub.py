@@ -53,6 +53,11 @@ class File:
         since = before.taken_over_at if before.journal_id == taken.journal_id else taken.epoch
         self.mark = HighMark(epoch=taken.epoch, journal_id=taken.journal_id, taken_over_at=since)
 
+    def is_behind(self, store: MemoryStore) -> bool:
+        """As highwater.py says it, of a database."""
+        largest = max((row.id for row in store.operations_now()), default=0)
+        return largest > self.limit or store.delivery_now(CHANNEL, self.mark.journal_id).epoch > self.mark.epoch
+
     def copied(self) -> File:
         return File(self.limit, self.mark)
 

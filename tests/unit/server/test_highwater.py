@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from messenger_hub.runtime.folder import FolderUnusable, PrivateFolder
 from messenger_hub_server.backup import knowledge
-from messenger_hub_server.highwater import NAME, HighWater, parse
+from messenger_hub_server.highwater import NAME, HighWater, HighWaterLost, parse
 from messenger_hub_server.model import ChannelId, HighMark, JournalId
-from messenger_hub_server.store.base import TakeEpoch
+from messenger_hub_server.store.base import HighMarks, TakeEpoch
 
 OLD = b'{"operation_id_limit":1000,"channels":{"1":{"epoch":5,"journal_id":"j","taken_over_at":2}}}'
 NEW = b'{"operation_id_limit":3000,"channels":{"1":{"epoch":9,"journal_id":"k","taken_over_at":7},"2":{"epoch":1,"journal_id":"l","taken_over_at":1}}}'
@@ -26,6 +26,17 @@ def test_a_file_that_is_missing_damaged_or_older_somewhere_says_nothing_of_the_t
     assert known.lost
     assert parse(known.content).channels == parse(NEW).channels
     assert parse(known.content).operation_id_limit == (9000 if own and b"9000" in own else 3000)
+
+
+@pytest.mark.parametrize(
+    ("operation_id", "epochs"), [(1001, {}), (1, {ChannelId(1): 6}), (1, {ChannelId(1): 5, ChannelId(2): 1})]
+)
+def test_a_database_that_knows_more_than_the_file_is_not_served(
+    tmp_path: Path, operation_id: int, epochs: dict[ChannelId, int]
+) -> None:
+    (tmp_path / NAME).write_bytes(OLD)
+    with pytest.raises(HighWaterLost, match="restore --in-place"):
+        HighWater(PrivateFolder(tmp_path)).is_ahead(HighMarks(operation_id=operation_id, epochs=epochs))
 
 
 def test_of_the_registrys_ids_the_larger_ones_stay() -> None:
