@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from google.protobuf.timestamp_pb2 import Timestamp
 from messenger_hub.agent.v1 import agent_service_pb2 as pb
 from messenger_hub.runtime.clock import Clock
 from messenger_hub.v1 import channel_service_pb2
@@ -126,9 +127,10 @@ class Assignments:
                 account=report.account,
                 qr_text=report.qr_text,
                 pairing_code=report.pairing_code,
-                restricted_until_ms=_ms(report, "restricted_until"),
-                next_send_at_ms=_ms(report, "next_send_at"),
+                restricted_until_ms=_ms(report.restricted_until),
+                next_send_at_ms=_ms(report.next_send_at),
                 paused=report.paused,
+                paused_until_ms=_ms(report.paused_until),
             ),
         )
         if state is LinkState.UNLINKED:
@@ -149,8 +151,6 @@ def _pause(channel: Channel) -> str:
     return channel.paused_reason or ""
 
 
-def _ms(report: pb.ChannelReport, field: str) -> int | None:
-    if not report.HasField("restricted_until" if field == "restricted_until" else "next_send_at"):
-        return None
-    moment = report.restricted_until if field == "restricted_until" else report.next_send_at
-    return moment.ToMilliseconds()
+def _ms(moment: Timestamp) -> int | None:
+    """None when it is unset: nothing that agents report was at the beginning of 1970."""
+    return moment.ToMilliseconds() or None

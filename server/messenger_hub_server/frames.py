@@ -93,7 +93,7 @@ def _returns(frame: pb.Returns) -> None:
 
 
 def _channel_report(report: pb.ChannelReport) -> None:
-    _times(report, "restricted_until", "next_send_at")
+    _times(report, "restricted_until", "next_send_at", "paused_until")
     _cut(report, MOST_SENTENCE, "reason")
     if _ACCOUNT.fullmatch(report.account) is None:
         raise UnexpectedFrame("channel_report.account must be the digits of a number, at most 20.")

@@ -19,6 +19,7 @@ class LinkReport:
     restricted_until_ms: int | None = None
     next_send_at_ms: int | None = None
     paused: bool = False
+    paused_until_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

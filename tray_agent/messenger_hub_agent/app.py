@@ -27,6 +27,7 @@ from messenger_hub_agent.connection import Connection, HubAway, HubRefused
 from messenger_hub_agent.enrolment import AgentProblem, target
 from messenger_hub_agent.folder import AgentFolder, Credential
 from messenger_hub_agent.journal import Journal
+from messenger_hub_agent.pauses import Pauses
 from messenger_hub_agent.reconnecting import Backoff
 from messenger_hub_agent.tray.menu import (
     Command,
@@ -44,6 +45,7 @@ from messenger_hub_agent.whatsapp.pyppeteer_page import PyppeteerPage
 log = logger(__name__)
 
 END_SECONDS = 20.0
+PAUSE_CHECK_SECONDS = 1.0
 
 
 class Agent:
@@ -80,7 +82,8 @@ class Agent:
         self._connection: Connection | None = None
         self._connected = False
         self._away_since = clock.monotonic()
-        self._paused = folder.paused
+        self._pauses = folder.pauses
+        self._timed_pause = asyncio.Event()
         self._group: asyncio.TaskGroup | None = None
 
     # ---- what a person does -------------------------------------------------------------------------------------------------
@@ -94,21 +97,37 @@ class Agent:
         match command:
             case Quit():
                 self.stop()
-            case Pause(channel_id=channel_id):
-                self._pause(int(channel_id), paused=True)
+            case Pause(channel_id=channel_id, seconds=seconds):
+                until_ms = self._clock.now_ms() + seconds * 1000 if seconds is not None else None
+                self._set_pauses(self._pauses.paused(int(channel_id), until_ms))
             case Resume(channel_id=channel_id):
-                self._pause(int(channel_id), paused=False)
+                self._set_pauses(self._pauses.resumed(int(channel_id)))
             case Link(channel_id=channel_id) if (channel := self._channels.get(int(channel_id))) is not None:
                 channel.show_window()
             case _:
                 pass
 
-    def _pause(self, channel_id: int, *, paused: bool) -> None:
-        self._paused = self._paused | {channel_id} if paused else self._paused - {channel_id}
-        self._folder.set_paused(self._paused)
-        if (channel := self._channels.get(channel_id)) is not None:
-            channel.pause_here(paused)
+    def _set_pauses(self, pauses: Pauses) -> None:
+        self._pauses = pauses
+        self._folder.set_pauses(pauses)
+        for channel in self._channels.values():
+            self._pause(channel)
+        if pauses.timed:
+            self._timed_pause.set()
         self._show()
+
+    def _pause(self, channel: Channel) -> None:
+        channel.pause_here(self._pauses.holds(channel.id), self._pauses.end_ms(channel.id))
+
+    async def _end_pauses(self) -> None:
+        """In short waits: they are to end in time also when the desktop slept, or its clock was set."""
+        while True:
+            await self._timed_pause.wait()
+            if over := self._pauses.due(self._clock.now_ms()):
+                self._set_pauses(self._pauses.resumed(*over))
+            if not self._pauses.timed:
+                self._timed_pause.clear()
+            await asyncio.sleep(PAUSE_CHECK_SECONDS)
 
     # ---- life ---------------------------------------------------------------------------------------------------------------
 
@@ -117,7 +136,7 @@ class Agent:
         try:
             async with asyncio.TaskGroup() as group:
                 self._group = group
-                connecting = group.create_task(self._keep_connected())
+                endless = [group.create_task(one) for one in (self._keep_connected(), self._end_pauses())]
                 await self._stop.wait()
                 async with asyncio.TaskGroup() as stopping:
                     for channel in self._channels.values():
@@ -125,7 +144,8 @@ class Agent:
                 if self._connection is not None:
                     await self._connection.finish()
                 await self._all_ended()
-                connecting.cancel()
+                for one in endless:
+                    one.cancel()
         except* AgentProblem as problems:
             raise innermost(problems, AgentProblem) from None
         if self._problem is not None:
@@ -275,7 +295,7 @@ class Agent:
                 self._show,
             )
             self._channels[channel_id] = channel
-            channel.pause_here(channel_id in self._paused)
+            self._pause(channel)
             self._attach(channel)
             await channel.run()
         finally:

@@ -57,6 +57,7 @@ class Channel:
         self._changed = changed
         self._send: Sender | None = None
         self._paused_here = False
+        self._paused_until_ms: int | None = None
         self._assignment = pb.Assignments.Assignment(channel_id=channel_id)
         self._stopping = False
         self._happened: asyncio.Queue[Callable[[], Sequence[machine.Action]]] = asyncio.Queue(10_000)
@@ -68,6 +69,11 @@ class Channel:
     def paused_here(self) -> bool:
         """A person has paused it on this desktop."""
         return self._paused_here
+
+    @property
+    def paused_until_ms(self) -> int | None:
+        """When a pause ends by itself, in Unix milliseconds."""
+        return self._paused_until_ms
 
     @property
     def sight(self) -> Sight:
@@ -109,9 +115,11 @@ class Channel:
             self.show_window()
         self._judge()
 
-    def pause_here(self, paused: bool) -> None:
-        """A person pauses or resumes the channel on this desktop."""
-        self._paused_here = paused
+    def pause_here(self, paused: bool, until_ms: int | None) -> None:
+        """A person pauses or resumes the channel on this desktop. `until_ms`: see `paused_until_ms`."""
+        if (paused, until_ms) == (self._paused_here, self._paused_until_ms):
+            return
+        self._paused_here, self._paused_until_ms = paused, until_ms
         self._judge()
         self._report()
 
@@ -202,6 +210,8 @@ class Channel:
             return
         report = self._watch.sight.report()
         report.paused = self._paused_here
+        if self._paused_until_ms is not None:
+            report.paused_until.FromMilliseconds(self._paused_until_ms)
         if (at := self._machine.next_send_at_ms()) is not None:
             report.next_send_at.FromMilliseconds(at)
         self._send(pb.ConnectRequest(channel_id=self.id, channel_report=report))

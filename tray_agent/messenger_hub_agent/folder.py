@@ -8,6 +8,8 @@ from pathlib import Path
 import msgspec
 from messenger_hub.runtime.folder import FolderUnusable, PrivateFolder
 
+from messenger_hub_agent.pauses import Pauses
+
 LAYOUT = 1
 CREDENTIAL = "credential.json"
 PAUSED = "paused.json"
@@ -71,14 +73,16 @@ class AgentFolder:
         self._private.write_private(CREDENTIAL, msgspec.json.encode(credential))
 
     @property
-    def paused(self) -> frozenset[int]:
-        """Channels that a person has paused on this desktop."""
+    def pauses(self) -> Pauses:
+        """What a person has paused on this desktop."""
         content = self._private.read(PAUSED)
-        return frozenset(msgspec.json.decode(content, type=list[int])) if content else frozenset()
+        kept = msgspec.json.decode(content, type=dict[int, int | None] | list[int]) if content else {}
+        # A list is what versions wrote that knew no end of a pause.
+        return Pauses(kept if isinstance(kept, dict) else dict.fromkeys(kept))
 
-    def set_paused(self, channels: frozenset[int]) -> None:
+    def set_pauses(self, pauses: Pauses) -> None:
         """Keeps them over a restart."""
-        self._private.write_private(PAUSED, msgspec.json.encode(sorted(channels)))
+        self._private.write_private(PAUSED, msgspec.json.encode(pauses.until_ms))
 
     def channel(self, channel_id: int) -> PrivateFolder:
         """The folder of one channel."""

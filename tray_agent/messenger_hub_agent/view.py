@@ -29,7 +29,7 @@ def channel_views(
 
 
 def _view(assignment: pb.Assignments.Assignment, channel: Channel | None) -> ChannelView:
-    state, reason, until = ChannelState.STARTING, "", None
+    state, reason, until, paused_until = ChannelState.STARTING, "", None, None
     if channel is not None:
         sight = channel.sight
         state, reason = STATES[sight.state], _sentence(sight.reason)
@@ -37,14 +37,17 @@ def _view(assignment: pb.Assignments.Assignment, channel: Channel | None) -> Cha
             until = datetime.fromtimestamp(sight.restricted_until, UTC).astimezone()
         if channel.paused_here:
             state, reason = ChannelState.PAUSED, "Paused on this desktop"
+            if channel.paused_until_ms is not None:
+                paused_until = datetime.fromtimestamp(channel.paused_until_ms / 1000, UTC).astimezone()
     if assignment.paused:
-        state, reason = ChannelState.PAUSED, assignment.pause_reason
+        state, reason, paused_until = ChannelState.PAUSED, assignment.pause_reason, None
     return ChannelView(
         id=str(assignment.channel_id),
         name=assignment.name,
         state=state,
         reason=reason,
         restricted_until=until,
+        paused_until=paused_until,
         queue_depth=assignment.queue_depth,
         uncertain=assignment.uncertain,
     )

@@ -163,7 +163,7 @@ def _channel_reason(state: ChannelState, sight: Sight) -> str:
             return "Another WhatsApp account was linked: an operator confirms it with messenger-hub channel resume"
         case ChannelState.PAUSED:
             if sight.channel.paused_reason is None:
-                return "The channel is paused on the desktop: resume it in the tray's menu"
+                return _paused_there(sight)
             return _joined("The channel is paused", sight.channel.paused_reason)
         case ChannelState.OFFLINE if sight.restored:
             return f"The hub's database was restored, and the desktop's journal has to tell what is missing. {_offline(sight)}"
@@ -177,6 +177,12 @@ def _channel_reason(state: ChannelState, sight: Sight) -> str:
             return _joined(_PAGE[state], told)
         case _:
             return told or _PAGE[state]
+
+
+def _paused_there(sight: Sight) -> str:
+    until = sight.current.report.paused_until_ms if sight.current else None
+    when = f" until {clock_time(until)}" if until is not None else ""
+    return f"The channel is paused on the desktop{when}: resume it in the tray's menu"
 
 
 def _offline(sight: Sight) -> str:

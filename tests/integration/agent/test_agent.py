@@ -16,6 +16,7 @@ from messenger_hub_agent.app import Agent
 from messenger_hub_agent.config import AgentSettings
 from messenger_hub_agent.enrolment import AgentProblem, enrolled
 from messenger_hub_agent.folder import AgentFolder
+from messenger_hub_agent.pauses import Pauses
 from messenger_hub_agent.tray.menu import ChannelState, Pause, Resume, TrayView
 
 from tests.fakes.page import FakePage
@@ -106,6 +107,27 @@ async def test_a_channel_that_is_taken_away_ends_and_one_that_comes_back_starts_
         desk.agent._assigned(assignments(1, 2).assignments)
         await desk.until(ChannelState.LINKED, ChannelState.LINKED)
         assert len(desk.pages) == 3
+
+
+async def test_a_pause_for_a_while_ends_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    hub = Hub([assignments(1)])
+    async with running(hub, tmp_path / "agent", monkeypatch) as desk:
+        await desk.until(ChannelState.LINKED)
+        assert desk.agent is not None
+        desk.agent.command(Pause(channel_id="1", seconds=1))
+        await desk.until(ChannelState.PAUSED)
+        assert desk.view is not None
+        assert desk.view.channels[0].paused_until is not None
+        await desk.until(ChannelState.LINKED)
+
+
+def test_pauses_kept_by_a_version_without_an_end_are_still_there(tmp_path: Path) -> None:
+    folder = AgentFolder.open(tmp_path)
+    (tmp_path / "paused.json").write_text("[1,7]")
+    assert folder.pauses == Pauses({1: None, 7: None})
+    folder.set_pauses(folder.pauses.paused(7, 1_000))
+    assert (folder.pauses.due(999), folder.pauses.due(1_000)) == ((), (7,))
+    folder.close()
 
 
 async def test_a_pause_of_the_tray_is_kept_over_a_restart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

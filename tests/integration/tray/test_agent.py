@@ -37,6 +37,11 @@ async def test_the_icon_shows_the_channel_pauses_it_and_quits(world: World, desk
     await desktop.until_item(lambda item: item.label == "1 operation is waiting")
     await desktop.click("Pause sending")
     await asyncio.to_thread(world.reaches, waiting, "read")
+    await desktop.until_title("Messenger Hub: shop linked")
+    await desktop.click("Pause for an hour")
+    await asyncio.to_thread(eventually, lambda: " until 20" in world.status()["reason"])
+    await desktop.click("Pause sending")
+    await desktop.until_title("Messenger Hub: shop linked")
     browser = world.browser()
     assert browser is not None
     assert "--headless" not in browser.cmdline()

@@ -44,6 +44,7 @@ async def test_the_icon_shows_title_picture_and_menu(program: Program, desktop: 
         "Sales: linked",
         "3 operations are waiting",
         "Pause sending",
+        "Pause for an hour",
         "Link WhatsApp…",
         "Open the console",
         "Copy API address",
@@ -60,7 +61,7 @@ async def test_pausing_asks_for_it_and_the_check_mark_follows_the_agents_answer(
 ) -> None:
     await desktop.click("Pause sending")
     said = await program.said()
-    assert said == {"command": "Pause", "channel_id": "c1", "on_main_thread": True}
+    assert said == {"command": "Pause", "channel_id": "c1", "seconds": None, "on_main_thread": True}
     program.show(sales("paused"))
     await desktop.until_item(lambda item: item.label == "Pause sending" and item.checked is True)
     assert await desktop.icon_title() == "Messenger Hub: Sales paused, 3 waiting"
@@ -80,6 +81,7 @@ async def test_several_channels_open_submenus_whose_clicks_name_their_channel(
         "Scan the QR code.",
         "Nothing is waiting",
         "Pause sending",
+        "Pause for an hour",
         "Link WhatsApp…",
     ]
     await desktop.click(label, "Link WhatsApp…")

@@ -17,6 +17,7 @@ MAX_TITLE_CHARACTERS = 127
 """Windows keeps 128 UTF-16 units for a tooltip, the last of them a NUL."""
 MAX_LABEL_CHARACTERS = 72
 """Longer lines make a menu wider than a small screen."""
+HOUR_SECONDS = 3600
 
 
 class ChannelState(Enum):
@@ -44,6 +45,8 @@ class ChannelView:
     """One sentence: why nothing goes out, or what is going on; empty when there is nothing to say."""
     restricted_until: datetime | None = None
     """Only with `RESTRICTED`; shown as it is, so hand it over in the desktop's time zone."""
+    paused_until: datetime | None = None
+    """Only with `PAUSED`: when it goes on by itself; shown as it is."""
     queue_depth: int | None = None
     """How many operations wait; None when the server has not said."""
     uncertain: int = 0
@@ -67,9 +70,10 @@ class TrayView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pause:
-    """Stop sending on a channel."""
+    """Stop sending on a channel: for so many seconds, or until it is resumed."""
 
     channel_id: str
+    seconds: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -218,11 +222,14 @@ def one_line(text: str, limit: int) -> str:
 
 
 def state_words(channel: ChannelView) -> str:
-    """The channel's state in a person's words, with the time at which a restriction ends."""
-    until = channel.restricted_until
-    if channel.state is ChannelState.RESTRICTED and until is not None:
-        return f"restricted until {moment(until)}"
-    return _WORDS[channel.state]
+    """The channel's state in a person's words, with the time at which a restriction or a pause ends."""
+    match channel:
+        case ChannelView(state=ChannelState.RESTRICTED, restricted_until=datetime() as until):
+            return f"restricted until {moment(until)}"
+        case ChannelView(state=ChannelState.PAUSED, paused_until=datetime() as until):
+            return f"paused until {moment(until)}"
+        case _:
+            return _WORDS[channel.state]
 
 
 def moment(when: datetime) -> str:
@@ -332,6 +339,11 @@ def _channel_actions(channel: ChannelView, connected: bool) -> list[Entry]:
     return [
         # Pausing is the server's doing; without it nothing is sent anyway.
         Action(text="Pause sending", command=toggle, enabled=connected, checked=paused),
+        Action(
+            text="Pause for an hour",
+            command=Pause(channel_id=channel.id, seconds=HOUR_SECONDS),
+            enabled=connected and not paused,
+        ),
         Action(
             text="Link WhatsApp…",
             command=Link(channel_id=channel.id),

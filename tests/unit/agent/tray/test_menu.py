@@ -69,6 +69,7 @@ def test_a_single_channel_lies_flat_in_the_menu() -> None:
         "(3 operations are waiting)",
         "---",
         "[ ] Pause sending",
+        "Pause for an hour",
         "(Link WhatsApp…)",
         "---",
         "Open the console",
@@ -87,11 +88,13 @@ def test_several_channels_have_a_submenu_each() -> None:
         "  (3 operations are waiting)",
         "  ---",
         "  [ ] Pause sending",
+        "  Pause for an hour",
         "  (Link WhatsApp…)",
         "Support: paused >",
         "  (Nothing is waiting)",
         "  ---",
         "  [x] Pause sending",
+        "  (Pause for an hour)",
         "  Link WhatsApp…",
         "---",
         "Open the console",
@@ -106,12 +109,13 @@ def test_several_channels_have_a_submenu_each() -> None:
 
 def test_without_a_connection_the_menu_says_so_first_and_offers_no_pause() -> None:
     offline = replace(SALES, state=ChannelState.STARTING, queue_depth=None)
-    assert drawn(face(view(offline, connected=False)).entries)[:6] == [
+    assert drawn(face(view(offline, connected=False)).entries)[:7] == [
         "(No connection to the hub; trying again)",
         "---",
         "(Sales: starting…)",
         "---",
         "([ ] Pause sending)",
+        "(Pause for an hour)",
         "Link WhatsApp…",
     ]
 
@@ -143,6 +147,11 @@ def test_each_state_has_its_words_and_its_icon(state: ChannelState, words: str, 
     assert shown.icon is icon
     assert shown.title == f"Messenger Hub: Sales {words}"
     assert shown.entries[0] == Line(text=f"Sales: {words}")
+
+
+def test_a_pause_that_ends_by_itself_says_when() -> None:
+    shown = face(view(replace(SALES, state=ChannelState.PAUSED, queue_depth=0, paused_until=NOON)))
+    assert shown.title == "Messenger Hub: Sales paused until 24 Nov 12:05"
 
 
 def test_every_state_is_in_the_table_above_and_can_be_shown() -> None:
@@ -187,6 +196,7 @@ def test_without_a_connection_the_icon_is_offline_whatever_the_channels_are() ->
 def test_clicks_name_the_channel_that_they_are_meant_for() -> None:
     first, second, _ = (entry for entry in face(view(SALES, SUPPORT)).entries if isinstance(entry, Submenu))
     assert actions(first.entries)["Pause sending"].command == Pause(channel_id="c1")
+    assert actions(first.entries)["Pause for an hour"].command == Pause(channel_id="c1", seconds=3600)
     assert actions(second.entries)["Pause sending"].command == Resume(channel_id="c2")
     assert actions(second.entries)["Link WhatsApp…"].command == Link(channel_id="c2")
     bottom = actions(face(view(SALES, SUPPORT)).entries)

@@ -96,6 +96,12 @@ OFFLINE = sight(agent=None)
         (PENDING, sight(channel=replace(CHANNEL, paused_reason="lunch")), 1, "The channel is paused: lunch"),
         (
             PENDING,
+            sight(LinkReport(state=LinkState.LINKED, paused=True, paused_until_ms=NOW + MINUTE)),
+            1,
+            "The channel is paused on the desktop until 2026-11-24 10:01:00 UTC: resume it in the tray's menu",
+        ),
+        (
+            PENDING,
             sight(LinkReport(state=LinkState.RESTRICTED, restricted_until_ms=NOW + MINUTE)),
             1,
             "WhatsApp refuses messages to new chats until 2026-11-24 10:01:00 UTC; existing chats go on",
