@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import time
+from pathlib import Path
+
 import click
 from messenger_hub.admin.v1 import channel_admin_service_pb2 as pb
 from messenger_hub.agent.v1 import agent_service_pb2
 
+from messenger_hub_cli.failures import Refused
 from messenger_hub_cli.linking import link_channel
 from messenger_hub_cli.messages import choices, plain
 from messenger_hub_cli.output import Listing, Record, confirm
 from messenger_hub_cli.running_hub import RunningHub
 from messenger_hub_cli.verb import operator_verb, yes_option
 
+HOUR_MS = 3_600_000
 PACES = choices(agent_service_pb2.DESCRIPTOR.enum_types_by_name["Pace"])
 COLUMNS = {
     "name": "Channel",
@@ -114,6 +119,44 @@ async def resume(hub: RunningHub, name: str) -> Record:
     )
 
 
+@operator_verb(
+    "backlog",
+    group=channel,
+    example="messenger-hub channel backlog sales\nmessenger-hub channel backlog sales --cancel-older-than 24 --yes",
+)
+@name_argument
+@click.option(
+    "--cancel-older-than",
+    "hours",
+    type=click.IntRange(1, 8760),
+    metavar="HOURS",
+    help="Cancel what was accepted before.",
+)
+@yes_option
+async def backlog(hub: RunningHub, name: str, hours: int | None, yes: bool) -> Record:
+    """Send what has waited for long, for which the channel holds everything: all of it, or without the oldest."""
+    wanted = pb.DecideBacklogRequest(channel=name, validate_only=True)
+    if hours is not None:
+        wanted.cancel_accepted_before.FromMilliseconds(round(time.time() * 1000) - hours * HOUR_MS)
+    counted = await hub.channels.DecideBacklog(wanted)
+    if counted.cancelled:
+        confirm(f"This cancels {operations(counted.cancelled)} on channel {name} and sends the rest.", yes=yes)
+    wanted.validate_only = False
+    answer = await hub.channels.DecideBacklog(wanted)
+    sentence = f"Cancelled {operations(answer.cancelled)}; channel {answer.channel.name} goes on."
+    return Record(data=plain(answer), sentence=sentence)
+
+
+@operator_verb("picture", group=channel, example="messenger-hub channel picture sales page.jpg")
+@name_argument
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+async def picture(hub: RunningHub, name: str, file: Path) -> Record:
+    """Write a picture of WhatsApp Web as the desktop shows it now. It shows chats: delete it when it is of no more use."""
+    answer = await hub.channels.GetPagePicture(pb.GetPagePictureRequest(channel=name))
+    _keep(file, answer.jpeg)
+    return Record(data={"file": str(file), "bytes": len(answer.jpeg)}, sentence=f"{file} shows channel {name}.")
+
+
 @operator_verb("clear-queue", group=channel, example="messenger-hub channel clear-queue sales --yes")
 @name_argument
 @yes_option
@@ -166,6 +209,15 @@ async def delete(hub: RunningHub, name: str, yes: bool) -> Record:
         f"Channel {name} is deleted with {session_apis(answer.session_apis)}; {operations(answer.failed)} failed."
     )
     return Record(data=plain(answer), sentence=sentence)
+
+
+def _keep(file: Path, content: bytes) -> None:
+    """For its owner alone. Raises Refused."""
+    try:
+        file.touch(0o600)
+        file.write_bytes(content)
+    except OSError as error:
+        raise Refused(f"{file} cannot be written: {error.strerror}.") from error
 
 
 def described(one: pb.Channel) -> str:

@@ -34,10 +34,15 @@ def operation() -> None:
 @click.option("--channel", default="", metavar="NAME", help="Only of this channel.")
 @click.option("--status", type=click.Choice([*STATUSES]), help="Only with this status.")
 @click.option("--reference", default="", help="Only with this reference.")
+@click.option(
+    "--recipient", default="", metavar="PART", help="Only to numbers or groups with this part; may take a while."
+)
 @click.option("--limit", type=click.IntRange(1, 100), default=50, show_default=True, help="At most so many.")
-async def list_operations(hub: RunningHub, channel: str, status: str | None, reference: str, limit: int) -> Listing:
+async def list_operations(
+    hub: RunningHub, channel: str, status: str | None, reference: str, recipient: str, limit: int
+) -> Listing:
     """List operations, newest first."""
-    request = pb.ListOperationsRequest(channel=channel, reference=reference, limit=limit)
+    request = pb.ListOperationsRequest(channel=channel, reference=reference, recipient=recipient, limit=limit)
     if status is not None:
         request.status = operation_pb2.OperationStatus.ValueType(STATUSES[status])
     answer = await hub.operations.ListOperations(request)
@@ -66,10 +71,11 @@ async def cancel(hub: RunningHub, operation_id: int, yes: bool) -> Record:
 @operator_verb("cancel-all", group=operation, example="messenger-hub operation cancel-all --reference spring-sale")
 @click.option("--channel", default="", metavar="NAME", help="Only of this channel.")
 @click.option("--reference", default="", help="Only with this reference.")
+@click.option("--recipient", default="", metavar="PART", help="Only to numbers or groups with this part.")
 @yes_option
-async def cancel_all(hub: RunningHub, channel: str, reference: str, yes: bool) -> Record:
+async def cancel_all(hub: RunningHub, channel: str, reference: str, recipient: str, yes: bool) -> Record:
     """Cancel all operations that have not started; what comes in meanwhile is left alone. Says how many first, and asks."""
-    request = pb.CancelOperationsRequest(channel=channel, reference=reference, validate_only=True)
+    request = pb.CancelOperationsRequest(channel=channel, reference=reference, recipient=recipient, validate_only=True)
     found = await hub.operations.CancelOperations(request)
     if not found.cancelled:
         return Record(data={"cancelled": 0}, sentence="Nothing that waits matches: nothing was cancelled.")

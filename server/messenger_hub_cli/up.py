@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from pathlib import Path
 
 import click
@@ -14,6 +15,8 @@ from messenger_hub.admin.v1 import (
 from messenger_hub.runtime.folder import FolderError, PrivateFolder
 from messenger_hub.v1 import channel_service_pb2
 from messenger_hub_agent.tray.availability import has_screen
+from messenger_hub_server.config import ASK, load
+from messenger_hub_server.startup import StartupProblem
 
 from messenger_hub_cli.agent import READY, TOKEN_VARIABLE, run_agent
 from messenger_hub_cli.console import link_of, opened
@@ -74,8 +77,21 @@ def up(
         logs = PrivateFolder(PrivateFolder(data_dir).path / LOGS)
     except FolderError as error:
         raise Refused(str(error)) from error
-    hub = _Up(data_dir, http, grpc, ["--lan"] if lan else [], extra, logs.path)
+    server_options = [
+        *(["--lan"] if lan else []),
+        *_backlog_options(data_dir, somebody_is_there="--headless" not in extra),
+    ]
+    hub = _Up(data_dir, http, grpc, server_options, extra, logs.path)
     asyncio.run(until_stopped(hub.run(), lambda: tell("Stopping: what is being sent is finished first.")))
+
+
+def _backlog_options(data_dir: Path, *, somebody_is_there: bool) -> list[str]:
+    """A person who is there is asked, unless the setting says something."""
+    try:
+        unset = load({"data_dir": data_dir}, os.environ).sources["backlog"] == "default"
+    except StartupProblem as problem:
+        raise Refused(str(problem)) from problem
+    return ["--backlog", ASK] if somebody_is_there and unset else []
 
 
 def tell(sentence: str) -> None:

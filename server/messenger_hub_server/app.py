@@ -19,7 +19,7 @@ from messenger_hub.runtime.folder import FolderError
 from messenger_hub_server import restoring
 from messenger_hub_server.backup.staging import discard_leftovers
 from messenger_hub_server.certificates import Certificates
-from messenger_hub_server.config import Settings, in_force
+from messenger_hub_server.config import ASK, Settings, in_force
 from messenger_hub_server.data_folder import DATABASE, DataFolder
 from messenger_hub_server.doors import Doors, Running
 from messenger_hub_server.errors import HubError
@@ -133,6 +133,7 @@ class _Hub:
             clock=self._clock,
             rate_per_minute=self._settings.rate_per_minute,
             keep=Keep(text_days=self._settings.text_retention_days, record_days=self._settings.retention_days),
+            asks_about_backlogs=self._settings.backlog == ASK,
             facts=self._facts,
             api_address=self._api_address,
         )
@@ -164,6 +165,7 @@ class _Hub:
             ]
             try:
                 await parts.queue.prepare()
+                await parts.backlogs.run_once(parts.clock.now_ms())
                 yield
             finally:
                 for task in endless:

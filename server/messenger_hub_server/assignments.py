@@ -14,6 +14,8 @@ from messenger_hub_server.model import Agent, AgentId, Channel, ChannelId, Group
 from messenger_hub_server.presence import Presence
 from messenger_hub_server.registry import Registry
 from messenger_hub_server.reports import LinkReport
+from messenger_hub_server.services.explanation import BACKLOG
+from messenger_hub_server.services.translation import timestamp
 from messenger_hub_server.store.base import Outcome, PutGroups, Write
 from messenger_hub_server.streams import Wanted
 
@@ -47,6 +49,7 @@ class Assignments:
         commits: Commits,
         queue_depth: Callable[[ChannelId], int],
         uncertain: Callable[[ChannelId], int],
+        pictured: Callable[[ChannelId, pb.PagePicture], None],
         api_address: Callable[[], str],
         clock: Clock,
     ) -> None:
@@ -55,6 +58,7 @@ class Assignments:
         self._commits = commits
         self._queue_depth = queue_depth
         self._uncertain = uncertain
+        self._pictured = pictured
         self._api_address = api_address
         self._clock = clock
 
@@ -78,6 +82,7 @@ class Assignments:
     def _assignment(self, channel: Channel, agent_id: AgentId) -> pb.Assignments.Assignment:
         linking = self._registry.linking(channel.id)
         reason = _pause(channel)
+        oldest_ms = channel.backlog_oldest_ms
         return pb.Assignments.Assignment(
             channel_id=channel.id,
             name=channel.name,
@@ -90,6 +95,7 @@ class Assignments:
             queue_depth=self._queue_depth(channel.id),
             owned=channel.agent_id == agent_id,
             uncertain=self._uncertain(channel.id),
+            backlog_oldest=timestamp(oldest_ms),
         )
 
     def on_change(self, callback: Callable[[], None]) -> Callable[[], None]:
@@ -141,6 +147,10 @@ class Assignments:
         groups = [Group(group_id=g.group_id, name=g.name, participants=g.participants) for g in report.groups]
         await self._commits.commit([PutGroups(channel_id=channel_id, groups=groups, as_of_ms=self._clock.now_ms())])
 
+    def picture(self, channel_id: ChannelId, picture: pb.PagePicture) -> None:
+        """A channel's page, as somebody asked to see it."""
+        self._pictured(channel_id, picture)
+
 
 def _pause(channel: Channel) -> str:
     """Why nothing goes out on it, as operators decided; empty when it does."""
@@ -148,6 +158,8 @@ def _pause(channel: Channel) -> str:
         return "Another WhatsApp account was linked: confirm it with messenger-hub channel resume"
     if channel.moving_to is not None:
         return "The channel moves to another desktop"
+    if channel.paused_reason is None and channel.backlog_oldest_ms is not None:
+        return BACKLOG
     return channel.paused_reason or ""
 
 

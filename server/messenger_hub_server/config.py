@@ -20,6 +20,7 @@ from messenger_hub_server.startup import StartupProblem
 
 PREFIX = "MESSENGER_HUB_"
 FILE_NAME = "config.toml"
+ASK = "ask"
 
 Parser = Callable[[object], object]
 
@@ -142,6 +143,15 @@ class Settings:
         default=6000,
         metadata=_setting(
             6000, _number(1, 1_000_000), "Requests a minute of a session API that has no rate of its own."
+        ),
+    )
+    backlog: str = field(
+        default="send",
+        metadata=_setting(
+            "send",
+            _choice("send", ASK),
+            "What becomes of more than 20 operations that have waited for over six hours while nothing could go out: send them when it "
+            "can, or ask a person first. up asks where it has a screen.",
         ),
     )
     retention_days: int = field(

@@ -285,6 +285,14 @@ class Unavailable(HubError):
     retry_after_seconds = 5
 
 
+class NoPicture(Unavailable):
+    """A channel's page could not be pictured."""
+
+    reason = errors_pb2.ERROR_REASON_NO_PICTURE
+    programs = False
+    sentence = "The desktop gave no picture of the page: try again when the channel is up."
+
+
 class StoreUnavailable(Unavailable):
     """Disk full or database locked: nothing was queued."""
 

@@ -25,6 +25,7 @@ MOST_VERSION = 64
 MOST_NAME = 256
 MOST_ID = 128
 MOST_QR = 4_096
+MOST_PICTURE = 900 * 1024
 LEAST_SECONDS, MOST_SECONDS = -62_135_596_800, 253_402_300_799  # the years 1 to 9999
 
 _JOURNAL_ID = re.compile(r"[0-9a-f]{32}")
@@ -101,6 +102,11 @@ def _channel_report(report: pb.ChannelReport) -> None:
         raise UnexpectedFrame(f"channel_report.qr_text and pairing_code have at most {MOST_QR} characters.")
 
 
+def _page_picture(picture: pb.PagePicture) -> None:
+    if len(picture.jpeg) > MOST_PICTURE:
+        raise UnexpectedFrame(f"page_picture.jpeg has at most {MOST_PICTURE} bytes.")
+
+
 def _group_report(report: pb.GroupReport) -> None:
     if len(report.groups) > MOST_GROUPS:
         raise UnexpectedFrame(f"group_report.groups has {len(report.groups)} groups, at most {MOST_GROUPS} are taken.")
@@ -117,6 +123,7 @@ _ADMITS: Mapping[str, Callable[[Any], None]] = {
     "returns": _returns,
     "channel_report": _channel_report,
     "group_report": _group_report,
+    "page_picture": _page_picture,
 }
 
 

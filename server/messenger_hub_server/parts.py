@@ -41,8 +41,10 @@ from messenger_hub_server.services.admin.hub import HubAdminHandlers
 from messenger_hub_server.services.admin.moves import Moves
 from messenger_hub_server.services.admin.operations import AdminSights, OperationAdminHandlers
 from messenger_hub_server.services.admin.persons import PersonAdminHandlers
+from messenger_hub_server.services.admin.pictures import Pictures
 from messenger_hub_server.services.admin.session_apis import SessionApiAdminHandlers
 from messenger_hub_server.services.agents import AgentHandlers
+from messenger_hub_server.services.backlogs import Backlogs
 from messenger_hub_server.services.channels import ChannelHandlers
 from messenger_hub_server.services.contacts import ContactHandlers
 from messenger_hub_server.services.formats import FORMATS
@@ -105,6 +107,7 @@ class Parts:
     presence: Presence
     depths: Depths
     streams: Streams
+    backlogs: Backlogs
     rounds: Rounds
     metrics: Metrics
     chain: Chain
@@ -119,6 +122,7 @@ async def assemble(
     clock: Clock,
     rate_per_minute: int,
     keep: Keep,
+    asks_about_backlogs: bool,
     facts: Callable[[], HubFacts],
     api_address: Callable[[], str],
 ) -> Parts:
@@ -130,8 +134,15 @@ async def assemble(
     registry.load(await store.registry())
     queue.load(await store.restored(), await store.latest_place_ms())
     registry.on_change(news.tell)
+    pictures = Pictures(lambda channel_id, frame: streams.ask(channel_id, frame))  # noqa: PLW0108 it is made below
     wishes = Wishes(
-        depths=depths, registry=registry, presence=presence, commits=queue, api_address=api_address, clock=clock
+        depths=depths,
+        registry=registry,
+        presence=presence,
+        commits=queue,
+        pictured=pictures.came,
+        api_address=api_address,
+        clock=clock,
     )
     sign_ins = SignIns(folder.private, keys, folder.admin_token, clock)
     numbers = Numbers(
@@ -148,14 +159,15 @@ async def assemble(
     admin_sights = AdminSights(registry, sights)
     moves = Moves(queue, registry, presence, news)
     intake = Intake(queue, clock)
+    backlogs = Backlogs(queue, registry, sights, clock, asks=asks_about_backlogs)
     handlers: Mapping[str, object] = {
         "messenger_hub.v1.MessageService": MessageHandlers(queue, intake),
         "messenger_hub.v1.ContactService": ContactHandlers(intake),
         "messenger_hub.v1.OperationService": OperationHandlers(queue, registry, watch, sights),
         "messenger_hub.v1.ChannelService": ChannelHandlers(queue, registry, sights),
-        "messenger_hub.agent.v1.AgentService": AgentHandlers(registry, streams),
+        "messenger_hub.agent.v1.AgentService": AgentHandlers(registry, streams, backlogs),
         "messenger_hub.admin.v1.ChannelAdminService": ChannelAdminHandlers(
-            queue, registry, presence, sights, moves, clock
+            queue, registry, presence, sights, moves, backlogs, pictures, clock
         ),
         "messenger_hub.admin.v1.SessionApiAdminService": SessionApiAdminHandlers(queue, registry, clock),
         "messenger_hub.admin.v1.AgentAdminService": AgentAdminHandlers(
@@ -174,6 +186,7 @@ async def assemble(
             sign_ins,
             Checkup(queue, registry, presence, sights, clock, facts),
             facts,
+            clock,
         ),
     }
     chain = Chain(
@@ -196,7 +209,8 @@ async def assemble(
         presence=presence,
         depths=depths,
         streams=streams,
-        rounds=Rounds([Due(queue, wakeups), Retention(queue, keep)], news, clock),
+        backlogs=backlogs,
+        rounds=Rounds([Due(queue, wakeups), Retention(queue, keep), backlogs], news, clock),
         metrics=metrics,
         chain=chain,
         sign_ins=sign_ins,

@@ -99,12 +99,36 @@ class Registry(Records):
         return paused
 
     async def resume(self, channel_id: ChannelId) -> Channel:
-        """Ends a pause, and confirms another account."""
+        """Ends a pause, sends a backlog, and confirms another account."""
         self._paused_since.pop(channel_id, None)
+        now_ms = self._clock.now_ms()
         return await self._change_channel(
             channel_id,
-            lambda c: replace(c, paused_reason=None, account=c.changed_account or c.account, changed_account=""),
+            lambda c: replace(
+                c,
+                paused_reason=None,
+                account=c.changed_account or c.account,
+                changed_account="",
+                backlog_oldest_ms=None,
+                backlog_sent_ms=now_ms,
+            ),
         )
+
+    async def hold_backlog(self, channel_id: ChannelId, oldest_ms: int) -> Channel:
+        """Nothing more starts on it until a person decides."""
+        held = await self._change_channel(channel_id, lambda c: replace(c, backlog_oldest_ms=oldest_ms))
+        self._paused_since.setdefault(channel_id, self._clock.now_ms())
+        return held
+
+    async def send_backlog(self, channel_id: ChannelId) -> Channel:
+        """What waits by now is no backlog any more. A pause stays."""
+        now_ms = self._clock.now_ms()
+        sent = await self._change_channel(
+            channel_id, lambda c: replace(c, backlog_oldest_ms=None, backlog_sent_ms=now_ms)
+        )
+        if sent.paused_reason is None and not sent.changed_account:
+            self._paused_since.pop(channel_id, None)
+        return sent
 
     async def linked(self, channel_id: ChannelId, account: str) -> Channel:
         """An agent reports the account. The first one is kept; another one waits until a person confirms it with `resume`."""

@@ -127,6 +127,10 @@ class Reports(Protocol):
         """The groups of a channel's account."""
         ...
 
+    def picture(self, channel_id: ChannelId, picture: pb.PagePicture) -> None:
+        """A channel's page, as somebody asked to see it."""
+        ...
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
@@ -315,6 +319,13 @@ class Streams:
             if stream.agent.id == agent_id:
                 stream.end(error)
 
+    def ask(self, channel_id: ChannelId, frame: pb.ConnectResponse) -> bool:
+        """Sends a frame to the stream of the channel's owner; False when there is none."""
+        owners = [stream for stream in self._streams.values() if stream.channels.get(channel_id)]
+        for stream in owners:
+            stream.send(frame)
+        return bool(owners)
+
     def erase(self, channel_id: ChannelId, wa_ids: Sequence[WaId]) -> None:
         """A person's data was erased: the journals that may hold it follow."""
         for stream in self._streams.values():
@@ -384,7 +395,9 @@ class Streams:
                 await self._reports.channel(channel_id, frame.channel_report)
             case "group_report" if mine[channel_id]:
                 await self._reports.groups(channel_id, frame.group_report)
-            case "channel_report" | "group_report":
+            case "page_picture" if mine[channel_id]:
+                self._reports.picture(channel_id, frame.page_picture)
+            case "channel_report" | "group_report" | "page_picture":
                 return
             case None | "agent_hello":
                 stream.end(UnexpectedFrame(f"A frame of kind {kind} is out of place."))

@@ -73,12 +73,17 @@ class FakePage:
     )  # what an idle page shows when it is asked, one each time
     events: asyncio.Queue[PageEvent] = field(default_factory=asyncio.Queue)
     quiet: asyncio.Event = field(default_factory=asyncio.Event)  # somebody waits for an event, and there is none
+    pictured: bytes | PageError = b"JPEG"
     asked: list[str] = field(default_factory=list)
 
     async def open(self) -> None:
         self.asked.append("open")
         if self.opens and (problem := self.opens.pop(0)) is not None:
             raise problem
+
+    async def picture(self) -> bytes:
+        self.asked.append("picture")
+        return given(self.pictured)
 
     async def show(self, shown: bool) -> None:
         self.asked.append("show" if shown else "hide")

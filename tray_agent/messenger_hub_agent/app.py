@@ -35,6 +35,7 @@ from messenger_hub_agent.tray.menu import (
     Pause,
     Quit,
     Resume,
+    SendBacklog,
     TrayView,
 )
 from messenger_hub_agent.view import channel_views
@@ -46,6 +47,7 @@ log = logger(__name__)
 
 END_SECONDS = 20.0
 PAUSE_CHECK_SECONDS = 1.0
+HOUR_MS = 3_600_000
 
 
 class Agent:
@@ -102,10 +104,20 @@ class Agent:
                 self._set_pauses(self._pauses.paused(int(channel_id), until_ms))
             case Resume(channel_id=channel_id):
                 self._set_pauses(self._pauses.resumed(int(channel_id)))
+            case SendBacklog(channel_id=channel_id, hours=hours) if self._group is not None:
+                self._group.create_task(self._send_backlog(int(channel_id), hours))
             case Link(channel_id=channel_id) if (channel := self._channels.get(int(channel_id))) is not None:
                 channel.show_window()
             case _:
                 pass
+
+    async def _send_backlog(self, channel_id: int, hours: int | None) -> None:
+        before_ms = self._clock.now_ms() - hours * HOUR_MS if hours is not None else None
+        try:
+            if self._connection is not None:
+                await self._connection.decide_backlog(channel_id, before_ms)
+        except (HubAway, HubRefused) as problem:
+            self._say(f"Nothing was decided: {problem.sentence}")
 
     def _set_pauses(self, pauses: Pauses) -> None:
         self._pauses = pauses

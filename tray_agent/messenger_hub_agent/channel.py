@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from typing import TypeVar, assert_never
 
 from messenger_hub.agent.v1 import agent_service_pb2 as pb
@@ -29,6 +30,8 @@ log = logger(__name__)
 STOP_SECONDS = 35.0  # a send is answered or given up within 30 s
 FORGET_SECONDS = 3600.0
 AGAIN_SECONDS = 5.0
+PICTURES = 4  # of the page that may be asked for at a time
+MOST_PICTURE = 900 * 1024  # what the contract takes
 
 R = TypeVar("R")
 Sender = Callable[[pb.ConnectRequest], None]
@@ -63,6 +66,7 @@ class Channel:
         self._happened: asyncio.Queue[Callable[[], Sequence[machine.Action]]] = asyncio.Queue(10_000)
         self._idle = asyncio.Event()
         self._windows = asyncio.Event()
+        self._pictures: asyncio.Queue[int] = asyncio.Queue(PICTURES)
         self._window_wanted = True  # it opens with the browser
 
     @property
@@ -137,6 +141,10 @@ class Channel:
 
     def receive(self, frame: pb.ConnectResponse) -> None:
         """A frame of this channel."""
+        if frame.HasField("show_page"):
+            with suppress(asyncio.QueueFull):  # whoever asks that often gets fewer
+                self._pictures.put_nowait(frame.show_page.number)
+            return
         self._tell(lambda: self._machine.receive(frame, self._now_ms()))
 
     # ---- life ---------------------------------------------------------------------------------------------------------------
@@ -148,6 +156,7 @@ class Channel:
                 group.create_task(self._watch.run())
                 group.create_task(self._forget())
                 group.create_task(self._show_windows())
+                group.create_task(self._show_pages())
                 group.create_task(self._serve_and_end(group))
         except* _Done:
             pass
@@ -314,6 +323,19 @@ class Channel:
                 await self._page.show(self._window_wanted)
             except PageError as error:
                 log.info("window not shown", channel=self.id, code=error.code)
+
+    async def _show_pages(self) -> None:
+        """Pictures of the page for whoever asks."""
+        while True:
+            number = await self._pictures.get()
+            try:
+                jpeg = await self._page.picture()
+            except PageError as error:
+                log.info("page not pictured", channel=self.id, code=error.code)
+                jpeg = b""
+            picture = pb.PagePicture(number=number, jpeg=jpeg if len(jpeg) <= MOST_PICTURE else b"")
+            if self._send is not None:
+                self._send(pb.ConnectRequest(channel_id=self.id, page_picture=picture))
 
     async def _read(self, after: int, until: int) -> None:
         while True:

@@ -19,6 +19,7 @@ OUTGOING = 10_000  # frames
 SILENCE_SECONDS = 45.0  # then a heartbeat
 DEAF_SECONDS = 3 * SILENCE_SECONDS  # then the stream is given up
 ENROL_SECONDS = 20.0
+DECIDE_SECONDS = 60.0
 FINISH_SECONDS = 3.0
 CLOCK_SECONDS = 1.0
 JUMP_SECONDS = 2.0
@@ -105,6 +106,16 @@ class Connection:
         self._outgoing: asyncio.Queue[pb.ConnectRequest | None] = asyncio.Queue(OUTGOING)
         self._finished = asyncio.Event()
         self._overrun = asyncio.Event()
+
+    async def decide_backlog(self, channel_id: int, cancel_accepted_before_ms: int | None) -> None:
+        """Tells the hub what a person wants done with a backlog. Raises HubRefused or HubAway."""
+        wanted = pb.DecideBacklogRequest(channel_id=channel_id)
+        if cancel_accepted_before_ms is not None:
+            wanted.cancel_accepted_before.FromMilliseconds(cancel_accepted_before_ms)
+        try:
+            await self._stub.DecideBacklog(wanted, metadata=bearer(self._credential), timeout=DECIDE_SECONDS)
+        except grpc.aio.AioRpcError as error:
+            raise _told(error) from error
 
     def send(self, frame: pb.ConnectRequest) -> None:
         """Queues a frame. When the hub takes none for long, the stream ends: its next hello brings everything."""

@@ -50,6 +50,7 @@ def _view(assignment: pb.Assignments.Assignment, channel: Channel | None) -> Cha
         paused_until=paused_until,
         queue_depth=assignment.queue_depth,
         uncertain=assignment.uncertain,
+        has_backlog=assignment.HasField("backlog_oldest"),
     )
 
 

@@ -24,6 +24,7 @@ SAID = (
     _("Another WhatsApp account was linked: an operator confirms it with messenger-hub channel resume"),
     _("The channel is paused on the desktop: resume it in the tray's menu"),
     _("The channel is paused"),
+    _("More than 20 operations have waited for over six hours: decide what becomes of them"),
     _("The channel is moving to another desktop app"),
     _("Waiting for the desktop app, never seen yet"),
     # of an operation
@@ -37,6 +38,7 @@ SAID = (
     _("Read by the recipient"),
     _("Cancelled by an operator"),
     _("Cancelled by an operator who cleared the queue"),
+    _("Cancelled: it had waited for too long"),
     _("Cancelled when its session API was deactivated"),
     _("expires_at passed before it could be sent"),
     _("The channel was deleted"),
@@ -48,6 +50,7 @@ SAID = (
     # refusals
     _("The channel's desktop app is not connected: start messenger-hub agent on the desktop, then try again."),
     _("It is too late to cancel: the operation has started or is settled. Look it up to see how it ended."),
+    _("The desktop gave no picture of the page: try again when the channel is up."),
     _("The operation is not uncertain, so there is nothing to decide. Look it up to see where it stands."),
     _("A message is being sent right now: try again in a minute."),
     _("The hub's database was restored: start the channel's desktop app, then try again."),

@@ -79,6 +79,7 @@ DONE: Mapping[str, str] = {
     "pace": _("The pace was changed."),
     "move": _("The channel was given to the other desktop."),
     "delete": _("The channel was deleted."),
+    "backlog": _("Decided: what waits goes out."),
     "cancel": _("Cancelled."),
     "resolve": _("Decided."),
     "revoked": _("The desktop was shut out."),

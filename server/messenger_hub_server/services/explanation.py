@@ -24,6 +24,8 @@ class ChannelState(StrEnum):
     NEEDS_UPDATE = "needs_update"
 
 
+BACKLOG = "More than 20 operations have waited for over six hours: decide what becomes of them"
+
 _PAGE = {
     ChannelState.STARTING: "WhatsApp Web is starting on the desktop",
     ChannelState.UNLINKED: "Waiting for a person to link WhatsApp with messenger-hub channel link",
@@ -147,7 +149,7 @@ def _paced(view: ChannelView) -> str:
 def _state(sight: Sight) -> ChannelState:
     if sight.channel.changed_account:
         return ChannelState.CHANGED_ACCOUNT
-    if sight.channel.paused_reason is not None:
+    if sight.channel.paused_reason is not None or sight.channel.backlog_oldest_ms is not None:
         return ChannelState.PAUSED
     if not sight.connected:
         return ChannelState.OFFLINE
@@ -163,7 +165,7 @@ def _channel_reason(state: ChannelState, sight: Sight) -> str:
             return "Another WhatsApp account was linked: an operator confirms it with messenger-hub channel resume"
         case ChannelState.PAUSED:
             if sight.channel.paused_reason is None:
-                return _paused_there(sight)
+                return _paused_there(sight) if sight.channel.backlog_oldest_ms is None else BACKLOG
             return _joined("The channel is paused", sight.channel.paused_reason)
         case ChannelState.OFFLINE if sight.restored:
             return f"The hub's database was restored, and the desktop's journal has to tell what is missing. {_offline(sight)}"
@@ -181,8 +183,9 @@ def _channel_reason(state: ChannelState, sight: Sight) -> str:
 
 def _paused_there(sight: Sight) -> str:
     until = sight.current.report.paused_until_ms if sight.current else None
-    when = f" until {clock_time(until)}" if until is not None else ""
-    return f"The channel is paused on the desktop{when}: resume it in the tray's menu"
+    if until is not None:
+        return f"The channel is paused on the desktop until {clock_time(until)}: resume it in the tray's menu"
+    return "The channel is paused on the desktop: resume it in the tray's menu"
 
 
 def _offline(sight: Sight) -> str:

@@ -290,13 +290,16 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Filter:
-    """Which operations to list; unset fields do not filter. `before` is the id after which the page starts, newest first."""
+    """Which operations to list; unset fields do not filter. `before` is the id after which the page starts, newest first;
+    `recipient` a part of what the caller gave, for which every row is looked at: for rare use."""
 
     channel_id: ChannelId | None = None
     session_api_id: SessionApiId | None = None
     state: OperationState | None = None
     kind: OperationKind | None = None
     reference: str | None = None
+    recipient: str | None = None
+    accepted_before_ms: int | None = None
     before: OperationId | None = None
     limit: int
 
@@ -317,6 +320,16 @@ class QueueDepth:
 
     pending: int
     oldest_accepted_at_ms: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Passed:
+    """How many operations went from one state (None: they were accepted) to another within one step of time."""
+
+    step: int
+    before: OperationState | None
+    state: OperationState
+    count: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -397,6 +410,14 @@ class Store(Protocol):
 
     async def uncertain_counts(self) -> dict[ChannelId, int]:
         """How many operations are uncertain, for every channel that has one."""
+        ...
+
+    async def overdue(self, channel_id: ChannelId, from_ms: int, before_ms: int, limit: int) -> int:
+        """How many operations of a channel are pending whose place is not before `from_ms` and before `before_ms`; `limit` at most."""
+        ...
+
+    async def passed(self, since_ms: int, step_ms: int) -> Sequence[Passed]:
+        """What happened since then, in steps of that length; in no order. Events from before the clock was set back may be left out."""
         ...
 
     async def counts(self) -> dict[OperationState, int]:

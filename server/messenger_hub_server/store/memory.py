@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import takewhile
@@ -528,6 +529,23 @@ class MemoryStore:
         found = [o.channel_id for o in self._rows.operations.values() if o.state is OperationState.UNCERTAIN]
         return {channel_id: found.count(channel_id) for channel_id in found}
 
+    async def overdue(self, channel_id: ChannelId, from_ms: int, before_ms: int, limit: int) -> int:
+        """How many wait with a place in that time."""
+        return min(limit, sum(from_ms <= o.place_ms < before_ms for o in self._pending(channel_id)))
+
+    async def passed(self, since_ms: int, step_ms: int) -> Sequence[base.Passed]:
+        """What happened since then."""
+        states: dict[OperationId, OperationState] = {}
+        found: Counter[tuple[int, OperationState | None, OperationState]] = Counter()
+        for event in self._rows.events:
+            before, states[event.operation_id] = states.get(event.operation_id), event.state
+            if event.at_ms >= since_ms:
+                found[(event.at_ms - since_ms) // step_ms, before, event.state] += 1
+        return [
+            base.Passed(step=step, before=before, state=state, count=count)
+            for (step, before, state), count in found.items()
+        ]
+
     async def counts(self) -> dict[OperationState, int]:
         """Live states only."""
         live = (OperationState.PENDING, OperationState.LEASED, OperationState.UNCERTAIN)
@@ -648,5 +666,7 @@ def _matches(operation: Operation, wanted: base.Filter) -> bool:
         and wanted.state in (None, operation.state)
         and wanted.kind in (None, operation.kind)
         and wanted.reference in (None, operation.reference)
+        and (wanted.recipient is None or wanted.recipient in operation.recipient)
+        and (wanted.accepted_before_ms is None or operation.accepted_at_ms < wanted.accepted_before_ms)
         and (wanted.before is None or operation.id < wanted.before)
     )

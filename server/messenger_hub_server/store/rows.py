@@ -29,7 +29,7 @@ from messenger_hub_server.model import (
     Restoration,
 )
 from messenger_hub_server.model import SessionApi as SessionApiRecord
-from messenger_hub_server.store.base import Age, Claim
+from messenger_hub_server.store.base import Age, Claim, Passed
 
 Record = Channel | SessionApiRecord | ApiKey | Agent | Enrolment
 KINDS: dict[str, type[Record]] = {
@@ -162,6 +162,12 @@ def age(row: sqlite3.Row) -> Age:
         changed_at_ms=row["changed_at_ms"],
         erased=bool(row["erased"]),
     )
+
+
+def passed(row: sqlite3.Row) -> Passed:
+    """A row of `passed`."""
+    before = OperationState(row["from_state"]) if row["from_state"] else None
+    return Passed(step=row["step"], before=before, state=OperationState(row["state"]), count=row["count"])
 
 
 def event(row: sqlite3.Row) -> Event:

@@ -146,6 +146,8 @@ class SqliteStore:
             "state": wanted.state,
             "kind": wanted.kind,
             "reference": wanted.reference,
+            "recipient": wanted.recipient,
+            "accepted_before_ms": wanted.accepted_before_ms,
             "before": wanted.before,
             "limit": wanted.limit,
         }
@@ -201,6 +203,21 @@ class SqliteStore:
         """Every channel that has something uncertain."""
         found = await self._read(lambda c: c.execute(SQL["uncertain_counts"]).fetchall())
         return {ChannelId(row[0]): row[1] for row in found}
+
+    async def overdue(self, channel_id: ChannelId, from_ms: int, before_ms: int, limit: int) -> int:
+        """How many wait with a place in that time."""
+        values = {"channel_id": channel_id, "from_ms": from_ms, "before_ms": before_ms, "limit": limit}
+        found = await self._read(lambda c: c.execute(SQL["overdue"], values).fetchone())
+        return int(found[0])
+
+    async def passed(self, since_ms: int, step_ms: int) -> Sequence[base.Passed]:
+        """What happened since then."""
+
+        def work(connection: sqlite3.Connection) -> Sequence[base.Passed]:
+            values = {"since_ms": since_ms, "step_ms": step_ms, "first": _first_event(connection, since_ms)}
+            return [rows.passed(row) for row in connection.execute(SQL["passed"], values)]
+
+        return await self._read(work)
 
     async def counts(self) -> dict[OperationState, int]:
         """Live states only."""
@@ -276,6 +293,21 @@ def _touch(connection: sqlite3.Connection) -> None:
     # Writes the first page even when the number stays; a statement that finds no row would write nothing, and notice nothing.
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     connection.execute(f"PRAGMA user_version = {int(version)}")
+
+
+def _first_event(connection: sqlite3.Connection, since_ms: int) -> int:
+    """The id of the first event since then, found by halving: ids grow with time, and an index of times would cost every operation."""
+    low, high = connection.execute("SELECT min(id), max(id) + 1 FROM event").fetchone()
+    if low is None:
+        return 0
+    while low < high:
+        middle = (low + high) // 2
+        found = connection.execute(SQL["event_from"], (middle,)).fetchone()
+        if found["at_ms"] >= since_ms:
+            high = middle
+        else:
+            low = found["id"] + 1
+    return int(low)
 
 
 def _depth(pending: int, oldest: int | None) -> base.QueueDepth:

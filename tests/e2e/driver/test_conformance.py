@@ -11,6 +11,7 @@ import itertools
 import re
 import time
 from collections.abc import AsyncIterator
+from io import BytesIO
 
 import pytest
 import pytest_asyncio
@@ -23,6 +24,7 @@ from messenger_hub_agent.whatsapp.page import (
     StreamMode,
 )
 from messenger_hub_twin.people import lid_of
+from PIL import Image
 
 from tests.e2e.driver.desk import BY_NUMBER, Desk, Driver, failure, new_id, open_desk
 from tests.integration.twin.twin import Twin
@@ -94,6 +96,12 @@ async def test_a_linked_page_that_is_asked_for_a_code_stays_as_it_is(desk: Desk)
     assert await desk.page.qr() is None
     assert (await desk.page.state()).synced
     assert (await desk.twin.state())["pages"][0]["state"] == "linked"
+
+
+async def test_the_page_is_pictured_as_it_looks(desk: Desk) -> None:
+    first = await desk.page.picture()
+    assert Image.open(BytesIO(first)).format == "JPEG"
+    assert Image.open(BytesIO(first)).width >= 600
 
 
 async def test_the_account_knows_its_groups(desk: Desk) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from messenger_hub.admin.v1 import operation_admin_service_pb2 as pb
 from messenger_hub.v1 import operation_pb2
-from messenger_hub_server.services.admin import bulk
+from messenger_hub_server.services import bulk
 
 from tests.integration.server.agent import connected, enrolled
 from tests.integration.server.console.visitor import visiting

@@ -18,6 +18,7 @@ MAX_TITLE_CHARACTERS = 127
 MAX_LABEL_CHARACTERS = 72
 """Longer lines make a menu wider than a small screen."""
 HOUR_SECONDS = 3600
+DAY_HOURS = 24
 
 
 class ChannelState(Enum):
@@ -51,6 +52,8 @@ class ChannelView:
     """How many operations wait; None when the server has not said."""
     uncertain: int = 0
     """On how many a person has to decide, because they may or may not have been sent."""
+    has_backlog: bool = False
+    """Whether everything is held until a person decides on operations that have waited for very long."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +84,14 @@ class Resume:
     """Send on a channel again."""
 
     channel_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SendBacklog:
+    """Send what has waited for very long: all of it, or what was accepted in the last so many hours, and cancel the rest."""
+
+    channel_id: str
+    hours: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,7 +127,7 @@ class Quit:
     """End the agent; the agent ends the tray when it is done."""
 
 
-Command = Pause | Resume | Link | CopyAddress | OpenConsole | StartAtLogin | Quit
+Command = Pause | Resume | SendBacklog | Link | CopyAddress | OpenConsole | StartAtLogin | Quit
 
 
 class IconName(Enum):
@@ -241,7 +252,7 @@ def _icon(view: TrayView) -> IconName:
     if not view.connected or not view.channels:
         return IconName.OFFLINE
     icons = [_ICONS[channel.state] for channel in view.channels]
-    if any(channel.uncertain for channel in view.channels):
+    if any(channel.uncertain or channel.has_backlog for channel in view.channels):
         icons.append(IconName.ATTENTION)  # a person has to decide
     return max(icons, key=_URGENCY.index)
 
@@ -296,16 +307,16 @@ def _channel_entries(view: TrayView) -> Sequence[Entry]:
             return [_line("No channel yet: messenger-hub channel create NAME")]
         case (channel,):
             state = _line(f"{channel.name}: {state_words(channel)}")
-            return [state, *_details(channel), Separator(), *_channel_actions(channel, view.connected)]
+            return [state, *_details(channel), Separator(), *_channel_actions(channel, view)]
         case channels:
-            return [_submenu(channel, view.connected) for channel in channels]
+            return [_submenu(channel, view) for channel in channels]
 
 
-def _submenu(channel: ChannelView, connected: bool) -> Submenu:
+def _submenu(channel: ChannelView, view: TrayView) -> Submenu:
     details = _details(channel)
     return Submenu(
         text=one_line(f"{channel.name}: {_summary(channel)}", MAX_LABEL_CHARACTERS),
-        entries=(*details, *([Separator()] if details else []), *_channel_actions(channel, connected)),
+        entries=(*details, *([Separator()] if details else []), *_channel_actions(channel, view)),
     )
 
 
@@ -333,12 +344,29 @@ def _waiting(depth: int) -> str:
             return f"{depth} operations are waiting"
 
 
-def _channel_actions(channel: ChannelView, connected: bool) -> list[Entry]:
-    paused = channel.state is ChannelState.PAUSED
+def _backlog(channel: ChannelView, view: TrayView) -> list[Entry]:
+    if not channel.has_backlog:
+        return []
+    address = view.api_address
+    return [
+        Action(text="Send all that waits", command=SendBacklog(channel_id=channel.id), enabled=view.connected),
+        Action(
+            text="Send the last day's, cancel what is older",
+            command=SendBacklog(channel_id=channel.id, hours=DAY_HOURS),
+            enabled=view.connected,
+        ),
+        Action(text="Look through it in the console", command=OpenConsole(address=address), enabled=bool(address)),
+        Separator(),
+    ]
+
+
+def _channel_actions(channel: ChannelView, view: TrayView) -> list[Entry]:
+    paused, connected = channel.state is ChannelState.PAUSED, view.connected
     toggle = Resume(channel_id=channel.id) if paused else Pause(channel_id=channel.id)
     return [
+        *_backlog(channel, view),
         # Pausing is the server's doing; without it nothing is sent anyway.
-        Action(text="Pause sending", command=toggle, enabled=connected, checked=paused),
+        Action(text="Pause sending", command=toggle, enabled=connected and not channel.has_backlog, checked=paused),
         Action(
             text="Pause for an hour",
             command=Pause(channel_id=channel.id, seconds=HOUR_SECONDS),

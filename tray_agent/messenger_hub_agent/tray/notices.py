@@ -50,6 +50,8 @@ def notices(before: TrayView | None, now: TrayView) -> tuple[Notice, ...]:
     found = [_of_connection(before, now)]
     for old, new in changes:
         found += [_of_channel(old, new), _of_uncertain(old, new)]
+    # Also of a channel that was not there before: the first one of a morning.
+    found += [_of_backlog(new) for new in now.channels if new.has_backlog and not _had_backlog(known.get(new.id))]
     return tuple(notice for notice in found if notice is not None)
 
 
@@ -72,6 +74,17 @@ def _of_connection(before: TrayView, now: TrayView) -> Notice | None:
     if now.connected and was >= UNREACHABLE_NOTICE_SECONDS:
         return _notice("Connected to the hub again", "Sending goes on.")
     return None
+
+
+def _had_backlog(before: ChannelView | None) -> bool:
+    return before is not None and before.has_backlog
+
+
+def _of_backlog(now: ChannelView) -> Notice:
+    return _notice(
+        f"{now.name}: old operations wait for you",
+        "Many have waited for over six hours. Choose in the icon's menu or in the console what becomes of them.",
+    )
 
 
 def _of_uncertain(before: ChannelView, now: ChannelView) -> Notice | None:

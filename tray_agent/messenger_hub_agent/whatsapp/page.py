@@ -273,6 +273,9 @@ class Page(Protocol):
     async def groups(self) -> Sequence[Group]:
         """All groups that the account is in."""
 
+    async def picture(self) -> bytes:
+        """The page as it looks now: JPEG."""
+
     async def bindings(self) -> Bindings:
         """How well wa-js fits this version of the page; answers once the page is ready."""
 

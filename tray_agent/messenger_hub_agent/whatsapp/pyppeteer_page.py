@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from base64 import b64decode
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -42,6 +43,7 @@ STATE_SECONDS = 5.0
 CALL_SECONDS = 25.0  # look-ups ask WhatsApp's servers
 NAVIGATION_SECONDS = 60.0
 EVENTS = 1_000
+PICTURE_QUALITY = 60  # per cent: texts can be read, and it is some 100 KiB
 
 _ABSENT = "!self.__messengerHub"
 
@@ -242,6 +244,14 @@ class PyppeteerPage:
     async def groups(self) -> Sequence[Group]:
         """See Page."""
         return await self._ask(list[Group], "groups")
+
+    async def picture(self) -> bytes:
+        """See Page."""
+        if self._running is None or self._running.session is None:
+            raise PageGone("the page is not open")
+        how = {"format": "jpeg", "quality": PICTURE_QUALITY, "optimizeForSpeed": True}
+        taken = await self._running.session.command("Page.captureScreenshot", how, seconds=STATE_SECONDS)
+        return b64decode(taken["data"])
 
     async def bindings(self) -> Bindings:
         """See Page."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 
 from aiohttp import web
@@ -14,6 +15,8 @@ from messenger_hub_server.console.views.visit import call, form, number
 from messenger_hub_server.errors import HubError
 
 LIST = "/console/channels"
+HOUR_MS = 3_600_000
+MOST_MS = 2**53
 
 
 async def listed(request: web.Request) -> web.Response:
@@ -54,6 +57,7 @@ async def act(request: web.Request) -> web.Response:
             pb.MoveChannelResponse,
         ),
         "delete": (pb.DeleteChannelRequest(channel=channel), pb.DeleteChannelResponse),
+        "backlog": (_backlog(channel, number(given.get("before_ms", ""), MOST_MS)), pb.DecideBacklogResponse),
     }
     action = request.match_info["action"]
     if action not in actions:
@@ -63,6 +67,48 @@ async def act(request: web.Request) -> web.Response:
     except HubError as error:
         return await _one(request, error)
     raise done(LIST if action == "delete" else f"{LIST}/{channel}", action)
+
+
+async def pictured(request: web.Request) -> web.Response:
+    """What its page looks like, for a person."""
+    channel, error = await _channel(request), None
+    try:
+        await _picture(request)
+    except HubError as problem:
+        error = problem
+    return form_page(request, "channel-page.html", {"channel": channel}, error)
+
+
+async def picture(request: web.Request) -> web.Response:
+    """The picture itself."""
+    jpeg = (await _picture(request)).jpeg
+    return web.Response(body=jpeg, content_type="image/jpeg", headers={"Cache-Control": "no-store"})
+
+
+async def _picture(request: web.Request) -> pb.GetPagePictureResponse:
+    wanted = pb.GetPagePictureRequest(channel=request.match_info["channel"])
+    return await call(request, wanted, pb.GetPagePictureResponse)
+
+
+async def asked_backlog(request: web.Request) -> web.Response:
+    """How many would be cancelled."""
+    hours = number(request.query.get("hours", ""))
+    if not hours:
+        raise web.HTTPBadRequest
+    before_ms = round(time.time() * 1000) - hours * HOUR_MS
+    wanted = _backlog(request.match_info["channel"], before_ms)
+    wanted.validate_only = True
+    found = await call(request, wanted, pb.DecideBacklogResponse)
+    shown = {"channel": found.channel, "action": "backlog", "failed": found.cancelled, "hours": hours}
+    return page(request, "channel-confirm.html", {**shown, "session_apis": 0, "before_ms": before_ms})
+
+
+def _backlog(channel: str, before_ms: int) -> pb.DecideBacklogRequest:
+    """`before_ms`: 0 cancels nothing."""
+    wanted = pb.DecideBacklogRequest(channel=channel)
+    if before_ms:
+        wanted.cancel_accepted_before.FromMilliseconds(before_ms)
+    return wanted
 
 
 async def asked(request: web.Request) -> web.Response:
@@ -116,6 +162,9 @@ ROUTES = [
     web.get(LIST, listed),
     web.post(LIST, create),
     web.get(LIST + "/{channel:[0-9]+}", shown),
+    web.get(LIST + "/{channel:[0-9]+}/page", pictured),
+    web.get(LIST + "/{channel:[0-9]+}/page.jpg", picture),
+    web.get(LIST + "/{channel:[0-9]+}/backlog", asked_backlog),
     web.get(LIST + "/{channel:[0-9]+}/{action:clear|delete|unlink}", asked),
     web.post(LIST + "/{channel:[0-9]+}/{action}", act),
 ]

@@ -15,6 +15,7 @@ from messenger_hub.admin.v1 import (
 from messenger_hub.v1 import channel_service_pb2, operation_pb2
 
 from messenger_hub_server.console import live
+from messenger_hub_server.console.activity import picture
 from messenger_hub_server.console.showing import page
 from messenger_hub_server.console.views.visit import CALLS, call
 
@@ -53,15 +54,21 @@ async def home(request: web.Request) -> web.Response:
         ),
         operation_admin_service_pb2.ListOperationsResponse,
     )
+    day = await call(request, hub_admin_service_pb2.GetActivityRequest(), hub_admin_service_pb2.GetActivityResponse)
     values = {
         "hub": hub,
+        "activity": picture(day.hours),
         "channels": channels,
-        "attention": [one for one in channels if one.status.channel in NEEDS_A_PERSON],
+        "attention": [one for one in channels if _needs_a_person(one)],
         "latest": latest.operations,
         "uncertain": uncertain.operations,
         "steps": await _steps(request, channels, bool(latest.operations)),
     }
     return page(request, "home.html", values)
+
+
+def _needs_a_person(channel: channel_admin_service_pb2.Channel) -> bool:
+    return channel.status.channel in NEEDS_A_PERSON or channel.HasField("backlog_oldest")
 
 
 async def changes(request: web.Request) -> web.StreamResponse:

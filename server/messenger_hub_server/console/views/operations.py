@@ -21,7 +21,7 @@ LIST = "/console/operations"
 PAGE = 50
 EXPORT_PAGE = 100
 MOST_ID = 2**63 - 1
-FILTERS = ("channel", "status", "type", "reference")
+FILTERS = ("channel", "status", "type", "reference", "recipient")
 COLUMNS = (
     "id",
     "type",
@@ -135,6 +135,7 @@ def _cancelling(query: Mapping[str, str], **given: object) -> pb.CancelOperation
         channel=query.get("channel", ""),
         type=number(query.get("type", "")),  # type: ignore[arg-type]
         reference=query.get("reference", ""),
+        recipient=query.get("recipient", ""),
         **given,  # type: ignore[arg-type]
     )
 
@@ -145,6 +146,7 @@ def _wanted(query: Mapping[str, str], limit: int) -> pb.ListOperationsRequest:
         status=number(query.get("status", "")),  # type: ignore[arg-type]
         type=number(query.get("type", "")),  # type: ignore[arg-type]
         reference=query.get("reference", ""),
+        recipient=query.get("recipient", ""),
         cursor=query.get("cursor", ""),
         limit=limit,
     )

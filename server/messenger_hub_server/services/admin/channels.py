@@ -18,8 +18,10 @@ from messenger_hub_server.registry import Registry
 from messenger_hub_server.rpc.chain import CallContext
 from messenger_hub_server.services import recipients
 from messenger_hub_server.services.admin.moves import Moves
+from messenger_hub_server.services.admin.pictures import Pictures
+from messenger_hub_server.services.backlogs import Backlogs
 from messenger_hub_server.services.sights import Sights
-from messenger_hub_server.services.translation import PACES, pace_of, timestamp
+from messenger_hub_server.services.translation import PACES, milliseconds, pace_of, timestamp
 from messenger_hub_server.store.base import ChangeQueue
 
 LINKING_SECONDS = 600
@@ -32,13 +34,23 @@ class ChannelAdminHandlers:
     """Handlers of ChannelAdminService."""
 
     def __init__(
-        self, queue: Queue, registry: Registry, presence: Presence, sights: Sights, moves: Moves, clock: Clock
+        self,
+        queue: Queue,
+        registry: Registry,
+        presence: Presence,
+        sights: Sights,
+        moves: Moves,
+        backlogs: Backlogs,
+        pictures: Pictures,
+        clock: Clock,
     ) -> None:
         self._queue = queue
         self._registry = registry
         self._presence = presence
         self._sights = sights
         self._moves = moves
+        self._backlogs = backlogs
+        self._pictures = pictures
         self._clock = clock
         self._linkers: Counter[ChannelId] = Counter()
 
@@ -96,6 +108,23 @@ class ChannelAdminHandlers:
         channel = self._registry.channel_named(request.channel)
         channel = await self._registry.resume(channel.id)
         return pb.ResumeChannelResponse(channel=await self._message(channel))
+
+    async def decide_backlog(self, request: pb.DecideBacklogRequest, _: CallContext) -> pb.DecideBacklogResponse:
+        """Sends it, perhaps without the oldest of it."""
+        channel = self._registry.channel_named(request.channel)
+        before_ms = milliseconds(request.cancel_accepted_before) if request.HasField("cancel_accepted_before") else None
+        if request.validate_only:
+            cancelled = len((await self._backlogs.older(channel.id, before_ms)).operations) if before_ms else 0
+        else:
+            cancelled = await self._backlogs.decide(channel.id, before_ms)
+        now = self._registry.channel_named(str(channel.id))
+        return pb.DecideBacklogResponse(channel=await self._message(now), cancelled=cancelled)
+
+    async def get_page_picture(self, request: pb.GetPagePictureRequest, _: CallContext) -> pb.GetPagePictureResponse:
+        """As it is now."""
+        channel = self._registry.channel_named(request.channel)
+        self._require_agent(channel)
+        return pb.GetPagePictureResponse(jpeg=await self._pictures.take(channel.id))
 
     async def clear_queue(self, request: pb.ClearQueueRequest, _: CallContext) -> pb.ClearQueueResponse:
         """Cancels what has not started."""
@@ -199,6 +228,7 @@ class ChannelAdminHandlers:
             agent_id=channel.agent_id or 0,
             agent_name=agent.name if agent is not None else "",
             created_at=timestamp(channel.created_at_ms),
+            backlog_oldest=timestamp(channel.backlog_oldest_ms),
         )
 
 

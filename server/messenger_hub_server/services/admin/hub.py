@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import datetime
 
 from messenger_hub.admin.v1 import hub_admin_service_pb2 as pb
+from messenger_hub.runtime.clock import Clock
 
 from messenger_hub_server.errors import Stopping
 from messenger_hub_server.identity.signins import SignIns
@@ -15,6 +16,7 @@ from messenger_hub_server.presence import Presence
 from messenger_hub_server.queue import Queue
 from messenger_hub_server.registry import Registry
 from messenger_hub_server.rpc.chain import CallContext
+from messenger_hub_server.services.admin import activity
 from messenger_hub_server.services.admin.checkup import Checkup
 from messenger_hub_server.services.admin.facts import HubFacts
 from messenger_hub_server.services.explanation import ChannelState
@@ -41,6 +43,7 @@ class HubAdminHandlers:
         sign_ins: SignIns,
         checkup: Checkup,
         facts: Callable[[], HubFacts],
+        clock: Clock,
     ) -> None:
         self._queue = queue
         self._registry = registry
@@ -50,6 +53,7 @@ class HubAdminHandlers:
         self._sign_ins = sign_ins
         self._checkup = checkup
         self._facts = facts
+        self._clock = clock
 
     async def get_hub(self, _: pb.GetHubRequest, __: CallContext) -> pb.GetHubResponse:
         """The hub at a glance."""
@@ -70,6 +74,26 @@ class HubAdminHandlers:
                     raise Stopping
         finally:
             end()
+
+    async def get_activity(self, _: pb.GetActivityRequest, __: CallContext) -> pb.GetActivityResponse:
+        """The last day."""
+        now_ms = self._clock.now_ms()
+        counts = await self._queue.store.counts()
+        passed = await self._queue.store.passed(activity.begin_ms(now_ms), activity.HOUR_MS)
+        hours = activity.hours(passed, sum(counts.get(state, 0) for state in activity.WAITING), now_ms)
+        return pb.GetActivityResponse(
+            hours=[
+                pb.GetActivityResponse.Hour(
+                    begin=timestamp(hour.begin_ms),
+                    accepted=hour.accepted,
+                    sent=hour.sent,
+                    failed=hour.failed,
+                    uncertain=hour.uncertain,
+                    waiting=hour.waiting,
+                )
+                for hour in hours
+            ]
+        )
 
     async def list_settings(self, _: pb.ListSettingsRequest, __: CallContext) -> pb.ListSettingsResponse:
         """What the hub is set to."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from messenger_hub.admin.v1 import operation_admin_service_pb2 as pb
@@ -11,7 +12,7 @@ from messenger_hub_server.model import ChannelId, Event, Operation, OperationId
 from messenger_hub_server.queue import Queue
 from messenger_hub_server.registry import Registry
 from messenger_hub_server.rpc.chain import CallContext
-from messenger_hub_server.services.admin import bulk
+from messenger_hub_server.services import bulk
 from messenger_hub_server.services.operations import DECISIONS, PAGE
 from messenger_hub_server.services.sights import Sights
 from messenger_hub_server.services.translation import cursor, cursor_number, kind_of, state_of, timestamp
@@ -19,6 +20,7 @@ from messenger_hub_server.store.base import Filter
 
 CANCELLED = "Cancelled by an operator"
 OPERATOR = "An operator"
+NUMBER = re.compile(r"[\d\s()+./-]+")
 
 
 class AdminSights:
@@ -60,6 +62,7 @@ class OperationAdminHandlers:
                 state=state_of(request.status),
                 kind=kind_of(request.type),
                 reference=request.reference or None,
+                recipient=_part(request.recipient),
                 before=OperationId(before) if before is not None else None,
                 limit=limit + 1,
             )
@@ -88,6 +91,7 @@ class OperationAdminHandlers:
             channel_id=self._channel(request.channel),
             kind=kind_of(request.type),
             reference=request.reference or None,
+            recipient=_part(request.recipient),
             limit=bulk.PAGE,
         )
         found = await bulk.find(self._queue, wanted, OperationId(request.newest_operation_id or bulk.ANY))
@@ -112,3 +116,9 @@ class OperationAdminHandlers:
 
     async def _with_timeline(self, operation: Operation) -> pb.AdminOperation:
         return await self._sights.operation(operation, await self._queue.timeline(operation.id))
+
+
+def _part(written: str) -> str | None:
+    """A part of a recipient as it is stored: of a number as people write it, the digits."""
+    wanted = written.strip()
+    return (re.sub(r"\D", "", wanted) if NUMBER.fullmatch(wanted) else wanted) or None

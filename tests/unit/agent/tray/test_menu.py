@@ -25,6 +25,7 @@ from messenger_hub_agent.tray.menu import (
     Pause,
     Quit,
     Resume,
+    SendBacklog,
     Separator,
     StartAtLogin,
     Submenu,
@@ -152,6 +153,22 @@ def test_each_state_has_its_words_and_its_icon(state: ChannelState, words: str, 
 def test_a_pause_that_ends_by_itself_says_when() -> None:
     shown = face(view(replace(SALES, state=ChannelState.PAUSED, queue_depth=0, paused_until=NOON)))
     assert shown.title == "Messenger Hub: Sales paused until 24 Nov 12:05"
+
+
+def test_a_backlog_asks_a_person_first_and_has_the_icon_that_does() -> None:
+    held = replace(SALES, state=ChannelState.PAUSED, has_backlog=True)
+    shown = face(view(held))
+    assert shown.icon is IconName.ATTENTION
+    assert drawn(shown.entries)[3:8] == [
+        "Send all that waits",
+        "Send the last day's, cancel what is older",
+        "Look through it in the console",
+        "---",
+        "([x] Pause sending)",
+    ]
+    assert actions(shown.entries)["Send all that waits"].command == SendBacklog(channel_id="c1")
+    older = actions(shown.entries)["Send the last day's, cancel what is older"]
+    assert older.command == SendBacklog(channel_id="c1", hours=24)
 
 
 def test_every_state_is_in_the_table_above_and_can_be_shown() -> None:

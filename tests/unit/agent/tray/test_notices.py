@@ -106,6 +106,13 @@ def test_a_channel_that_was_not_there_before_calls_for_no_notice() -> None:
     assert notices(view(), view(replace(SALES, state=UNLINKED))) == ()
 
 
+def test_a_backlog_is_told_once_also_of_a_channel_that_was_not_there_before() -> None:
+    held = replace(SALES, state=ChannelState.PAUSED, has_backlog=True)
+    for before in (view(), view(SALES)):
+        assert [notice.title for notice in notices(before, view(held))] == ["Sales: old operations wait for you"]
+    assert notices(view(held), view(held)) == ()
+
+
 def test_notices_of_one_moment_become_one_because_desktops_show_only_the_last() -> None:
     one, other = Notice(title="Sales: linked", message="Good."), Notice(title="Support: logged out", message="Why.")
     assert merged(()) is None

@@ -13,7 +13,7 @@ from messenger_hub_server.store.base import Change, Filter
 
 PAGE = 100
 MOST = 10_000
-ANY = 2**63 - 2
+ANY = OperationId(2**63 - 2)
 """Up to whichever there is."""
 
 
