@@ -81,8 +81,8 @@ def _piece(tone: str, x: float, width: float, base: float, height: float) -> Pie
 
 
 def _round_up(most: int) -> int:
-    """To 1, 2 or 5 times a power of ten: an edge that can be read."""
+    """To one digit: an edge that can be read."""
     if not most:
         return 0
     power: int = 10 ** (len(str(most)) - 1)
-    return next(times * power for times in (1, 2, 5, 10) if times * power >= most)
+    return -(-most // power) * power

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
+from PIL import Image
 
 from tests.e2e.whole_way.world import SECONDS, World, http
 from tests.eventually import eventually
@@ -59,6 +60,14 @@ def test_a_page_that_has_stopped_showing_codes_shows_one_to_whoever_links(world:
         assert f"linked as {account}" in said
         assert linking.wait(SECONDS) == 0
     world.reaches(world.send("after the new code"), "read")
+
+
+def test_the_page_is_pictured_as_it_is_now(world: World) -> None:
+    file = world.folder / "page.jpg"
+    taken = world.ask("channel", "picture", "shop", str(file))
+    with Image.open(file) as shown:
+        assert (shown.format, file.stat().st_size) == ("JPEG", taken["bytes"])
+    assert file.stat().st_mode & 0o777 == 0o600
 
 
 def test_a_paused_channel_sends_nothing_and_its_queue_can_be_cleared(world: World) -> None:

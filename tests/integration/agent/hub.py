@@ -20,6 +20,7 @@ class Hub(rpc.AgentServiceServicer):
         self.says = says or [pb.ConnectResponse(assignments=pb.Assignments(api_address="http://hub"))]
         self.ends: tuple[grpc.StatusCode, str] | None = None
         self.heard: asyncio.Queue[pb.ConnectRequest] = asyncio.Queue(1000)
+        self.decided: asyncio.Queue[pb.DecideBacklogRequest] = asyncio.Queue(10)
         self.metadata: dict[str, str] = {}
         self.closed = asyncio.Event()
 
@@ -34,6 +35,12 @@ class Hub(rpc.AgentServiceServicer):
         async for request in requests:
             self.heard.put_nowait(request)
         self.closed.set()
+
+    async def DecideBacklog(  # noqa: N802
+        self, request: pb.DecideBacklogRequest, _: grpc.aio.ServicerContext
+    ) -> pb.DecideBacklogResponse:
+        self.decided.put_nowait(request)
+        return pb.DecideBacklogResponse()
 
     async def Enrol(self, request: pb.EnrolRequest, context: grpc.aio.ServicerContext) -> pb.EnrolResponse:  # noqa: N802
         if request.token != "good":

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import grpc
 import pytest
+from google.protobuf.timestamp_pb2 import Timestamp
 from messenger_hub.agent.v1 import agent_service_pb2 as pb
 from messenger_hub.runtime.clock import SystemClock
 from messenger_hub_agent import app
@@ -17,7 +19,8 @@ from messenger_hub_agent.config import AgentSettings
 from messenger_hub_agent.enrolment import AgentProblem, enrolled
 from messenger_hub_agent.folder import AgentFolder
 from messenger_hub_agent.pauses import Pauses
-from messenger_hub_agent.tray.menu import ChannelState, Pause, Resume, TrayView
+from messenger_hub_agent.tray.menu import ChannelState, Pause, Resume, SendBacklog, TrayView
+from messenger_hub_agent.whatsapp.page import PageError
 
 from tests.fakes.page import FakePage
 from tests.integration.agent.hub import SECONDS, Hub, serving
@@ -107,6 +110,37 @@ async def test_a_channel_that_is_taken_away_ends_and_one_that_comes_back_starts_
         desk.agent._assigned(assignments(1, 2).assignments)
         await desk.until(ChannelState.LINKED, ChannelState.LINKED)
         assert len(desk.pages) == 3
+
+
+async def test_what_a_person_decides_about_a_backlog_in_the_tray_is_told_to_the_hub(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = Timestamp(seconds=1_000)
+    hub = Hub([assignments(1, paused=True, backlog_oldest=held)])
+    async with running(hub, tmp_path / "agent", monkeypatch) as desk:
+        await desk.until(ChannelState.PAUSED)
+        assert desk.agent is not None and desk.view is not None
+        assert desk.view.channels[0].has_backlog
+        desk.agent.command(SendBacklog(channel_id="1"))
+        assert not (await hub.decided.get()).HasField("cancel_accepted_before")
+        before = time.time()
+        desk.agent.command(SendBacklog(channel_id="1", hours=24))
+        assert (await hub.decided.get()).cancel_accepted_before.seconds == pytest.approx(before - 86_400, abs=SECONDS)
+
+
+async def test_the_page_is_pictured_for_whoever_asks_and_an_empty_answer_says_that_it_cannot_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    show = pb.ConnectResponse(channel_id=1, show_page=pb.ShowPage(number=3))
+    hub = Hub([assignments(1)])
+    async with running(hub, tmp_path / "agent", monkeypatch) as desk:
+        await desk.until(ChannelState.LINKED)
+        assert desk.agent is not None
+        for page, jpeg in ((b"JPEG", b"JPEG"), (PageError("x", ""), b""), (b"." * 1_000_000, b"")):
+            desk.first_of[1].pictured = page
+            desk.agent._received(show)
+            told = await hub.heard_of("page_picture")
+            assert (told.channel_id, told.page_picture) == (1, pb.PagePicture(number=3, jpeg=jpeg))
 
 
 async def test_a_pause_for_a_while_ends_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -31,9 +31,7 @@ def test_bars_are_stacked_and_as_high_as_their_counts() -> None:
     assert drawn.line.endswith(",0.0")
 
 
-@pytest.mark.parametrize(
-    ("most", "top"), [(1, 1), (3, 5), (11, 20), (20, 20), (21, 50), (501, 1000), (99_999, 100_000)]
-)
+@pytest.mark.parametrize(("most", "top"), [(1, 1), (3, 3), (11, 20), (20, 20), (21, 30), (501, 600), (99_999, 100_000)])
 def test_the_upper_edge_is_a_number_that_can_be_read(most: int, top: int) -> None:
     drawn = picture([Hour(waiting=most)])
     assert drawn is not None
