@@ -56,6 +56,14 @@ COLUMNS = {
 @click.option(
     "--browser", type=click.Path(path_type=Path), help="Chrome, Chromium or Edge, where it is not found by itself."
 )
+@click.option(
+    "--browser-memory",
+    type=click.IntRange(256, 65_536),
+    metavar="MIB",
+    default=None,
+    show_default="1536",
+    help="A channel's browser that takes more is started anew, between two sends.",
+)
 @click.option("--tls", is_flag=True, help="Use TLS with the system's authorities.")
 @click.option("--ca", type=click.Path(path_type=Path), help="Use TLS, and trust this authority (PEM).")
 @click.option(

@@ -137,6 +137,8 @@ class Assignments:
                 next_send_at_ms=_ms(report.next_send_at),
                 paused=report.paused,
                 paused_until_ms=_ms(report.paused_until),
+                browser_bytes=max(0, report.browser_bytes),
+                browser_renewals=max(0, report.browser_renewals),
             ),
         )
         if state is LinkState.UNLINKED:

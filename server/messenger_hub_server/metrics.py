@@ -34,6 +34,9 @@ class Metrics:
             "messenger_hub_operations", "Operations that are not settled.", ["state"], registry=self._registry
         )
         self._depth = Gauge("messenger_hub_queue_depth", "Pending operations.", ["channel"], registry=self._registry)
+        self._browser = Gauge(
+            "messenger_hub_browser_bytes", "Memory of a channel's browser.", ["channel"], registry=self._registry
+        )
         self._agents = Gauge("messenger_hub_agents_connected", "Agents with an open stream.", registry=self._registry)
 
     def called(self, rpc: str, code: str, seconds: float) -> None:
@@ -52,5 +55,8 @@ class Metrics:
         self._depth.clear()
         for channel_id, depth in (await store.queue_depths()).items():
             self._depth.labels(str(channel_id)).set(depth.pending)
+        self._browser.clear()
+        for channel_id, told in presence.channels().items():
+            self._browser.labels(str(channel_id)).set(told.report.browser_bytes)
         self._agents.set(presence.connected_agents())
         return generate_latest(self._registry)

@@ -5,7 +5,7 @@ After a restart everything is unknown until the agents are back. Callbacks run o
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from messenger_hub.runtime.clock import Clock
@@ -66,6 +66,10 @@ class Presence:
     def of(self, channel_id: ChannelId) -> ChannelPresence | None:
         """The newest report of a channel; may be older than its agent's absence."""
         return self._channels.get(channel_id)
+
+    def channels(self) -> Mapping[ChannelId, ChannelPresence]:
+        """The newest report of every channel that has one."""
+        return dict(self._channels)
 
     def agent(self, agent_id: AgentId) -> AgentPresence | None:
         """What is known of an agent since the hub started."""

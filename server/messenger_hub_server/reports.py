@@ -20,6 +20,8 @@ class LinkReport:
     next_send_at_ms: int | None = None
     paused: bool = False
     paused_until_ms: int | None = None
+    browser_bytes: int = 0
+    browser_renewals: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

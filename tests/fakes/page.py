@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
+from messenger_hub_agent.turns import Turn
 from messenger_hub_agent.whatsapp.page import (
     Bindings,
     Contact,
@@ -73,6 +74,7 @@ class FakePage:
     )  # what an idle page shows when it is asked, one each time
     events: asyncio.Queue[PageEvent] = field(default_factory=asyncio.Queue)
     quiet: asyncio.Event = field(default_factory=asyncio.Event)  # somebody waits for an event, and there is none
+    used: int | PageError = 100  # bytes of memory
     pictured: bytes | PageError = b"JPEG"
     asked: list[str] = field(default_factory=list)
 
@@ -80,6 +82,13 @@ class FakePage:
         self.asked.append("open")
         if self.opens and (problem := self.opens.pop(0)) is not None:
             raise problem
+
+    async def memory(self) -> int:
+        self.asked.append("memory")
+        return given(self.used)
+
+    async def trim(self) -> None:
+        self.asked.append("trim")
 
     async def picture(self) -> bytes:
         self.asked.append("picture")
@@ -170,3 +179,8 @@ def given(answer: T | PageError) -> T:
     if isinstance(answer, PageError):
         raise answer
     return answer
+
+
+async def free_turn() -> Turn:
+    """Where nobody has to wait."""
+    return Turn(lambda: None)

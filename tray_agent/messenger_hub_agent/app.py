@@ -7,6 +7,7 @@ the browsers save and go.
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 from collections.abc import Callable
 from contextlib import suppress
@@ -38,6 +39,7 @@ from messenger_hub_agent.tray.menu import (
     SendBacklog,
     TrayView,
 )
+from messenger_hub_agent.turns import Turns
 from messenger_hub_agent.view import channel_views
 from messenger_hub_agent.whatsapp import wa_js
 from messenger_hub_agent.whatsapp.browser import BrowserOptions
@@ -48,6 +50,7 @@ log = logger(__name__)
 END_SECONDS = 20.0
 PAUSE_CHECK_SECONDS = 1.0
 HOUR_MS = 3_600_000
+MIB = 1 << 20
 
 
 class Agent:
@@ -86,6 +89,7 @@ class Agent:
         self._away_since = clock.monotonic()
         self._pauses = folder.pauses
         self._timed_pause = asyncio.Event()
+        self._turns = Turns(os.cpu_count() or 1)
         self._group: asyncio.TaskGroup | None = None
 
     # ---- what a person does -------------------------------------------------------------------------------------------------
@@ -305,6 +309,8 @@ class Agent:
                 self._clock,
                 Backoff(random.random),
                 self._show,
+                self._turns,
+                self._settings.browser_memory * MIB,
             )
             self._channels[channel_id] = channel
             self._pause(channel)

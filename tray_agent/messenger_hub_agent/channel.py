@@ -17,12 +17,14 @@ from messenger_hub.runtime.failpoints import Failpoint, passing
 from messenger_hub.runtime.log import logger
 from messenger_hub.v1 import channel_service_pb2 as v1
 
+from messenger_hub_agent.browser_care import BrowserCare, Wish
 from messenger_hub_agent.delivery import channel as machine
 from messenger_hub_agent.delivery.work import Unclear
 from messenger_hub_agent.executor import Executor
 from messenger_hub_agent.journal import RETENTION_MS, Journal
 from messenger_hub_agent.pagewatch import PageWatch, Sight
 from messenger_hub_agent.reconnecting import Backoff
+from messenger_hub_agent.turns import Turns
 from messenger_hub_agent.whatsapp.page import AckChanged, Page, PageError
 
 log = logger(__name__)
@@ -30,6 +32,7 @@ log = logger(__name__)
 STOP_SECONDS = 35.0  # a send is answered or given up within 30 s
 FORGET_SECONDS = 3600.0
 AGAIN_SECONDS = 5.0
+CARE_SECONDS = 60.0
 PICTURES = 4  # of the page that may be asked for at a time
 MOST_PICTURE = 900 * 1024  # what the contract takes
 
@@ -49,14 +52,22 @@ class Channel:
         clock: Clock,
         backoff: Backoff,
         changed: Callable[[], None],
+        turns: Turns,
+        most_memory: int,
     ) -> None:
+        """`most_memory`: bytes after which the browser is started anew."""
         self.id = channel_id
         self._page = page
         self._journal = journal
         self._clock = clock
         self._machine = machine.Channel(channel_id, view)
         self._executor = Executor(page, clock)
-        self._watch = PageWatch(page, clock, backoff, self._page_told, self._seen)
+        self._watch = PageWatch(
+            page, clock, backoff, self._page_told, self._seen, lambda: turns.take(lambda: self._has_work)
+        )
+        self._care = BrowserCare(most_memory, clock.monotonic())
+        self._memory = self._renewals = 0
+        self._resting = False
         self._changed = changed
         self._send: Sender | None = None
         self._paused_here = False
@@ -119,6 +130,10 @@ class Channel:
             self.show_window()
         self._judge()
 
+    @property
+    def _has_work(self) -> bool:
+        return self._assignment.queue_depth > 0
+
     def pause_here(self, paused: bool, until_ms: int | None) -> None:
         """A person pauses or resumes the channel on this desktop. `until_ms`: see `paused_until_ms`."""
         if (paused, until_ms) == (self._paused_here, self._paused_until_ms):
@@ -157,6 +172,7 @@ class Channel:
                 group.create_task(self._forget())
                 group.create_task(self._show_windows())
                 group.create_task(self._show_pages())
+                group.create_task(self._care_for_browser())
                 group.create_task(self._serve_and_end(group))
         except* _Done:
             pass
@@ -165,14 +181,20 @@ class Channel:
         """Gives back what has not started, waits for what has, then lets `run` end."""
         self._stopping = True
         self._judge()
+        if not await self._comes_to_rest():
+            log.warning("channel stopped with work in flight", channel=self.id)
+        self._tell(_finish)
+
+    async def _comes_to_rest(self) -> bool:
+        """Whether what has started has ended in time; nothing new is started where `_judge` forbids it."""
         try:
             async with asyncio.timeout(STOP_SECONDS):
                 while not self._machine.idle:
                     self._idle.clear()
                     await self._idle.wait()
         except TimeoutError:
-            log.warning("channel stopped with work in flight", channel=self.id)
-        self._tell(_finish)
+            return False
+        return True
 
     def _now_ms(self) -> int:
         return round(self._clock.monotonic() * 1000)
@@ -184,6 +206,7 @@ class Channel:
         """Whether work can be done now."""
         sight, wanted = self._watch.sight, self._assignment
         able = sight.can_work and wanted.owned and not (wanted.paused or self._paused_here or self._stopping)
+        able = able and not self._resting
         why = self._why_not(sight, wanted)
         self._tell(lambda: self._machine.set_able(able, why, self._now_ms()))
 
@@ -192,6 +215,8 @@ class Channel:
             return "The desktop app is stopping"
         if self._paused_here:
             return "Paused on the desktop"
+        if self._resting:
+            return "The browser is started anew: it took too much memory"
         return wanted.pause_reason or sight.reason or "WhatsApp Web is not ready"
 
     def _page_told(self) -> None:
@@ -218,6 +243,7 @@ class Channel:
         if self._send is None:
             return
         report = self._watch.sight.report()
+        report.browser_bytes, report.browser_renewals = self._memory, self._renewals
         report.paused = self._paused_here
         if self._paused_until_ms is not None:
             report.paused_until.FromMilliseconds(self._paused_until_ms)
@@ -289,6 +315,7 @@ class Channel:
             case machine.Check(lease=lease):
                 await self._answer(self._executor.check, lease, self._machine.checked)
             case machine.Perform(lease=lease):
+                self._care.works(self._clock.monotonic())
                 await self._answer(self._executor.perform, lease, self._machine.performed)
             case machine.Reconcile(lease=lease):
                 await self._reconcile(lease)
@@ -323,6 +350,48 @@ class Channel:
                 await self._page.show(self._window_wanted)
             except PageError as error:
                 log.info("window not shown", channel=self.id, code=error.code)
+
+    async def _care_for_browser(self) -> None:
+        while True:
+            await asyncio.sleep(CARE_SECONDS)
+            try:
+                self._memory = await self._page.memory()
+                match self._care.wish(self._memory, self._clock.monotonic()):
+                    case Wish.TRIM:
+                        await self._page.trim()
+                    case Wish.RENEW if self._watch.sight.can_work:
+                        await self._renew_browser()
+                    case _:
+                        pass
+            except PageError as error:
+                log.info("browser not cared for", channel=self.id, code=error.code)
+            self._report()
+
+    async def _renew_browser(self) -> None:
+        """Between two sends: nothing is begun until the new one is there."""
+        log.warning("browser takes too much memory and is started anew", channel=self.id)
+        self._resting = True
+        self._judge()
+        try:
+            # The machine hears of it in its turn: what it had begun by then is waited for.
+            await self._heard()
+            if await self._comes_to_rest():
+                self._renewals += 1
+                await self._watch.renew()
+        finally:
+            self._resting = False
+            self._judge()
+
+    async def _heard(self) -> None:
+        """Everything that was told by now has reached the machine."""
+        heard = asyncio.Event()
+
+        def note() -> Sequence[machine.Action]:
+            heard.set()
+            return []
+
+        self._tell(note)
+        await heard.wait()
 
     async def _show_pages(self) -> None:
         """Pictures of the page for whoever asks."""

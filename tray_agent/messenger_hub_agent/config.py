@@ -13,7 +13,8 @@ class AgentSettings:
     """What an agent needs to know before it starts.
 
     `server` is HOST:PORT of the hub's gRPC door. `enrol_token` is needed once; afterwards the credential lies in `data_dir`.
-    `headless` shows neither icon nor window. `browser` overrides the search for a browser.
+    `headless` shows neither icon nor window. `browser` overrides the search for a browser, which is started anew when it takes more
+    than `browser_memory` MiB.
     """
 
     data_dir: Path
@@ -22,6 +23,7 @@ class AgentSettings:
     enrol_token: str = field(default="", repr=False)
     headless: bool = False
     browser: Path | None = None
+    browser_memory: int = 1536
     tls: bool = False
     ca: Path | None = None
     fingerprint: str = ""

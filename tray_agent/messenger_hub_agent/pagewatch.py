@@ -7,7 +7,7 @@ then without one. After every link the receipts of the last seven days are read 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from messenger_hub.agent.v1 import agent_service_pb2 as pb
@@ -17,6 +17,7 @@ from messenger_hub.v1 import channel_service_pb2 as v1
 
 from messenger_hub_agent.codes import CodeRequests
 from messenger_hub_agent.reconnecting import Backoff
+from messenger_hub_agent.turns import Turn
 from messenger_hub_agent.whatsapp.errors import BrowserError
 from messenger_hub_agent.whatsapp.page import (
     AckChanged,
@@ -43,6 +44,7 @@ KEPT_SECONDS = 8.0  # localStorage reaches the disk about five seconds after a l
 UPDATE_SECONDS = 600.0  # a page that was too old is loaded again now and then: WhatsApp may have changed its mind
 HUNG_LOOKS = 3  # so many looks without an answer, and the page is opened anew
 READY_SECONDS = 90.0  # a page that answers and is not ready by then never will be: one of its scripts did not come
+TURN_SECONDS = 20.0  # a page that takes longer to get ready waits for its network, and no core
 READY_MOST_SECONDS = 720.0  # twice as long each time, for a network over which it takes longer
 
 # A report is one frame of at most 1 MiB, and the server ends the stream for more; WhatsApp has none that come near.
@@ -128,12 +130,16 @@ class PageWatch:
         backoff: Backoff,
         told: Callable[[], None],
         seen: Callable[[Sequence[AckChanged]], None],
+        take_turn: Callable[[], Awaitable[Turn]],
     ) -> None:
         self._page = page
         self._clock = clock
         self._backoff = backoff
         self._told = told
         self._seen = seen
+        self._take_turn = take_turn
+        self._turn: Turn | None = None  # to start, while that goes on
+        self._renewal: asyncio.Future[None] | None = None
         self.sight = Sight()
         self._cause = ""
         self._linking = False
@@ -153,8 +159,7 @@ class PageWatch:
         self._linking, self._pairing_number, self._unlink = linking, pairing_number, unlink
         if begun:
             self._codes.linking_began()
-            if self._wait is not None and not self._wait.expired():
-                self._wait.reschedule(asyncio.get_running_loop().time())
+            self._look_now()
         return begun
 
     def take_groups(self) -> Sequence[pb.Group] | None:
@@ -167,10 +172,22 @@ class PageWatch:
         try:
             await self._open()
             while True:
+                await self._begin_look()
                 await self._look()
                 await self._until_news()
         finally:
+            self._end_turn()
             await self._page.close()
+
+    async def renew(self) -> None:
+        """A new browser instead of the old one, for the same page; returns when that is open."""
+        self._renewal = asyncio.get_running_loop().create_future()
+        self._look_now()
+        await self._renewal
+
+    def _look_now(self) -> None:
+        if self._wait is not None and not self._wait.expired():
+            self._wait.reschedule(asyncio.get_running_loop().time())
 
     async def _until_news(self) -> None:
         """Returns when the page is worth a look."""
@@ -217,8 +234,6 @@ class PageWatch:
 
     async def _open_afresh(self) -> None:
         """For a page that looks sound, which opening alone would leave as it is: with a new browser."""
-        log.warning("page not ready and opened again", seconds=round(self._patience))
-        self._patience = min(READY_MOST_SECONDS, 2 * self._patience)
         self._set(Sight(reason="WhatsApp Web is starting again"))
         await self._page.close()
         await self._open()
@@ -226,6 +241,7 @@ class PageWatch:
     async def _open(self) -> None:
         lasted = 0.0
         while True:
+            self._turn = await self._take_turn()
             began = self._opened_at = self._clock.monotonic()
             try:
                 await self._page.open()
@@ -238,12 +254,28 @@ class PageWatch:
             else:
                 self._ready_at = self._clock.monotonic()
                 return
+            self._end_turn()
             lasted = self._clock.monotonic() - began
             await asyncio.sleep(self._backoff.next_seconds(lasted))
+
+    def _end_turn(self) -> None:
+        if self._turn is not None:
+            self._turn.end()
+            self._turn = None
+
+    async def _begin_look(self) -> None:
+        if self._renewal is not None:
+            await self._open_afresh()
+            self._renewal.set_result(None)
+            self._renewal = None
+        if self._clock.monotonic() - self._opened_at >= TURN_SECONDS:
+            self._end_turn()
 
     async def _look(self) -> None:
         try:
             state = await self._page.state()
+            if state.ready:
+                self._end_turn()
             if state.ready or state.needs_update:
                 self._ready_at, self._patience = self._clock.monotonic(), READY_SECONDS
             self._codes.saw(state, self._clock.monotonic())
@@ -259,7 +291,7 @@ class PageWatch:
             return
         self._unanswered = 0
         if self._waited_in_vain():
-            await self._open_afresh()
+            await self._try_afresh()
         elif state.needs_update and self._clock.monotonic() - self._opened_at > UPDATE_SECONDS:
             await self._reopen()
         elif sight != self.sight or self._groups is not None:
@@ -271,7 +303,12 @@ class PageWatch:
             log.warning("page hangs and is opened again")
             await self._reopen()
         elif self._waited_in_vain():
-            await self._open_afresh()
+            await self._try_afresh()
+
+    async def _try_afresh(self) -> None:
+        log.warning("page not ready and opened again", seconds=round(self._patience))
+        self._patience = min(READY_MOST_SECONDS, 2 * self._patience)
+        await self._open_afresh()
 
     def _waited_in_vain(self) -> bool:
         return self._clock.monotonic() - self._ready_at >= self._patience

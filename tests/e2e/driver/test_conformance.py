@@ -104,6 +104,12 @@ async def test_the_page_is_pictured_as_it_looks(desk: Desk) -> None:
     assert Image.open(BytesIO(first)).width >= 600
 
 
+async def test_the_browsers_memory_is_told_and_trimming_it_leaves_the_page_as_it_was(desk: Desk) -> None:
+    assert 50 << 20 < await desk.page.memory() < 2 << 30
+    await desk.page.trim()
+    assert (await desk.page.state()).synced
+
+
 async def test_the_account_knows_its_groups(desk: Desk) -> None:
     assert sorted(await desk.page.groups(), key=lambda group: group.id) == [
         Group(id=GROUP, name="Opening hours", participants=5),

@@ -5,20 +5,37 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+import pytest
 from messenger_hub.agent.v1 import agent_service_pb2 as pb
 from messenger_hub.runtime.clock import SystemClock
+from messenger_hub_agent import channel as channel_module
 from messenger_hub_agent.channel import Channel
 from messenger_hub_agent.journal import Journal
 from messenger_hub_agent.reconnecting import Backoff
+from messenger_hub_agent.turns import Turns
 
 from tests.fakes.page import FakePage
 
 SECONDS = 10
 
 
+async def made(journal: Journal, page: FakePage, *, turns: Turns | None = None) -> Channel:
+    return Channel(
+        1,
+        page,
+        journal,
+        await journal.view(),
+        SystemClock(),
+        Backoff(lambda: 0.0),
+        lambda: None,
+        turns or Turns(1),
+        most_memory=1_000,
+    )
+
+
 async def test_frames_of_a_stream_that_is_gone_never_get_into_the_next_one(tmp_path: Path) -> None:
     journal = await Journal.open(tmp_path / "journal.db")
-    channel = Channel(1, FakePage(), journal, await journal.view(), SystemClock(), Backoff(lambda: 0.0), lambda: None)
+    channel = await made(journal, FakePage())
     old: list[str] = []
     new: asyncio.Queue[str] = asyncio.Queue(100)
     assignment = pb.Assignments.Assignment(channel_id=1, owned=True)
@@ -30,5 +47,32 @@ async def test_frames_of_a_stream_that_is_gone_never_get_into_the_next_one(tmp_p
         assert await new.get() == "channel_hello"
         assert await new.get() == "channel_report"
         assert old.count("channel_hello") == 1
+        await channel.stop()
+    await journal.close()
+
+
+async def test_a_browser_that_takes_too_much_is_started_anew_and_the_channel_rests_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(channel_module, "CARE_SECONDS", 0.01)
+    journal = await Journal.open(tmp_path / "journal.db")
+    page = FakePage(used=1_001)
+    channel = await made(journal, page)
+    reports: asyncio.Queue[pb.ChannelReport] = asyncio.Queue(1_000)
+
+    def hear(frame: pb.ConnectRequest) -> None:
+        if frame.HasField("channel_report"):
+            reports.put_nowait(frame.channel_report)
+
+    channel.attach(hear, pb.Assignments.Assignment(channel_id=1, owned=True))
+    async with asyncio.timeout(SECONDS), asyncio.TaskGroup() as group:
+        group.create_task(channel.run())
+        while not (await reports.get()).browser_renewals:
+            pass
+        opened = [call for call in page.asked if call in ("open", "close")]
+        assert opened == ["open", "close", "open"]
+        while (told := await reports.get()).browser_bytes != 1_001:
+            pass
+        assert told.browser_renewals == 1  # not again and again
         await channel.stop()
     await journal.close()

@@ -34,7 +34,7 @@ from messenger_hub_agent.whatsapp.pyppeteer_page import PyppeteerPage
 from messenger_hub_server.frames import admit
 
 from tests.fakes.clock import FakeClock
-from tests.fakes.page import LINKED, FakePage
+from tests.fakes.page import LINKED, FakePage, free_turn
 
 KINDS: Sequence[Any] = (
     str | None, str, bool, type(None), SendResult, SeenMessage | None, list[SeenMessage], Existence | None, Contact | None, list[Group], Bindings,
@@ -240,7 +240,7 @@ class GarbageGroups(FakePage):
 
 async def test_groups_beyond_all_measure_fit_into_one_frame() -> None:
     page = GarbageGroups()
-    watch = PageWatch(page, FakeClock(), Backoff(lambda: 0.0), lambda: None, lambda _: None)
+    watch = PageWatch(page, FakeClock(), Backoff(lambda: 0.0), lambda: None, lambda _: None, free_turn)
     await watch._look()
     groups = watch.take_groups()
     assert groups is not None
@@ -253,7 +253,9 @@ async def test_groups_beyond_all_measure_fit_into_one_frame() -> None:
 async def test_while_the_page_answers_garbage_a_sentence_says_that_it_starts_and_afterwards_it_is_linked() -> None:
     page = FakePage(now=PageError(answers.UNKNOWN, "the page answered in another form"))
     sights: list[Sight] = []
-    watch = PageWatch(page, FakeClock(), Backoff(lambda: 0.0), lambda: sights.append(watch.sight), lambda _: None)
+    watch = PageWatch(
+        page, FakeClock(), Backoff(lambda: 0.0), lambda: sights.append(watch.sight), lambda _: None, free_turn
+    )
     for _ in range(5):
         await watch._look()
         assert watch.sight.reason

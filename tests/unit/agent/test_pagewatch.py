@@ -37,7 +37,7 @@ from messenger_hub_agent.whatsapp.page import (
 )
 
 from tests.fakes.clock import FakeClock
-from tests.fakes.page import IDLE, LINKED, UNLINKED, FakePage
+from tests.fakes.page import IDLE, LINKED, UNLINKED, FakePage, free_turn
 
 SECONDS = 10
 NOW = 1_000_000.0
@@ -79,7 +79,7 @@ class Watched:
         self.sights: list[Sight] = []
         self._told = asyncio.Event()
         self.clock = FakeClock()
-        self.watch = PageWatch(page, self.clock, Backoff(lambda: 0.0), self._note, self.seen.extend)
+        self.watch = PageWatch(page, self.clock, Backoff(lambda: 0.0), self._note, self.seen.extend, free_turn)
 
     def _note(self) -> None:
         self.sights.append(self.watch.sight)

@@ -273,6 +273,12 @@ class Page(Protocol):
     async def groups(self) -> Sequence[Group]:
         """All groups that the account is in."""
 
+    async def memory(self) -> int:
+        """How much the browser takes, in bytes; see footprint.py."""
+
+    async def trim(self) -> None:
+        """Asks the page to give back the memory that it does not need."""
+
     async def picture(self) -> bytes:
         """The page as it looks now: JPEG."""
 

@@ -14,6 +14,7 @@ from messenger_hub.runtime.log import logger
 
 from messenger_hub_agent.whatsapp import answers, wa_js
 from messenger_hub_agent.whatsapp.browser import BrowserOptions
+from messenger_hub_agent.whatsapp.footprint import footprint
 from messenger_hub_agent.whatsapp.page import (
     Bindings,
     BrowserGone,
@@ -245,13 +246,25 @@ class PyppeteerPage:
         """See Page."""
         return await self._ask(list[Group], "groups")
 
+    async def memory(self) -> int:
+        """See Page."""
+        if (leader := self.process_id) is None:
+            raise PageGone("the page is not open")
+        return await asyncio.to_thread(footprint, leader)
+
+    async def trim(self) -> None:
+        """See Page."""
+        await self._command("Memory.simulatePressureNotification", {"level": "critical"})
+
     async def picture(self) -> bytes:
         """See Page."""
+        how = {"format": "jpeg", "quality": PICTURE_QUALITY, "optimizeForSpeed": True}
+        return b64decode((await self._command("Page.captureScreenshot", how))["data"])
+
+    async def _command(self, method: str, parameters: Json) -> Json:
         if self._running is None or self._running.session is None:
             raise PageGone("the page is not open")
-        how = {"format": "jpeg", "quality": PICTURE_QUALITY, "optimizeForSpeed": True}
-        taken = await self._running.session.command("Page.captureScreenshot", how, seconds=STATE_SECONDS)
-        return b64decode(taken["data"])
+        return await self._running.session.command(method, parameters, seconds=STATE_SECONDS)
 
     async def bindings(self) -> Bindings:
         """See Page."""

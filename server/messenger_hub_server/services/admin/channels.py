@@ -220,6 +220,7 @@ class ChannelAdminHandlers:
 
     def _with_status(self, channel: Channel, status: GetStatusResponse) -> pb.Channel:
         agent = self._registry.agent(channel.agent_id) if channel.agent_id is not None else None
+        told = self._presence.of(channel.id) if self._connected(channel) else None
         return pb.Channel(
             id=channel.id,
             name=channel.name,
@@ -229,6 +230,8 @@ class ChannelAdminHandlers:
             agent_name=agent.name if agent is not None else "",
             created_at=timestamp(channel.created_at_ms),
             backlog_oldest=timestamp(channel.backlog_oldest_ms),
+            browser_bytes=told.report.browser_bytes if told is not None else 0,
+            browser_renewals=told.report.browser_renewals if told is not None else 0,
         )
 
 
