@@ -173,6 +173,8 @@ class FakePage:
 
     async def close(self) -> None:
         self.asked.append("close")
+        if isinstance(self.now, PageState):
+            self.now = replace(self.now, linked_seconds=None)
 
 
 def given(answer: T | PageError) -> T:

@@ -24,7 +24,7 @@ from messenger_hub_agent.tray.availability import TrayUnavailable, has_screen, t
 from messenger_hub_agent.tray.icon import TrayIcon
 from messenger_hub_agent.tray.menu import Command, Quit, TrayView
 
-LOG_FIELDS = frozenset({"channel", "code", "kind", "reason"})
+LOG_FIELDS = frozenset({"channel", "code", "kind", "reason", "seconds"})
 
 Say = Callable[[str], None]
 

@@ -40,7 +40,6 @@ log = logger(__name__)
 
 LOOK_SECONDS = 2.0  # between two looks at a page that says nothing
 RECEIPTS_SECONDS = 7 * 24 * 3600.0
-KEPT_SECONDS = 8.0  # localStorage reaches the disk about five seconds after a link; a kill before would lose it
 UPDATE_SECONDS = 600.0  # a page that was too old is loaded again now and then: WhatsApp may have changed its mind
 HUNG_LOOKS = 3  # so many looks without an answer, and the page is opened anew
 READY_SECONDS = 90.0  # a page that answers and is not ready by then never will be: one of its scripts did not come
@@ -50,6 +49,7 @@ READY_MOST_SECONDS = 720.0  # twice as long each time, for a network over which 
 # A report is one frame of at most 1 MiB, and the server ends the stream for more; WhatsApp has none that come near.
 MOST_GROUPS, MOST_ID, MOST_NAME, MOST_MEMBERS = 2_000, 64, 100, 2**31 - 1
 
+SAVING = "Linked; WhatsApp Web is saving the link"
 STOPPED = "WhatsApp shows no more codes until somebody chooses Link WhatsApp in the icon's menu or runs messenger-hub channel link"
 ASKED = "WhatsApp is asked for a new code"
 
@@ -90,8 +90,9 @@ class Sight:
         return report
 
 
-def sight_of(state: PageState, *, now: float, cause: str) -> Sight:
-    """What a look at the page means. `cause`: why the account was logged out last, "" when it was not."""
+def sight_of(state: PageState, *, now: float, cause: str, unproven: bool = False) -> Sight:
+    """What a look at the page means. `cause`: why the account was logged out last, "" when it was not. `unproven`: this browser has
+    been without a link."""
     if state.needs_update:
         return Sight(
             state=v1.CHANNEL_STATE_NEEDS_UPDATE, reason="WhatsApp asks for a newer version: update Messenger Hub"
@@ -110,8 +111,8 @@ def sight_of(state: PageState, *, now: float, cause: str) -> Sight:
         return Sight(
             reason="WhatsApp Web is synchronising" if state.online else "WhatsApp Web is offline", account=account
         )
-    if state.linked_seconds is not None and state.linked_seconds < KEPT_SECONDS:
-        return Sight(reason="Linked; WhatsApp Web is saving the link", account=account)
+    if unproven or state.linked_seconds is not None:
+        return Sight(reason=SAVING, account=account)
     if state.restricted_until is not None and state.restricted_until > now:
         reason = "WhatsApp lets this account write to existing chats only"
         return Sight(
@@ -142,6 +143,7 @@ class PageWatch:
         self._renewal: asyncio.Future[None] | None = None
         self.sight = Sight()
         self._cause = ""
+        self._unproven = False  # this browser has been without a link: another one has to find it
         self._linking = False
         self._pairing_number = ""
         self._unlink = False
@@ -215,8 +217,9 @@ class PageWatch:
                 self._set(replace(self.sight, qr_text=text))
                 return False
             case LoggedOut(cause=cause):
-                self._cause = cause
+                self._cause, self._unproven = cause, True
             case PageCrashed() | BrowserGone() | NeedsUpdate():
+                self._unproven &= not isinstance(event, BrowserGone)
                 log.warning("page opened again", kind=type(event).__name__)
                 await self._reopen()
             case EventsLost():
@@ -232,10 +235,11 @@ class PageWatch:
         self._set(Sight(reason="WhatsApp Web is starting again"))
         await self._open()
 
-    async def _open_afresh(self) -> None:
+    async def _open_afresh(self, sight: Sight | None = None) -> None:
         """For a page that looks sound, which opening alone would leave as it is: with a new browser."""
-        self._set(Sight(reason="WhatsApp Web is starting again"))
+        self._set(sight or Sight(reason="WhatsApp Web is starting again"))
         await self._page.close()
+        self._unproven = False
         await self._open()
 
     async def _open(self) -> None:
@@ -279,7 +283,8 @@ class PageWatch:
             if state.ready or state.needs_update:
                 self._ready_at, self._patience = self._clock.monotonic(), READY_SECONDS
             self._codes.saw(state, self._clock.monotonic())
-            sight = sight_of(state, now=self._clock.now_ms() / 1000, cause=self._cause)
+            sight = sight_of(state, now=self._clock.now_ms() / 1000, cause=self._cause, unproven=self._unproven)
+            self._unproven |= state.ready and not state.authenticated
             if state.ready:
                 sight = await self._completed(sight, idle=state.idle)
             if sight.can_work and not self.sight.can_work:
@@ -290,7 +295,12 @@ class PageWatch:
             await self._unanswered_look(error)
             return
         self._unanswered = 0
-        if self._waited_in_vain():
+        if sight.reason == SAVING:
+            # Chromium writes a link to the disk when it likes, after some logging out and in only minutes later, and at its end: a
+            # channel counts as linked once another browser has found the link.
+            self._cause = ""
+            await self._open_afresh(sight)
+        elif self._waited_in_vain():
             await self._try_afresh()
         elif state.needs_update and self._clock.monotonic() - self._opened_at > UPDATE_SECONDS:
             await self._reopen()

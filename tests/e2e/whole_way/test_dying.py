@@ -152,6 +152,18 @@ def test_another_account_stops_the_queue_until_a_person_confirms_it(world: World
     assert [line["from"] for line in world.arrivals("from the new account")] == [f"{other}@c.us"]
 
 
+def test_a_browser_that_dies_the_moment_the_channel_is_called_linked_keeps_the_link(world: World) -> None:
+    account = world.status()["number"]
+    world.phones("logout", account=account)
+    eventually(lambda: world.status()["channel"] == "unlinked")
+    world.scan(account=account)
+    world.is_linked()
+    browser = world.browser()
+    assert browser is not None
+    browser.kill()
+    world.reaches(world.send("without linking again"), *DONE, seconds=60)
+
+
 def test_a_page_that_is_too_old_is_loaded_anew(world: World) -> None:
     world.phones("needs-update")
     world.reaches(world.send("with the new page"), *DONE, seconds=60)

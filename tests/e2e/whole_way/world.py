@@ -13,7 +13,8 @@ import sys
 import tempfile
 import urllib.error
 import urllib.request
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -80,8 +81,15 @@ def http(method: str, address: str, body: object = None, **headers: str) -> tupl
 class World:
     """Everything of one hub. `key` belongs to the channel `shop`, whose pace is off."""
 
-    def __init__(self, folder: Path, *, shown_on: Mapping[str, str] | None = None) -> None:
-        """With `shown_on`, a desktop's environment, the agent shows its icon and its window there."""
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        shown_on: Mapping[str, str] | None = None,
+        program: Sequence[str] = ("messenger_hub_cli",),
+    ) -> None:
+        """With `shown_on`, a desktop's environment, the agent shows its icon and its window there. `program`: the module to run."""
+        self._program = program
         self.folder = folder
         self._shown_on = shown_on
         self._processes: dict[str, subprocess.Popen[str]] = {}
@@ -111,7 +119,7 @@ class World:
         """Starts one, and waits until it says that it works."""
         errors = (self.folder / f"{name}.log").open("a")
         process = subprocess.Popen(
-            [sys.executable, "-m", "messenger_hub_cli", *self._forms()[name], "--with-parent"],
+            [sys.executable, "-m", *self._program, *self._forms()[name], "--with-parent"],
             stdin=subprocess.PIPE,  # held, so that nothing outlives a test run that is killed
             stdout=subprocess.PIPE,
             stderr=errors,
@@ -142,6 +150,17 @@ class World:
             assert pipe is not None
             pipe.close()
         return code
+
+    @contextmanager
+    def asleep(self) -> Iterator[None]:
+        """The machine sleeps: hub, desktop app and browser stand still."""
+        mine = [psutil.Process(self._processes[name].pid) for name in ("server", "agent")]
+        everything = [one for first in mine for one in (first, *first.children(recursive=True))]
+        for one in everything:
+            one.suspend()
+        yield
+        for one in everything:
+            one.resume()
 
     def kill(self, name: Name) -> None:
         self.end(name, signal.SIGKILL)

@@ -13,9 +13,9 @@ from messenger_hub_agent import pagewatch
 from messenger_hub_agent.codes import AGAIN_SECONDS, SCANNED_SECONDS
 from messenger_hub_agent.pagewatch import (
     ASKED,
-    KEPT_SECONDS,
     READY_MOST_SECONDS,
     READY_SECONDS,
+    SAVING,
     STOPPED,
     PageWatch,
     Sight,
@@ -55,8 +55,7 @@ NOW = 1_000_000.0
         (replace(LINKED, normal=False, synced=False, online=False), v1.CHANNEL_STATE_STARTING),
         (replace(LINKED, restricted_until=NOW + 60), v1.CHANNEL_STATE_RESTRICTED),
         (replace(LINKED, restricted_until=NOW - 60), v1.CHANNEL_STATE_LINKED),
-        (replace(LINKED, linked_seconds=KEPT_SECONDS - 1), v1.CHANNEL_STATE_STARTING),
-        (replace(LINKED, linked_seconds=KEPT_SECONDS), v1.CHANNEL_STATE_LINKED),
+        (replace(LINKED, linked_seconds=60.0), v1.CHANNEL_STATE_STARTING),
     ],
 )
 def test_a_state_has_its_sight(state: PageState, expected: int) -> None:
@@ -130,6 +129,15 @@ async def watching(page: FakePage, *, linking: bool = False, phone: str = "") ->
         yield watched
         running.cancel()
     assert page.asked[-1] == "close"
+
+
+async def test_a_channel_counts_as_linked_once_another_browser_has_found_the_link() -> None:
+    async with watching(FakePage(UNLINKED)) as watched:
+        await watched.until(v1.CHANNEL_STATE_UNLINKED)
+        await watched.later(1.0, replace(LINKED, linked_seconds=0.5))
+        assert SAVING in [sight.reason for sight in watched.sights]
+        await watched.until(v1.CHANNEL_STATE_LINKED)
+        assert [call for call in watched.page.asked if call in ("open", "close")] == ["open", "close", "open"]
 
 
 async def test_receipts_that_were_missed_are_read_after_every_link() -> None:

@@ -30,6 +30,7 @@
 
   // ---- the page's state -------------------------------------------------------------------------------------------------
 
+  let shownCode = false; // since this account was linked last on this load of the page
   const since = { history: 0, progress: -1, pairing: 0, linked: 0 };
 
   // The history of a link arrives after MAIN; until it is complete, absence of a message proves nothing.
@@ -86,6 +87,7 @@
     const authenticated = conn.isAuthenticated();
     const main = mode === 'MAIN';
     const normal = info === 'NORMAL';
+    shownCode ||= mode === 'QR'; // the first code may have been shown before anybody listened
     return {
       mode: text(mode) || 'OPENING',
       injected: true,
@@ -329,7 +331,6 @@
 
   function listen() {
     let cause = 'unknown';
-    let shownCode = false;
     wpp().on('conn.authenticated', () => {
       if (shownCode) since.linked = Date.now();
       shownCode = false; // it is told again after every lost connection

@@ -91,7 +91,7 @@ class PyppeteerPage:
         if self._running is not None and self._running.connection.ended:
             await self.close()
         if self._running is None:
-            self._running = await RunningBrowser.start(self._folder, self._options, lambda: self._tell(BrowserGone()))
+            self._running = await RunningBrowser.start(self._folder, self._options, self._browser_ended)
         return self._running
 
     async def _is_healthy(self, session: PageSession) -> bool:
@@ -290,6 +290,10 @@ class PyppeteerPage:
             self._events.put_nowait(EventsLost())
         self._events.put_nowait(event)
         self._news.set()
+
+    def _browser_ended(self) -> None:
+        if self._running is not None:  # else it was asked to
+            self._tell(BrowserGone())
 
     async def next_event(self) -> PageEvent:
         """See Page."""
