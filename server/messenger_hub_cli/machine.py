@@ -15,8 +15,9 @@ from pathlib import Path
 
 import aiohttp
 from messenger_hub.admin.v1 import hub_admin_service_pb2 as pb
+from messenger_hub.runtime.folder import FolderError
 from messenger_hub_agent.tray.availability import tray_problem
-from messenger_hub_agent.whatsapp import wa_js
+from messenger_hub_agent.updating.choice import Choice, Stage, described
 from messenger_hub_server.checks import Finding, Verdict, disk, folder
 from messenger_hub_server.config import Settings, load
 from messenger_hub_server.startup import StartupProblem
@@ -29,8 +30,8 @@ ANSWER_SECONDS = 5.0
 
 
 async def findings(data_dir: Path, url: str | None) -> Sequence[Finding]:
-    """Everything but the browser and its page. `url`: whose clock counts; None for nobody's."""
-    versions = f"Messenger Hub {version('messenger-hub')}, Python {sys.version.split()[0]}, wa-js {wa_js.version()}"
+    """Everything but wa-js, the browser and its page. `url`: whose clock counts; None for nobody's."""
+    versions = f"Messenger Hub {version('messenger-hub')}, Python {sys.version.split()[0]}"
     settings = _settings(data_dir)
     return [
         Finding(name="Versions", verdict=Verdict.GOOD, said=versions),
@@ -39,6 +40,14 @@ async def findings(data_dir: Path, url: str | None) -> Sequence[Finding]:
         *await _hub(data_dir, settings),
         _tray(),
     ]
+
+
+def wa_js(choice: Choice | FolderError) -> Finding:
+    """Which wa-js is used, or why that cannot be said."""
+    if isinstance(choice, FolderError):
+        return Finding(name="wa-js", verdict=Verdict.BAD, said=str(choice).rstrip("."))
+    verdict = Verdict.LOOK if choice.stage is Stage.REJECTED else Verdict.GOOD
+    return Finding(name="wa-js", verdict=verdict, said=described(choice).rstrip("."))
 
 
 def clock(difference_seconds: float) -> Finding:

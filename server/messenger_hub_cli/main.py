@@ -27,6 +27,10 @@ VERBS = {
     "backup": ("messenger_hub_cli.backup:backup", "Write an encrypted back-up, while the hub runs."),
     "restore": ("messenger_hub_cli.restore:restore", "Put a back-up in the place of the hub's database."),
     "check": ("messenger_hub_cli.check:check", "Verify a data folder: database, files, journals."),
+    "update": (
+        "messenger_hub_cli.update:update",
+        "Fetch a newer wa-js than this release ships, or go back to that one.",
+    ),
     "autostart": ("messenger_hub_cli.autostart:autostart", "Start Messenger Hub at login."),
     "join": ("messenger_hub_cli.joining:join", "Make this desktop an agent of a hub on another machine."),
     "agent": ("messenger_hub_cli.agent:agent", "Run the desktop app, or enrol, list and revoke desktops."),

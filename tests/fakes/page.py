@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from messenger_hub_agent.turns import Turn
+from messenger_hub_agent.whatsapp import wa_js
+from messenger_hub_agent.whatsapp.fit import NEEDED
 from messenger_hub_agent.whatsapp.page import (
     Bindings,
     Contact,
@@ -77,11 +79,16 @@ class FakePage:
     used: int | PageError = 100  # bytes of memory
     pictured: bytes | PageError = b"JPEG"
     asked: list[str] = field(default_factory=list)
+    wa_js_version: str = field(default_factory=wa_js.version)
+    chosen: Callable[[], str] = wa_js.version  # what a page that was closed is opened with
+    resolved: Collection[str] | PageError = NEEDED
 
     async def open(self) -> None:
         self.asked.append("open")
         if self.opens and (problem := self.opens.pop(0)) is not None:
             raise problem
+        if "close" in self.asked:
+            self.wa_js_version = self.chosen()
 
     async def memory(self) -> int:
         self.asked.append("memory")
@@ -161,7 +168,8 @@ class FakePage:
         return [Group(id="1@g.us", name="Team", participants=3)]
 
     async def bindings(self) -> Bindings:
-        return Bindings(resolved=[], missing=[])
+        self.asked.append("bindings")
+        return Bindings(resolved=[*given(self.resolved)], missing=[])
 
     async def next_event(self) -> PageEvent:
         if self.events.empty():

@@ -40,8 +40,9 @@ from messenger_hub_agent.tray.menu import (
     TrayView,
 )
 from messenger_hub_agent.turns import Turns
+from messenger_hub_agent.updating.shelf import Shelf
+from messenger_hub_agent.updating.trial import Trial
 from messenger_hub_agent.view import channel_views
-from messenger_hub_agent.whatsapp import wa_js
 from messenger_hub_agent.whatsapp.browser import BrowserOptions
 from messenger_hub_agent.whatsapp.pyppeteer_page import PyppeteerPage
 
@@ -51,6 +52,9 @@ END_SECONDS = 20.0
 PAUSE_CHECK_SECONDS = 1.0
 HOUR_MS = 3_600_000
 MIB = 1 << 20
+# Between two looks into the folder whether another wa-js is wanted. The command line has no other way to an agent, whose hub may be
+# elsewhere, and a restart would end every channel's connection and need somebody who starts it again.
+WISH_SECONDS = 2.0
 
 
 class Agent:
@@ -78,6 +82,7 @@ class Agent:
         self._said = ""
         self._was_connected = False
         self._visible = visible
+        self._trial = Trial(Shelf(folder.wa_js), clock)
         self._stop = asyncio.Event()
         self._problem: AgentProblem | None = None
         self._channels: dict[int, Channel] = {}
@@ -152,7 +157,10 @@ class Agent:
         try:
             async with asyncio.TaskGroup() as group:
                 self._group = group
-                endless = [group.create_task(one) for one in (self._keep_connected(), self._end_pauses())]
+                endless = [
+                    group.create_task(one)
+                    for one in (self._keep_connected(), self._end_pauses(), self._keep_wa_js())
+                ]
                 await self._stop.wait()
                 async with asyncio.TaskGroup() as stopping:
                     for channel in self._channels.values():
@@ -173,6 +181,14 @@ class Agent:
             await asyncio.wait(self._serving.values(), timeout=END_SECONDS)
         for task in self._serving.values():
             task.cancel()
+
+    async def _keep_wa_js(self) -> None:
+        """The one that is wanted gets into the pages by their watches; the hub is told in a new hello."""
+        while True:
+            self._trial.take_wish()
+            if self._connection is not None and self._connection.wa_js_version != self._trial.version:
+                await self._connection.finish()
+            await asyncio.sleep(WISH_SECONDS)
 
     async def _keep_connected(self) -> None:
         backoff = Backoff(random.random)
@@ -206,10 +222,13 @@ class Agent:
     async def _connect(self) -> None:
         channel: grpc.aio.Channel = await dial(target(self._settings))
         try:
-            self._connection = Connection(
-                channel, self._credential.credential, version("messenger-hub"), wa_js.version(), self._clock
+            self._connection = connection = Connection(
+                channel, self._credential.credential, version("messenger-hub"), self._trial.version, self._clock
             )
-            await self._connection.run(self._received)
+            await connection.run(self._received)
+        except HubAway:
+            if connection.wa_js_version == self._trial.version:
+                raise
         finally:
             await channel.close()
 
@@ -303,12 +322,13 @@ class Agent:
             )
             channel = Channel(
                 channel_id,
-                PyppeteerPage(folder.path, options, self._settings.whatsapp_url),
+                PyppeteerPage(folder.path, options, self._settings.whatsapp_url, self._trial.wa_js),
                 journal,
                 view,
                 self._clock,
                 Backoff(random.random),
                 self._show,
+                self._trial,
                 self._turns,
                 self._settings.browser_memory * MIB,
             )

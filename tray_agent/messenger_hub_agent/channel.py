@@ -25,6 +25,7 @@ from messenger_hub_agent.journal import RETENTION_MS, Journal
 from messenger_hub_agent.pagewatch import PageWatch, Sight
 from messenger_hub_agent.reconnecting import Backoff
 from messenger_hub_agent.turns import Turns
+from messenger_hub_agent.updating.trial import Trial
 from messenger_hub_agent.whatsapp.page import AckChanged, Page, PageError
 
 log = logger(__name__)
@@ -52,6 +53,7 @@ class Channel:
         clock: Clock,
         backoff: Backoff,
         changed: Callable[[], None],
+        trial: Trial,
         turns: Turns,
         most_memory: int,
     ) -> None:
@@ -61,9 +63,16 @@ class Channel:
         self._journal = journal
         self._clock = clock
         self._machine = machine.Channel(channel_id, view)
-        self._executor = Executor(page, clock)
+        self._executor = executor = Executor(page, clock, trial)
         self._watch = PageWatch(
-            page, clock, backoff, self._page_told, self._seen, lambda: turns.take(lambda: self._has_work)
+            page,
+            clock,
+            backoff,
+            self._page_told,
+            self._seen,
+            trial,
+            acting=lambda: executor.acting,
+            take_turn=lambda: turns.take(lambda: self._has_work),
         )
         self._care = BrowserCare(most_memory, clock.monotonic())
         self._memory = self._renewals = 0

@@ -10,14 +10,15 @@ from google.protobuf.message import DecodeError
 from messenger_hub.agent.v1 import agent_service_pb2 as pb
 from messenger_hub.runtime.soundness import Finding, reading, too_open, unreadable, unsound
 
-from messenger_hub_agent.folder import CREDENTIAL, PAUSED
+from messenger_hub_agent.folder import CREDENTIAL, PAUSED, WA_JS
 
 ADVICE = "stop the desktop app and delete the file; what was open then becomes uncertain. An older journal must never be put back."
 
 
 def check(folder: Path, on_step: Callable[[str], None]) -> Iterator[Finding]:
     """Everything that is found in an agent's folder. `on_step` is told what is looked at, again and again."""
-    for path in (folder, folder / CREDENTIAL, folder / PAUSED, folder / "channels"):
+    kept = (folder / WA_JS).glob("*.json")
+    for path in (folder, folder / CREDENTIAL, folder / PAUSED, folder / WA_JS, *kept, folder / "channels"):
         yield from too_open(path)
     for channel in sorted((folder / "channels").glob("*/")):
         for path in (channel, *sorted(channel.glob("journal.db*"))):

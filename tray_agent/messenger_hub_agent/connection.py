@@ -116,6 +116,10 @@ class Connection:
             await self._stub.DecideBacklog(wanted, metadata=bearer(self._credential), timeout=DECIDE_SECONDS)
         except grpc.aio.AioRpcError as error:
             raise _told(error) from error
+    @property
+    def wa_js_version(self) -> str:
+        """As the hello has told it."""
+        return self._hello.wa_js_version
 
     def send(self, frame: pb.ConnectRequest) -> None:
         """Queues a frame. When the hub takes none for long, the stream ends: its next hello brings everything."""
@@ -125,8 +129,11 @@ class Connection:
             self._overrun.set()
 
     async def finish(self) -> None:
-        """Sends what is queued, then ends the stream; `run` says HubAway. Waits at most FINISH_SECONDS."""
-        self._outgoing.put_nowait(None)
+        """Sends what is queued, then ends the stream; `run` says HubAway. Waits at most FINISH_SECONDS. May be called again."""
+        try:
+            self._outgoing.put_nowait(None)
+        except asyncio.QueueFull:
+            self._overrun.set()
         try:
             async with asyncio.timeout(FINISH_SECONDS):
                 await self._finished.wait()

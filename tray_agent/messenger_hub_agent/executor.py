@@ -14,9 +14,11 @@ from messenger_hub.runtime.failpoints import Failpoint, passing
 
 from messenger_hub_agent.delivery.existence import APART_MS, Doubts
 from messenger_hub_agent.delivery.work import Checked, Clear, Ended, Found, GiveBack, Impossible, Performed, Unclear
+from messenger_hub_agent.updating.trial import Trial
 from messenger_hub_agent.whatsapp.page import (
     ACK_ERROR,
     ACK_PENDING,
+    SCRIPT_CODES,
     Page,
     PageError,
     PageGone,
@@ -51,6 +53,7 @@ PHONE_DID_NOT_STORE = Ended(
     message="The phone did not store the contact: allow WhatsApp to use the contacts in the phone's settings, then try again.",
 )
 NOTHING_DONE = Ended(kind=pb.Outcome.KIND_VOID)
+CHANGING = GiveBack(reason="wa-js is being changed", wait_ms=2_000)
 ABSENT = Ended(
     kind=pb.Outcome.KIND_UNCERTAIN,
     code="not_found_afterwards",
@@ -69,11 +72,19 @@ NO_REASON = Ended(
 
 
 class Executor:
-    """One channel's hands. `wake` is set by the channel whenever the page told something, so that waits end early."""
+    """One channel's hands. `wake` is set by the channel whenever the page told something, so that waits end early. `acting`: something is
+    in the page's hands.
 
-    def __init__(self, page: Page, clock: Clock) -> None:
+    The trial hears of what a wa-js has done well, and of what points at it: a script's error, or a message that it took and that
+    WhatsApp Web does not know afterwards. A number that is not on WhatsApp, a refusal or a lost connection does not.
+    """
+
+    def __init__(self, page: Page, clock: Clock, trial: Trial) -> None:
         self._page = page
         self._clock = clock
+        self._trial = trial
+        self._handed_over: dict[str, str] = {}  # to which wa-js, by lease: messages that nobody knows the end of
+        self.acting = False
         self._doubts = Doubts()
         self.wake = asyncio.Event()
 
@@ -87,6 +98,8 @@ class Executor:
         return checked
 
     async def _check(self, lease: pb.Lease) -> Checked:
+        if self._page.wa_js_version != self._trial.version:
+            return CHANGING
         try:
             state = await self._page.state()
             if not (state.can_send and state.synced):
@@ -97,6 +110,7 @@ class Executor:
         except (PageGone, PageTimeout):
             return GiveBack(reason="WhatsApp Web did not answer", wait_ms=5_000)
         except PageError as error:
+            self._blame(error)
             return GiveBack(reason=f"WhatsApp Web could not look it up ({error.code})", wait_ms=APART_MS)
 
     async def _check_message(self, lease: pb.Lease, own_id: str, restricted_until: float | None) -> Checked:
@@ -128,7 +142,13 @@ class Executor:
     async def perform(self, lease: pb.Lease) -> Performed:
         """Carries it out. Unclear when what happened has to be looked up."""
         passing(Failpoint.AGENT_BEFORE_ACT)
-        performed = await self._perform(lease)
+        if self._page.wa_js_version != self._trial.version:
+            return NOTHING_DONE
+        self.acting = True
+        try:
+            performed = await self._perform(lease)
+        finally:
+            self.acting = False
         passing(Failpoint.AGENT_AFTER_ACT)
         return performed
 
@@ -148,7 +168,8 @@ class Executor:
         except (PageGone, PageTimeout):
             return Unclear()
         except PageError as error:
-            if error.code in LOADING or (lease.WhichOneof("action") == "send_text" and error.code not in NOTHING_MADE):
+            is_message = lease.WhichOneof("action") == "send_text"
+            if self._blame(error) or error.code in LOADING or (is_message and error.code not in NOTHING_MADE):
                 return Unclear()
             message = f"WhatsApp Web refused it ({error.code}): check the recipient."
             return Ended(kind=pb.Outcome.KIND_FAILED, code=error.code, message=message)
@@ -157,12 +178,31 @@ class Executor:
         chat = lease.send_text.chat
         try:
             message_id = await self._page.serialized_id(chat, lease.whatsapp_id)
-        except (PageGone, PageTimeout):
-            return NOTHING_DONE  # WhatsApp was only asked how it calls the chat
+        except PageError as error:
+            if isinstance(error, PageGone | PageTimeout) or self._blame(error):
+                return NOTHING_DONE  # WhatsApp was only asked how it calls the chat
+            raise
         passing(Failpoint.AGENT_BEFORE_SEND)
-        sent = await self._page.send_text(chat, lease.send_text.text, message_id, timeout_seconds=SEND_SECONDS)
+        version = self._page.wa_js_version
+        try:
+            sent = await self._page.send_text(chat, lease.send_text.text, message_id, timeout_seconds=SEND_SECONDS)
+        except PageTimeout:
+            self._handed_over[lease.lease_id] = version
+            raise
         passing(Failpoint.AGENT_AFTER_SEND)
-        return Ended(kind=pb.Outcome.KIND_SENT) if sent.succeeded else Unclear()
+        if sent.succeeded:
+            self._trial.sent(version)
+            return Ended(kind=pb.Outcome.KIND_SENT)
+        self._handed_over[lease.lease_id] = version
+        return Unclear()
+
+    def _blame(self, error: PageError) -> bool:
+        """Whether a wa-js on trial is rejected for it: what it could not do is left to the one before."""
+        version = self._page.wa_js_version
+        blamed = error.code in SCRIPT_CODES and self._trial.on_trial(version)
+        if blamed:
+            self._trial.failed(version, f"a script of the page failed ({error.code})")
+        return blamed
 
     async def _save(self, contact: str, name: str) -> Performed:
         passing(Failpoint.AGENT_BEFORE_SAVE)
@@ -223,12 +263,19 @@ class Executor:
                     return await self._judge_contact(lease)
                 seen = await self._page.find_message(lease.send_text.chat, lease.whatsapp_id)
                 if seen is None or seen.ack != ACK_PENDING:
+                    self._look_back(lease.lease_id, seen)
                     return judge(seen)
                 if self._clock.monotonic() > deadline:
                     return STAYED_PENDING
                 await self._pause()
-        except PageError:
+        except PageError as error:
+            self._blame(error)
             return Unclear()
+
+    def _look_back(self, lease_id: str, seen: SeenMessage | None) -> None:
+        version = self._handed_over.pop(lease_id, None)
+        if seen is None and version is not None:
+            self._trial.failed(version, "it took a message that WhatsApp Web does not know afterwards")
 
     async def _judge_contact(self, lease: pb.Lease) -> Ended:
         """A contact that is not as asked goes back to the queue: a change is safe to repeat, in its turn."""

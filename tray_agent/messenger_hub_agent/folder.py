@@ -1,4 +1,4 @@
-"""The agent's folder: its credential, what was paused here, and one folder for each channel. One process at a time."""
+"""The agent's folder: its credential, what was paused here, a newer wa-js, and one folder for each channel. One process at a time."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from messenger_hub_agent.pauses import Pauses
 LAYOUT = 1
 CREDENTIAL = "credential.json"
 PAUSED = "paused.json"
+WA_JS = "wa-js"
 
 
 class Credential(msgspec.Struct, frozen=True, kw_only=True):
@@ -83,6 +84,11 @@ class AgentFolder:
     def set_pauses(self, pauses: Pauses) -> None:
         """Keeps them over a restart."""
         self._private.write_private(PAUSED, msgspec.json.encode(pauses.until_ms))
+
+    @property
+    def wa_js(self) -> Path:
+        """Where a fetched wa-js lies (`updating.shelf`)."""
+        return self._private.file(WA_JS)
 
     def channel(self, channel_id: int) -> PrivateFolder:
         """The folder of one channel."""

@@ -1,7 +1,8 @@
 """Keeps one channel's page open and says what it shows: starting, waiting for a link, linked, restricted, out of date.
 
-The page is opened again after a crash, a hang, a log-out or the browser's end; its state is read at every event, and now and
-then without one. After every link the receipts of the last seven days are read again, so that those missed meanwhile arrive.
+The page is opened again after a crash, a hang, a log-out or the browser's end, and to change the wa-js in it; its state is read at
+every event, and now and then without one. After every link the receipts of the last seven days are read again, so that those missed
+meanwhile arrive.
 """
 
 from __future__ import annotations
@@ -18,8 +19,11 @@ from messenger_hub.v1 import channel_service_pb2 as v1
 from messenger_hub_agent.codes import CodeRequests
 from messenger_hub_agent.reconnecting import Backoff
 from messenger_hub_agent.turns import Turn
+from messenger_hub_agent.updating.trial import Trial
 from messenger_hub_agent.whatsapp.errors import BrowserError
+from messenger_hub_agent.whatsapp.fit import lacking
 from messenger_hub_agent.whatsapp.page import (
+    SCRIPT_CODES,
     AckChanged,
     BrowserGone,
     EventsLost,
@@ -122,7 +126,8 @@ def sight_of(state: PageState, *, now: float, cause: str, unproven: bool = False
 
 
 class PageWatch:
-    """Watches one page. `told` is called after every change of `sight`, `seen` for receipts."""
+    """Watches one page. `told` is called after every change of `sight`, `seen` for receipts; `acting` says whether something is in the
+    page's hands, which `trial` waits for before its wa-js gets into the page."""
 
     def __init__(
         self,
@@ -131,6 +136,8 @@ class PageWatch:
         backoff: Backoff,
         told: Callable[[], None],
         seen: Callable[[Sequence[AckChanged]], None],
+        trial: Trial,
+        acting: Callable[[], bool],
         take_turn: Callable[[], Awaitable[Turn]],
     ) -> None:
         self._page = page
@@ -138,6 +145,9 @@ class PageWatch:
         self._backoff = backoff
         self._told = told
         self._seen = seen
+        self._trial = trial
+        self._acting = acting
+        self._checked = False  # the wa-js of this opening
         self._take_turn = take_turn
         self._turn: Turn | None = None  # to start, while that goes on
         self._renewal: asyncio.Future[None] | None = None
@@ -235,6 +245,15 @@ class PageWatch:
         self._set(Sight(reason="WhatsApp Web is starting again"))
         await self._open()
 
+    async def _change_wa_js(self) -> None:
+        """With a new browser, between two operations: the executor begins none on a page whose wa-js is to go."""
+        self._set(Sight(reason=f"wa-js {self._trial.version} gets into the page"))
+        while self._acting():
+            await self._until_news()
+        log.warning("page opened again", kind="wa-js")
+        self._patience = READY_SECONDS
+        await self._open_afresh(self.sight)
+
     async def _open_afresh(self, sight: Sight | None = None) -> None:
         """For a page that looks sound, which opening alone would leave as it is: with a new browser."""
         self._set(sight or Sight(reason="WhatsApp Web is starting again"))
@@ -244,6 +263,7 @@ class PageWatch:
 
     async def _open(self) -> None:
         lasted = 0.0
+        self._checked = False
         while True:
             self._turn = await self._take_turn()
             began = self._opened_at = self._clock.monotonic()
@@ -268,6 +288,8 @@ class PageWatch:
             self._turn = None
 
     async def _begin_look(self) -> None:
+        if self._page.wa_js_version != self._trial.version:
+            await self._change_wa_js()
         if self._renewal is not None:
             await self._open_afresh()
             self._renewal.set_result(None)
@@ -286,7 +308,11 @@ class PageWatch:
             sight = sight_of(state, now=self._clock.now_ms() / 1000, cause=self._cause, unproven=self._unproven)
             self._unproven |= state.ready and not state.authenticated
             if state.ready:
+                if not await self._wa_js_fits():
+                    return
                 sight = await self._completed(sight, idle=state.idle)
+            elif sight == Sight() and self._trial.on_trial(self._page.wa_js_version):
+                sight = replace(sight, reason=f"wa-js {self._page.wa_js_version} is tried: {sight.reason}")
             if sight.can_work and not self.sight.can_work:
                 self._cause = ""
                 await self._catch_up()
@@ -307,16 +333,29 @@ class PageWatch:
         elif sight != self.sight or self._groups is not None:
             self._set(sight)
 
+    async def _wa_js_fits(self) -> bool:
+        """One that is on trial is checked once in each opening, before the channel works."""
+        version = self._page.wa_js_version
+        if self._checked or not self._trial.on_trial(version):
+            return True
+        missing = lacking(await self._page.bindings())
+        self._trial.checked(version, missing)
+        self._checked = not missing
+        return self._checked
+
     async def _unanswered_look(self, error: PageError) -> None:
-        self._unanswered += isinstance(error, PageTimeout | PageGone)
+        blamed = error.code in SCRIPT_CODES and self._trial.on_trial(self._page.wa_js_version)
+        self._unanswered += blamed or isinstance(error, PageTimeout | PageGone)
         if self._unanswered >= HUNG_LOOKS:
             log.warning("page hangs and is opened again")
+            self._trial.failed(self._page.wa_js_version, f"the page did not answer ({error.code})")
             await self._reopen()
         elif self._waited_in_vain():
             await self._try_afresh()
 
     async def _try_afresh(self) -> None:
         log.warning("page not ready and opened again", seconds=round(self._patience))
+        self._trial.failed(self._page.wa_js_version, f"not ready within {self._patience:.0f} s")
         self._patience = min(READY_MOST_SECONDS, 2 * self._patience)
         await self._open_afresh()
 

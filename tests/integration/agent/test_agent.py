@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -20,9 +20,12 @@ from messenger_hub_agent.enrolment import AgentProblem, enrolled
 from messenger_hub_agent.folder import AgentFolder
 from messenger_hub_agent.pauses import Pauses
 from messenger_hub_agent.tray.menu import ChannelState, Pause, Resume, SendBacklog, TrayView
+from messenger_hub_agent.updating.shelf import Shelf, Wanted
 from messenger_hub_agent.whatsapp.page import PageError
+from messenger_hub_agent.whatsapp.wa_js import WaJs, version
 
 from tests.fakes.page import FakePage
+from tests.fakes.trial import NEWER
 from tests.integration.agent.hub import SECONDS, Hub, serving
 
 
@@ -44,9 +47,9 @@ class Desk:
         self.view: TrayView | None = None
         self._changed = asyncio.Event()
 
-    def page(self, folder: Path, *_: object) -> FakePage:
+    def page(self, folder: Path, _options: object, _address: str, choose: Callable[[], WaJs]) -> FakePage:
         """A page of the channel whose folder that is; channels start in any order."""
-        self.pages.append(FakePage())
+        self.pages.append(FakePage(wa_js_version=choose().version, chosen=lambda: choose().version))
         self.first_of.setdefault(int(folder.name), self.pages[-1])
         return self.pages[-1]
 
@@ -57,6 +60,12 @@ class Desk:
     async def until(self, *states: ChannelState) -> None:
         async with asyncio.timeout(SECONDS):
             while self.view is None or tuple(one.state for one in self.view.channels) != states:
+                self._changed.clear()
+                await self._changed.wait()
+
+    async def until_pages_have(self, wa_js: str) -> None:
+        async with asyncio.timeout(SECONDS):
+            while any(page.wa_js_version != wa_js for page in self.pages):
                 self._changed.clear()
                 await self._changed.wait()
 
@@ -189,3 +198,31 @@ async def test_a_revoked_agent_ends_with_the_hubs_sentence_and_closes_its_pages(
     problem = ended.value.exceptions[0]
     assert isinstance(problem, AgentProblem)
     assert problem.sentence == "This desktop was revoked."
+
+
+async def test_another_wa_js_gets_into_the_pages_of_all_channels_and_the_hub_is_told_in_a_new_hello(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app, "WISH_SECONDS", 0.01)
+    hub = Hub([assignments(1, 2)])
+    async with running(hub, tmp_path / "agent", monkeypatch) as desk:
+        await desk.until(ChannelState.LINKED, ChannelState.LINKED)
+        assert (await hub.heard_of("agent_hello")).agent_hello.wa_js_version == version()
+        Shelf(tmp_path / "agent" / "wa-js").want(Wanted(NEWER))
+        assert (await hub.heard_of("agent_hello")).agent_hello.wa_js_version == NEWER.version
+        await desk.until_pages_have(NEWER.version)
+        await desk.until(ChannelState.LINKED, ChannelState.LINKED)
+        assert len(desk.pages) == 2
+
+
+async def test_an_agent_that_starts_goes_on_with_what_it_had_on_trial(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app, "WISH_SECONDS", 0.01)
+    hub = Hub([assignments(1)])
+    Shelf(tmp_path / "agent" / "wa-js").want(Wanted(NEWER))
+    for _ in range(2):
+        async with running(hub, tmp_path / "agent", monkeypatch) as desk:
+            await desk.until(ChannelState.LINKED)
+            assert desk.pages[0].wa_js_version == NEWER.version
+            assert "bindings" in desk.pages[0].asked

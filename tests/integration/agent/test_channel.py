@@ -15,6 +15,7 @@ from messenger_hub_agent.reconnecting import Backoff
 from messenger_hub_agent.turns import Turns
 
 from tests.fakes.page import FakePage
+from tests.fakes.trial import no_trial
 
 SECONDS = 10
 
@@ -28,6 +29,7 @@ async def made(journal: Journal, page: FakePage, *, turns: Turns | None = None) 
         SystemClock(),
         Backoff(lambda: 0.0),
         lambda: None,
+        no_trial(),
         turns or Turns(1),
         most_memory=1_000,
     )

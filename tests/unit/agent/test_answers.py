@@ -35,6 +35,7 @@ from messenger_hub_server.frames import admit
 
 from tests.fakes.clock import FakeClock
 from tests.fakes.page import LINKED, FakePage, free_turn
+from tests.fakes.trial import no_trial
 
 KINDS: Sequence[Any] = (
     str | None, str, bool, type(None), SendResult, SeenMessage | None, list[SeenMessage], Existence | None, Contact | None, list[Group], Bindings,
@@ -240,7 +241,9 @@ class GarbageGroups(FakePage):
 
 async def test_groups_beyond_all_measure_fit_into_one_frame() -> None:
     page = GarbageGroups()
-    watch = PageWatch(page, FakeClock(), Backoff(lambda: 0.0), lambda: None, lambda _: None, free_turn)
+    watch = PageWatch(
+        page, FakeClock(), Backoff(lambda: 0.0), lambda: None, lambda _: None, no_trial(), lambda: False, free_turn
+    )
     await watch._look()
     groups = watch.take_groups()
     assert groups is not None
@@ -254,7 +257,14 @@ async def test_while_the_page_answers_garbage_a_sentence_says_that_it_starts_and
     page = FakePage(now=PageError(answers.UNKNOWN, "the page answered in another form"))
     sights: list[Sight] = []
     watch = PageWatch(
-        page, FakeClock(), Backoff(lambda: 0.0), lambda: sights.append(watch.sight), lambda _: None, free_turn
+        page,
+        FakeClock(),
+        Backoff(lambda: 0.0),
+        lambda: sights.append(watch.sight),
+        lambda _: None,
+        no_trial(),
+        lambda: False,
+        free_turn,
     )
     for _ in range(5):
         await watch._look()

@@ -9,6 +9,8 @@ import pytest
 from messenger_hub.agent.v1 import agent_service_pb2 as pb
 from messenger_hub_agent.delivery.work import Clear, Ended, Found, GiveBack, Impossible, Unclear
 from messenger_hub_agent.executor import CONTACT_SECONDS, PENDING_SECONDS, Executor
+from messenger_hub_agent.updating.choice import Stage
+from messenger_hub_agent.updating.trial import Trial
 from messenger_hub_agent.whatsapp.page import (
     Existence,
     PageError,
@@ -20,6 +22,7 @@ from messenger_hub_agent.whatsapp.page import (
 
 from tests.fakes.clock import FakeClock
 from tests.fakes.page import LINKED, OWN, UNLINKED, FakePage
+from tests.fakes.trial import NEWER, FakeMemory, no_trial, trying
 
 CHAT = "12025550111@c.us"
 WA_ID = "3EB0" + "0" * 18
@@ -40,10 +43,10 @@ def somebody() -> Existence:
 class Room:
     """An executor with its page and its clock; a wait for the page is over at once, and half a minute has gone."""
 
-    def __init__(self, **page: object) -> None:
+    def __init__(self, trial: Trial | None = None, **page: object) -> None:
         self.page = FakePage(**page)  # type: ignore[arg-type]
         self.clock = FakeClock()
-        self.executor = Executor(self.page, self.clock)
+        self.executor = Executor(self.page, self.clock, trial or no_trial())
         self.executor.wake = _Over(self.clock)
 
 
@@ -209,3 +212,87 @@ async def test_a_contact_in_doubt_is_looked_at_and_never_changed_without_a_new_g
 
 async def test_a_contact_on_a_page_that_is_not_synchronised_is_looked_up_later() -> None:
     assert await Room(now=replace(LINKED, synced=False)).executor.reconcile(SAVE) == Unclear()
+
+
+# ---- a wa-js on trial -----------------------------------------------------------------------------------------------------------
+
+
+class Tried(Room):
+    """A page with a newer wa-js that has passed its check."""
+
+    def __init__(self, **page: object) -> None:
+        self.memory = FakeMemory()
+        self.trial = trying(self.memory)
+        self.trial.checked(NEWER.version, [])
+        super().__init__(self.trial, wa_js_version=NEWER.version, chats={CHAT}, **page)
+
+    @property
+    def stage(self) -> Stage:
+        return self.memory.kept[-1].stage
+
+
+async def test_a_message_that_whatsapp_has_taken_adopts_it() -> None:
+    room = Tried()
+    assert await room.executor.perform(MESSAGE) == Ended(kind=pb.Outcome.KIND_SENT)
+    assert room.stage is Stage.ADOPTED
+
+
+@pytest.mark.parametrize("problem", [PageError("script_error", "x is no function"), PageError("unknown_answer", "")])
+async def test_a_script_that_fails_while_sending_rejects_it_and_what_it_did_is_looked_up(problem: PageError) -> None:
+    room = Tried(sends=problem)
+    assert await room.executor.perform(MESSAGE) == Unclear()
+    assert room.stage is Stage.REJECTED
+
+
+async def test_a_script_that_fails_before_it_sends_rejects_it_and_the_message_goes_back() -> None:
+    room = Tried(keys=PageError("script_error", "x is no function"))
+    assert await room.executor.perform(MESSAGE) == Ended(kind=pb.Outcome.KIND_VOID)
+    assert room.stage is Stage.REJECTED
+
+
+async def test_a_contact_on_which_it_fails_is_looked_at_instead_of_failing() -> None:
+    room = Tried(refuses=PageError("script_error", "x is no function"))
+    assert await room.executor.perform(SAVE) == Unclear()
+    assert room.stage is Stage.REJECTED
+
+
+async def test_a_check_on_which_it_fails_gives_the_message_back_and_rejects_it() -> None:
+    room = Tried(held={WA_ID: PageError("script_error", "x is no function")})
+    assert isinstance(await room.executor.check(MESSAGE), GiveBack)
+    assert room.stage is Stage.REJECTED
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        PageError("invalid_wid", ""),
+        PageGone("crashed"),
+        PageTimeout("no ack"),
+        SendResult(ack=-1, result="ERROR_UNKNOWN", error_code=463, message_id="m"),
+    ],
+)
+async def test_a_failure_that_does_not_point_at_it_decides_nothing(answer: PageError | SendResult) -> None:
+    room = Tried(sends=answer)
+    await room.executor.perform(MESSAGE)
+    assert room.stage is Stage.PROVING
+
+
+async def test_a_message_that_it_never_answered_for_and_that_is_nowhere_rejects_it() -> None:
+    room = Tried(sends=PageTimeout("no answer"))
+    assert await room.executor.perform(MESSAGE) == Unclear()
+    ended = await room.executor.reconcile(MESSAGE)
+    assert isinstance(ended, Ended) and ended.code == "not_found_afterwards"
+    assert room.stage is Stage.REJECTED
+
+
+async def test_a_message_from_before_the_trial_that_is_nowhere_decides_nothing() -> None:
+    room = Tried()
+    await room.executor.reconcile(MESSAGE)
+    assert room.stage is Stage.PROVING
+
+
+async def test_nothing_is_begun_on_a_page_whose_wa_js_is_to_go() -> None:
+    room = Room(trying(FakeMemory()), chats={CHAT})
+    assert isinstance(await room.executor.check(MESSAGE), GiveBack)
+    assert await room.executor.perform(MESSAGE) == Ended(kind=pb.Outcome.KIND_VOID)
+    assert "send_text" not in room.page.asked

@@ -22,7 +22,11 @@ from messenger_hub_agent.pagewatch import (
     sight_of,
 )
 from messenger_hub_agent.reconnecting import Backoff
+from messenger_hub_agent.updating.choice import Stage
+from messenger_hub_agent.updating.shelf import Wanted
+from messenger_hub_agent.updating.trial import Trial
 from messenger_hub_agent.whatsapp.errors import BrowserMissing
+from messenger_hub_agent.whatsapp.fit import NEEDED
 from messenger_hub_agent.whatsapp.page import (
     AckChanged,
     BrowserGone,
@@ -38,6 +42,7 @@ from messenger_hub_agent.whatsapp.page import (
 
 from tests.fakes.clock import FakeClock
 from tests.fakes.page import IDLE, LINKED, UNLINKED, FakePage, free_turn
+from tests.fakes.trial import NEWER, FakeMemory, no_trial, trying
 
 SECONDS = 10
 NOW = 1_000_000.0
@@ -72,13 +77,23 @@ def test_the_cause_of_a_log_out_is_told_in_words() -> None:
 class Watched:
     """A running watch; `until` awaits what it tells."""
 
-    def __init__(self, page: FakePage) -> None:
+    def __init__(self, page: FakePage, trial: Trial) -> None:
         self.page = page
+        self.acting = False
         self.seen: list[AckChanged] = []
         self.sights: list[Sight] = []
         self._told = asyncio.Event()
         self.clock = FakeClock()
-        self.watch = PageWatch(page, self.clock, Backoff(lambda: 0.0), self._note, self.seen.extend, free_turn)
+        self.watch = PageWatch(
+            page,
+            self.clock,
+            Backoff(lambda: 0.0),
+            self._note,
+            self.seen.extend,
+            trial,
+            lambda: self.acting,
+            free_turn,
+        )
 
     def _note(self) -> None:
         self.sights.append(self.watch.sight)
@@ -120,8 +135,10 @@ class Watched:
 
 
 @asynccontextmanager
-async def watching(page: FakePage, *, linking: bool = False, phone: str = "") -> AsyncIterator[Watched]:
-    watched = Watched(page)
+async def watching(
+    page: FakePage, trial: Trial | None = None, *, linking: bool = False, phone: str = ""
+) -> AsyncIterator[Watched]:
+    watched = Watched(page, trial or no_trial())
     if linking:
         watched.links(phone)
     async with asyncio.TaskGroup() as group:
@@ -162,7 +179,7 @@ async def test_a_new_code_replaces_the_old_one() -> None:
 
 async def test_a_pairing_code_is_asked_for_once_while_it_is_wanted() -> None:
     page = FakePage(now=UNLINKED)
-    watched = Watched(page)
+    watched = Watched(page, no_trial())
     assert watched.watch.wanted(linking=True, pairing_number="12015550100", unlink=False)
     assert not watched.watch.wanted(linking=True, pairing_number="12015550100", unlink=False)
     async with asyncio.TaskGroup() as group:
@@ -248,7 +265,7 @@ async def test_a_browser_that_is_missing_is_told_and_looked_for_again() -> None:
 
 async def test_an_account_is_logged_out_when_an_operator_unlinks_it() -> None:
     page = FakePage()
-    watched = Watched(page)
+    watched = Watched(page, no_trial())
     watched.watch.wanted(linking=False, pairing_number="", unlink=True)
     async with asyncio.TaskGroup() as group:
         running = group.create_task(watched.watch.run())
@@ -337,3 +354,102 @@ async def test_an_idle_page_is_asked_for_codes_to_scan_before_it_is_asked_for_on
         sight = await watched.after(lambda: watched.links("12015550100"))
         assert (sight.pairing_code, sight.qr_text) == ("ABCD1234", "new")
         assert watched.page.asked == ["open", "refresh_qr", "pairing_code 12015550100"]
+
+
+# ---- another wa-js ----------------------------------------------------------------------------------------------------------
+
+
+class Tried:
+    """A page that is opened with whatever is wanted, and a newer wa-js that somebody wants as soon as `wants` is called."""
+
+    def __init__(self, **page: object) -> None:
+        self.memory = FakeMemory()
+        self.trial = Trial(self.memory, FakeClock())
+        self.page = FakePage(chosen=lambda: self.trial.version, **page)  # type: ignore[arg-type]
+
+    def wants(self) -> None:
+        self.memory.wish = Wanted(NEWER)
+        self.trial.take_wish()
+        self.page.events.put_nowait(StateChanged())
+
+    @property
+    def stage(self) -> Stage:
+        return self.memory.kept[-1].stage
+
+
+async def test_a_newer_wa_js_gets_into_the_page_and_is_checked_before_the_channel_works() -> None:
+    tried = Tried()
+    async with watching(tried.page, tried.trial) as watched:
+        await watched.until(v1.CHANNEL_STATE_LINKED)
+        assert "bindings" not in tried.page.asked
+        assert (await watched.after(tried.wants)).can_work
+        assert [one.can_work for one in watched.sights] == [True, False, True]
+        assert tried.page.asked[-3:] == ["close", "open", "bindings"]
+        assert tried.stage is Stage.PROVING
+
+
+async def test_it_waits_for_what_is_in_the_pages_hands() -> None:
+    tried = Tried()
+    async with watching(tried.page, tried.trial) as watched:
+        await watched.until(v1.CHANNEL_STATE_LINKED)
+        watched.acting = True
+        await watched.after(tried.wants)
+        assert not watched.watch.sight.can_work
+        assert "close" not in tried.page.asked
+        watched.acting = False
+        tried.page.events.put_nowait(StateChanged())
+        await watched.until(v1.CHANNEL_STATE_LINKED)
+        assert "close" in tried.page.asked
+
+
+async def test_one_that_lacks_what_sending_needs_is_rejected_and_the_page_works_on_with_the_one_before() -> None:
+    tried = Tried(resolved=NEEDED - {"ChatStore"})
+    async with watching(tried.page, tried.trial) as watched:
+        await watched.until(v1.CHANNEL_STATE_LINKED)
+        await watched.after(tried.wants)
+        assert (await watched.later(1)).can_work
+        assert [one.can_work for one in watched.sights] == [True, False, False, True]
+        assert tried.page.asked.count("open") == 3
+        assert tried.page.wa_js_version == tried.trial.version != NEWER.version
+    assert tried.stage is Stage.REJECTED
+    assert tried.memory.kept[-1].rejections[-1].reason == "needed and missing: ChatStore"
+
+
+async def test_one_with_which_the_page_never_gets_ready_is_rejected_when_the_patience_is_over() -> None:
+    tried = Tried()
+    async with watching(tried.page, tried.trial) as watched:
+        await watched.until(v1.CHANNEL_STATE_LINKED)
+        tried.page.now = replace(LINKED, injected=False, ready=False)
+        assert f"{NEWER.version} is tried" in (await watched.after(tried.wants)).reason
+        await watched.later(READY_SECONDS - 1)
+        assert tried.stage is Stage.CANDIDATE
+        await watched.later(1)
+        assert tried.stage is Stage.REJECTED
+        assert (await watched.later(1, LINKED)).can_work
+    assert "not ready within 90 s" in tried.memory.kept[-1].rejections[-1].reason
+
+
+async def test_one_whose_look_ups_fail_again_and_again_is_rejected() -> None:
+    tried = Tried()
+    async with watching(tried.page, tried.trial) as watched:
+        await watched.until(v1.CHANNEL_STATE_LINKED)
+        tried.page.resolved = PageError("script_error", "x is no function")
+        await watched.after(tried.wants)
+        for _ in range(pagewatch.HUNG_LOOKS - 1):
+            assert tried.stage is Stage.CANDIDATE
+            await watched.later(1)
+        await watched.until(v1.CHANNEL_STATE_LINKED)
+    assert tried.stage is Stage.REJECTED
+
+
+async def test_one_that_another_channel_has_rejected_leaves_this_page_too() -> None:
+    memory = FakeMemory()
+    trial = trying(memory)
+    page = FakePage(wa_js_version=NEWER.version, chosen=lambda: trial.version)
+    async with watching(page, trial) as watched:
+        await watched.until(v1.CHANNEL_STATE_LINKED)
+        assert memory.kept[-1].stage is Stage.PROVING
+        trial.failed(NEWER.version, "the other channel's first message failed")
+        assert (await watched.later(1)).can_work
+        assert [one.can_work for one in watched.sights] == [True, False, True]
+        assert page.wa_js_version == trial.version != NEWER.version

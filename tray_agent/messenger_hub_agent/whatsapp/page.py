@@ -202,6 +202,10 @@ class PageError(Exception):
         self.message = message
 
 
+SCRIPT_CODES = frozenset({"script_error", "unknown_error", "unknown_answer"})
+"""What no call of a sound wa-js on a page that it knows ends with: something else was thrown than it throws, or another form came back."""
+
+
 class PageGone(PageError):
     """The page crashed, was closed, or its browser is gone; what the call did is unknown."""
 
@@ -218,6 +222,10 @@ class PageTimeout(PageError):
 
 class Page(Protocol):
     """WhatsApp Web, open in a browser. Every call is bounded in time and raises PageError, PageGone or PageTimeout, nothing else."""
+
+    @property
+    def wa_js_version(self) -> str:
+        """The wa-js that is in the page, or was in the last one; empty before the first `open`. Another one gets in by `close` and `open`."""
 
     async def open(self) -> None:
         """Starts the browser and loads WhatsApp Web with our scripts in it; does nothing when it is loaded and healthy.

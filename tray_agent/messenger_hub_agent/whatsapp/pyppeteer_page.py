@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from base64 import b64decode
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
@@ -50,12 +50,16 @@ _ABSENT = "!self.__messengerHub"
 
 
 class PyppeteerPage:
-    """The Page protocol, for the channel whose folder is given."""
+    """The Page protocol, for the channel whose folder is given. `choose` says which wa-js is put into the browser's tab."""
 
-    def __init__(self, folder: Path, options: BrowserOptions, address: str) -> None:
+    def __init__(
+        self, folder: Path, options: BrowserOptions, address: str, choose: Callable[[], wa_js.WaJs] = wa_js.pinned
+    ) -> None:
         self._folder = folder
         self._options = options
         self._address = address
+        self._choose = choose
+        self._wa_js_version = ""
         self._running: RunningBrowser | None = None
         self._needs_update = False
         self._events: asyncio.Queue[PageEvent] = asyncio.Queue(EVENTS)
@@ -65,6 +69,11 @@ class PyppeteerPage:
     def process_id(self) -> int | None:
         """The browser's process, which leads its group; None while there is none."""
         return self._running.browser.process_id if self._running else None
+
+    @property
+    def wa_js_version(self) -> str:
+        """See Page."""
+        return self._wa_js_version
 
     # ---- loading ------------------------------------------------------------------------------------------------------------
 
@@ -125,6 +134,7 @@ class PyppeteerPage:
         # Our session alone uses bindings: Runtime.addBinding on one of pyppeteer's own pages ends its loop.
         session.on("Runtime.bindingCalled", self._told)
         session.on("gone", lambda: self._tell(PageCrashed()))
+        chosen = self._choose()
         for method, params in (
             ("Page.enable", {}),
             ("Runtime.enable", {}),
@@ -132,9 +142,10 @@ class PyppeteerPage:
             ("Runtime.addBinding", {"name": wa_js.BINDING}),
             ("Emulation.setUserAgentOverride", {"userAgent": user_agent}),
             # Not addScriptTag: under WhatsApp's policy it does nothing, silently.
-            ("Page.addScriptToEvaluateOnNewDocument", {"source": wa_js.injection(self._address)}),
+            ("Page.addScriptToEvaluateOnNewDocument", {"source": wa_js.injection(self._address, chosen.source)}),
         ):
             await session.command(method, params)
+        self._wa_js_version = chosen.version
 
     async def show(self, shown: bool) -> None:
         """See Page."""

@@ -1,6 +1,7 @@
 """wa-js and our bridge, as they are put into the page.
 
 wa-js is a pinned npm dependency (package.json and its lock beside this file) that the build fetches into assets/; it is never committed.
+A desktop may use another version that it has fetched itself (`updating`).
 """
 
 from __future__ import annotations
@@ -8,7 +9,10 @@ from __future__ import annotations
 import json
 from functools import cache
 from importlib.resources import files
+from typing import Annotated
 from urllib.parse import urlsplit
+
+import msgspec
 
 from messenger_hub_agent.whatsapp.errors import AssetMissing
 
@@ -20,13 +24,26 @@ BINDING = "__messengerHubEmit"
 # linked device. It reads this object once, when it is evaluated.
 CONFIGURATION = {"disableGoogleAnalytics": True, "linkPreviewApiServers": [], "deviceName": False}
 
+VERSION = r"^[0-9]{1,5}\.[0-9]{1,5}\.[0-9]{1,5}\Z"
+"""Of a release of wa-js: three numbers."""
+
+
+class WaJs(msgspec.Struct, frozen=True):
+    """One version of wa-js, with its source."""
+
+    version: Annotated[str, msgspec.Meta(pattern=VERSION)]
+    source: str
+
+    def __repr__(self) -> str:
+        return f"WaJs({self.version})"
+
 
 @cache
-def library() -> str:
-    """wa-js's source. Raises AssetMissing."""
+def pinned() -> WaJs:
+    """The one that this release ships. Raises AssetMissing."""
     asset = files(_PACKAGE) / "assets" / "wppconnect-wa.js"
     try:
-        return asset.read_text(encoding="utf-8")
+        return WaJs(version(), asset.read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError):
         raise AssetMissing(
             "This installation lacks wa-js (whatsapp/assets/wppconnect-wa.js): install the wheel, or run the build again with npm reachable "
@@ -47,12 +64,13 @@ def version() -> str:
     return str(pinned["dependencies"]["@wppconnect/wa-js"])
 
 
-def injection(address: str) -> str:
-    """The script that runs before the page's own: in the top frame of that address's origin and nowhere else."""
+def injection(address: str, source: str) -> str:
+    """The script that runs before the page's own: wa-js's source and our bridge, in the top frame of that address's origin and nowhere
+    else."""
     parts = urlsplit(address)
     origin = f"{parts.scheme}://{parts.netloc}"
     return (
         f"if (self === self.top && location.origin === {json.dumps(origin)}) {{\n"
-        f"self.WPPConfig = {json.dumps(CONFIGURATION)};\n{library()};\n"
+        f"self.WPPConfig = {json.dumps(CONFIGURATION)};\n{source};\n"
         f"({bridge()})({json.dumps(BINDING)});\n}}"
     )

@@ -1,0 +1,82 @@
+"""Fetches a version of wa-js with the npm that is on this machine, as it is set up there."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+import msgspec
+
+from messenger_hub_agent.updating.package import NAME, opened
+from messenger_hub_agent.updating.problems import NotFetched, NpmMissing, Unusable
+from messenger_hub_agent.whatsapp.wa_js import WaJs
+
+NPM_SECONDS = 120.0
+LATEST = "latest"
+UNKNOWN = frozenset({"E404", "ETARGET"})
+
+
+class Offer(msgspec.Struct, frozen=True, rename={"integrity": "dist.integrity"}):
+    """What npm has, and the integrity that it states."""
+
+    version: str
+    integrity: str
+
+
+class _Problem(msgspec.Struct, frozen=True):
+    code: str = "unknown"
+    summary: str = ""
+
+
+class _Refusal(msgspec.Struct, frozen=True):
+    error: _Problem
+
+
+def offered(version: str) -> Offer:
+    """That version, or the one of that tag. Raises UpdateProblem."""
+    told = _npm(version, "view", f"{NAME}@{version}", "version", "dist.integrity")
+    try:
+        return msgspec.json.decode(told, type=Offer)
+    except msgspec.DecodeError as error:
+        raise NotFetched("npm answered in a form that is not known: update npm.", "npm") from error
+
+
+def fetched(offer: Offer) -> WaJs:
+    """Packs it, and verifies it against what npm stated before. Raises UpdateProblem."""
+    with tempfile.TemporaryDirectory(prefix="messenger-hub-wa-js-") as name:
+        folder = Path(name)
+        _npm(offer.version, "pack", f"{NAME}@{offer.version}", "--ignore-scripts", "--pack-destination", name)
+        packages = [*folder.glob("*.tgz")]
+        if len(packages) != 1:
+            raise NotFetched("npm packed nothing: update npm.", "npm")
+        return opened(packages[0], offer.integrity)
+
+
+def _npm(version: str, *arguments: str) -> bytes:
+    """What one of npm's commands answers, as JSON."""
+    npm = shutil.which("npm")
+    if npm is None:
+        raise NpmMissing(
+            "There is no npm on this machine: install it (on Debian: apt install npm), or give a package that another machine has "
+            "fetched with --file PACKAGE.tgz --integrity sha512-….",
+            "npm_missing",
+        )
+    try:
+        done = subprocess.run([npm, *arguments, "--json"], capture_output=True, timeout=NPM_SECONDS, check=False)
+    except subprocess.TimeoutExpired as error:
+        raise NotFetched(f"npm did not answer within {NPM_SECONDS:.0f} s: check the network.", "npm") from error
+    if done.returncode == 0:
+        return done.stdout
+    problem = _problem(done.stdout)
+    if problem.code in UNKNOWN:
+        raise Unusable(f"wa-js has no version {version}: npm view {NAME} versions lists them.", "unknown_version")
+    raise NotFetched(f"npm could not fetch wa-js ({problem.code}): check the network and npm's settings.", "npm")
+
+
+def _problem(told: bytes) -> _Problem:
+    try:
+        return msgspec.json.decode(told, type=_Refusal).error
+    except msgspec.DecodeError:
+        return _Problem()
