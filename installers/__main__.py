@@ -1,4 +1,4 @@
-"""`./hub package [FOLDER]`: the app as a folder that needs no Python, and as a Debian package made of it."""
+"""`./hub package [FOLDER]`: the app as a folder that needs no Python, and as a Debian package or, on Windows, an archive made of it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ NAME = "messenger-hub"
 HOME = Path("opt") / NAME
 ICON = ROOT / "server/messenger_hub_server/console/static/icon.svg"
 # What the libraries in the folder leave to the system.
-DEPENDS = f"libc6 (>= {(os.confstr('CS_GNU_LIBC_VERSION') or 'glibc 2.31').split()[-1]}), zlib1g"
+LIBC = getattr(os, "confstr", lambda _: None)("CS_GNU_LIBC_VERSION") or "glibc 2.31"
+DEPENDS = f"libc6 (>= {LIBC.split()[-1]}), zlib1g"
 RECOMMENDS = "chromium | google-chrome-stable | microsoft-edge-stable"
 
 CONTROL = f"""Package: {NAME}
@@ -47,6 +48,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     folder = build_folder(given.folder)
     print(f"The app is in {folder}; it runs there: {folder / NAME} up")  # noqa: T201
+    if sys.platform == "win32":
+        archive = build_archive(folder, given.folder)
+        print(f"The archive is {archive}: unpack it, and start install.cmd in it.")  # noqa: T201
+        return 0
     if shutil.which("dpkg-deb") is None:
         print("There is no dpkg-deb here, so no Debian package was made.")  # noqa: T201
         return 0
@@ -61,6 +66,17 @@ def build_folder(target: Path) -> Path:
         options = ("--noconfirm", "--log-level", "ERROR", "--distpath", str(target), "--workpath", work)
         subprocess.run([sys.executable, "-m", "PyInstaller", *options, str(HERE / f"{NAME}.spec")], check=True)
     return target / NAME
+
+
+def build_archive(folder: Path, target: Path) -> Path:
+    """A .zip in `target` of that folder and what installs it for one user of Windows."""
+    with tempfile.TemporaryDirectory() as made:
+        tree = Path(made) / f"{NAME}-{version(NAME)}"
+        shutil.copytree(folder, tree / NAME)
+        for file in (HERE / "windows").iterdir():
+            shutil.copy(file, tree)
+        shutil.copy(ROOT / "LICENSE", tree)
+        return Path(shutil.make_archive(str(target / f"{NAME}_{version(NAME)}_windows"), "zip", made))
 
 
 def build_package(folder: Path, target: Path) -> Path:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import click
+from messenger_hub.runtime.system import here
 
 from messenger_hub_cli.failures import Refused
 from messenger_hub_cli.login_items import login_item
@@ -66,6 +67,6 @@ def at_login(data_dir: Path) -> bool:
 
 def _command(data_dir: Path, *options: str) -> Sequence[str]:
     # By the interpreter that has it: no PATH and no activated environment is there at login.
-    program = [sys.executable, "-m", "messenger_hub_cli"]
+    program = [here.without_window(sys.executable), "-m", "messenger_hub_cli"]
     verb = ["up", *options] if remembered(data_dir) is None else ["agent"]
     return [*program, *verb, "--data-dir", str(data_dir.absolute())]

@@ -9,6 +9,7 @@ import traceback
 from collections.abc import Sequence
 
 import click
+from messenger_hub.runtime.system import here
 
 from messenger_hub_cli.failures import EXIT_CODES, INTERRUPTED, CliError, Failed, Misused, Refused
 from messenger_hub_cli.output import show_error
@@ -64,6 +65,7 @@ def commands() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs one verb and leaves with its exit code. Without --debug no traceback is ever shown."""
+    here.speak_utf8()
     given = [*(sys.argv[1:] if arguments is None else arguments)]
     options = given[: given.index("--")] if "--" in given else given
     sys.exit(run(given, as_json="--json" in options, debug="--debug" in options))

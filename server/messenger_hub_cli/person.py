@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 from messenger_hub.admin.v1 import person_admin_service_pb2 as pb
+from messenger_hub.runtime.system import here
 
 from messenger_hub_cli.channel import operations
 from messenger_hub_cli.messages import plain
@@ -49,6 +50,7 @@ async def export(hub: RunningHub, number: str, output: Path | None) -> Listing |
 
 def _write(path: Path, data: Json) -> None:
     path.touch(mode=0o600, exist_ok=True)
+    here.keep_private(path)
     path.write_text(json.dumps(data, ensure_ascii=False, indent=2) + "\n", "utf-8")
 
 

@@ -1,6 +1,6 @@
 """Programs of the hub that run as children: started one after the other, ended in the opposite order.
 
-Each has a session of its own, so Ctrl-C reaches only us; each ends by itself when our end of its standard input is closed,
+Each has a session of its own (on Windows, a console), so Ctrl-C reaches only us; each ends by itself when our end of its standard input is closed,
 which happens however we end. What they log goes to a file.
 """
 
@@ -9,11 +9,12 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import signal
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+from messenger_hub.runtime.system import here
 
 from messenger_hub_cli.failures import Failed, Refused
 
@@ -34,11 +35,11 @@ class Child:
         log = folder / f"{name}.log"
         with open(os.open(log, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600), "wb") as file:  # noqa: ASYNC230, PTH123
             process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "messenger_hub_cli", *arguments, "--with-parent"),
+                *(here.with_streams(sys.executable), "-m", "messenger_hub_cli", *arguments, "--with-parent"),
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=file,
-                start_new_session=True,
+                **here.CHILD_OPTIONS,
                 env={**os.environ, **secrets},
             )
         return cls(name, process, log)
@@ -55,7 +56,7 @@ class Child:
         if not line:
             await self.process.wait()
             raise Refused(self.last_words())
-        return line.decode().rstrip("\n")
+        return line.decode().rstrip("\r\n")
 
     async def answer(self, seconds: float) -> Mapping[str, Any]:
         """The JSON document that it prints when it is ready. Raises Refused with the sentence when it prints an error instead."""
@@ -66,13 +67,15 @@ class Child:
 
     def last_words(self) -> str:
         """The sentence with which it ended, or where to read more."""
-        lines = [line for line in self._log.read_text(errors="replace").splitlines() if not line.startswith("{")]
+        lines = [
+            line for line in self._log.read_text("utf-8", errors="replace").splitlines() if not line.startswith("{")
+        ]
         return lines[-1] if lines else f"The {self.name} ended; its log is {self._log}."
 
     async def end(self) -> None:
         """Asks it to stop, and waits; kills it when it does not."""
         if self.process.returncode is None:
-            self.process.send_signal(signal.SIGTERM)
+            here.ask_to_end(self.process)
         try:
             async with asyncio.timeout(END_SECONDS):
                 await self.process.wait()

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 
 import click
 from messenger_hub.runtime.failures import innermost
+from messenger_hub.runtime.system import here
 
 from messenger_hub_cli.failures import CliError
 
@@ -22,14 +23,11 @@ with_parent_option = click.option(
     help="Stop when standard input ends, as it does when the parent is gone.",
 )
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
-
 
 async def stopping(serve: Callable[[asyncio.Event], Awaitable[None]], *, with_parent: bool) -> None:
-    """Serves with an event that SIGINT and SIGTERM set, and the parent's end where that is asked for."""
+    """Serves with an event that a signal to stop sets, and the parent's end where that is asked for."""
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
-    for number in SIGNALS:
-        loop.add_signal_handler(number, stop.set)
+    here.when_told_to_stop(loop, stop.set)
     if with_parent:
         watch_parent(lambda: loop.call_soon_threadsafe(stop.set))
     await serve(stop)
@@ -38,8 +36,7 @@ async def stopping(serve: Callable[[asyncio.Event], Awaitable[None]], *, with_pa
 async def until_stopped(work: Coroutine[None, None, None], on_signal: Callable[[], None] = lambda: None) -> None:
     """Works until it is done or a signal comes, which cancels it. Raises the CliError that ended it."""
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
-    for number in SIGNALS:
-        loop.add_signal_handler(number, stop.set)
+    here.when_told_to_stop(loop, stop.set)
     try:
         async with asyncio.TaskGroup() as group:
             working, stopped = group.create_task(work), group.create_task(stop.wait())

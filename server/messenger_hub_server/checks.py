@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
+
+from messenger_hub.runtime.system import here
 
 from messenger_hub_server.own_certificate import OwnCertificate
 
@@ -52,8 +53,8 @@ def folder(path: Path) -> Finding:
         return Finding(name=name, verdict=Verdict.GOOD, said=f"{path} is made at the first start")
     if not os.access(path, os.W_OK | os.X_OK):
         return Finding(name=name, verdict=Verdict.BAD, said=f"{path} cannot be written: run this as its owner")
-    if stat.S_IMODE(path.stat().st_mode) & 0o077:
-        return Finding(name=name, verdict=Verdict.BAD, said=f"{path} can be read by others: chmod 700 {path}")
+    if (found := here.open_to_others(path)) is not None:
+        return Finding(name=name, verdict=Verdict.BAD, said=f"{path} can be read by others: {found.remedy}")
     return Finding(name=name, verdict=Verdict.GOOD, said=f"{path}, for its owner only")
 
 

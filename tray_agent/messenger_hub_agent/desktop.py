@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable
 
@@ -15,6 +16,7 @@ from messenger_hub.runtime.clock import SystemClock
 from messenger_hub.runtime.failpoints import BadFailpoint, switch_on
 from messenger_hub.runtime.folder import FolderError
 from messenger_hub.runtime.log import configure
+from messenger_hub.runtime.system import here
 
 from messenger_hub_agent.app import Agent
 from messenger_hub_agent.config import AgentSettings
@@ -63,7 +65,7 @@ class _Desktop:
         why_not = "" if self._settings.headless else tray_problem()
         if why_not:
             self._say(f"There is no tray icon: {why_not} Everything else works.")
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in here.STOP_SIGNALS:
             signal.signal(number, lambda *_: self._command(Quit()))
         if self._settings.headless or why_not:
             self._work(lambda _: None)
@@ -76,12 +78,19 @@ class _Desktop:
         icon = TrayIcon(self._command)
         worker = threading.Thread(target=self._work_and_stop, args=(icon,), name="agent")
         worker.start()
+        if sys.platform == "win32":
+            # Its loop of window messages lets no signal through to the thread that runs it, which may be any there.
+            threading.Thread(target=self._show, args=(icon,), name="icon", daemon=True).start()
+        else:
+            self._show(icon)
+        while worker.is_alive():
+            worker.join(0.5)  # in slices, so that signals reach the main thread
+
+    def _show(self, icon: TrayIcon) -> None:
         try:
             icon.run(on_ready=lambda: None)
         except TrayUnavailable as problem:
             self._say(f"There is no tray icon: {problem} Everything else works.")
-        while worker.is_alive():
-            worker.join(0.5)  # in slices, so that signals reach the main thread
 
     def _work_and_stop(self, icon: TrayIcon) -> None:
         try:

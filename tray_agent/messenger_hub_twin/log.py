@@ -11,13 +11,15 @@ import json
 import os
 from pathlib import Path
 
+_BINARY = getattr(os, "O_BINARY", 0)  # Windows would write line ends of its own
+
 
 class ArrivalLog:
     """The log file, opened for appending; made with its folder where it does not exist, readable by its owner only."""
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
+        self._descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | _BINARY, 0o600)
         self._count = self._complete_last_line()
 
     @property
@@ -40,8 +42,8 @@ class ArrivalLog:
     def _complete_last_line(self) -> int:
         """Cut off a line that a kill left unfinished (its message was never acknowledged); returns the number of lines."""
         size = os.fstat(self._descriptor).st_size
-        content = os.pread(self._descriptor, size, 0)
-        while len(content) < size and (more := os.pread(self._descriptor, size - len(content), len(content))):
+        content = os.read(self._descriptor, size)
+        while len(content) < size and (more := os.read(self._descriptor, size - len(content))):
             content += more
         os.ftruncate(self._descriptor, content.rfind(b"\n") + 1)
         return content.count(b"\n")

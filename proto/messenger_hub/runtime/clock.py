@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from typing import Protocol
 
+from messenger_hub.runtime.system import here
+
 
 class Clock(Protocol):
     """Wall time for what people and other machines are told, monotonic time for intervals."""
@@ -18,10 +20,6 @@ class Clock(Protocol):
         ...
 
 
-# CLOCK_MONOTONIC stands still while Linux is suspended: leases and expiry would outlive a closed laptop lid.
-_INTERVALS = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
-
-
 class SystemClock:
     """This machine's clock."""
 
@@ -31,4 +29,4 @@ class SystemClock:
 
     def monotonic(self) -> float:
         """Seconds since the machine started, suspension included where the system counts it."""
-        return time.clock_gettime(_INTERVALS)
+        return here.seconds()

@@ -11,8 +11,6 @@ NTH counts from when the line was written. Neither a request nor a frame nor a s
 
 from __future__ import annotations
 
-import os
-import signal
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,6 +19,7 @@ from pathlib import Path
 
 from messenger_hub.agent.v1 import agent_service_pb2 as pb
 from messenger_hub.runtime.log import logger
+from messenger_hub.runtime.system import here
 
 VARIABLE = "MESSENGER_HUB_FAILPOINT"
 
@@ -175,7 +174,7 @@ class Order:
 
 
 _EXAMPLE = Order(Failpoint.AGENT_BEFORE_SEND, Action.KILL)
-_SIGNALS = {Action.KILL: signal.SIGKILL, Action.STOP: signal.SIGSTOP}
+_CARRY_OUT = {Action.KILL: here.kill_this_process, Action.STOP: here.stop_this_process}
 
 
 class _Switch:
@@ -212,7 +211,7 @@ class _Switch:
             if self._passed != order.nth:
                 return
         log.warning("failpoint reached", code=str(order))
-        os.kill(os.getpid(), _SIGNALS[order.action])
+        _CARRY_OUT[order.action]()
 
 
 class _Here:

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from messenger_hub.runtime.system import here
+
 _LOCK_NAME = "lock"
 _VERSION_NAME = "version"
 
@@ -28,13 +30,12 @@ class FolderUnusable(FolderError):
 
 
 class PrivateFolder:
-    """A folder of mode 0700 with files of mode 0600. Making the object makes the folder."""
+    """A folder of mode 0700 with files of mode 0600; on Windows, with an access list to that effect. Making the object makes the folder."""
 
     def __init__(self, path: Path) -> None:
         self.path = path.absolute()
         try:
-            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self.path.chmod(0o700)
+            here.make_private_folder(self.path)
         except OSError as error:
             raise FolderUnusable(f"{self.path} cannot be used as a data folder: {error.strerror}.") from error
         self._lock: FileLock | None = None
@@ -58,7 +59,7 @@ class PrivateFolder:
         draft = target.with_name(f".{target.name}.{os.getpid()}.draft")
         try:
             _write_durably(draft, content)
-            draft.replace(target)
+            here.replace(draft, target)
         except OSError:
             draft.unlink(missing_ok=True)
             raise
@@ -106,15 +107,11 @@ class PrivateFolder:
 
 def sync_folder(path: Path) -> None:
     """Makes the names in a folder durable: what was made, renamed or deleted in it survives a power cut. Raises OSError."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    here.sync_folder(path)
 
 
 def _write_durably(path: Path, content: bytes) -> None:
-    descriptor = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    descriptor = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "wb") as file:
         file.write(content)
         file.flush()

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sqlite3
-import stat
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from messenger_hub.runtime.system import here
 
 _BUSY_SECONDS = 5.0
 # Steps of SQLite's machine between two looks at the clock: some milliseconds.
@@ -64,11 +65,10 @@ def unreadable(path: Path, error: sqlite3.Error, advice: str) -> Finding:
 def too_open(path: Path) -> Sequence[Finding]:
     """A file or folder that others than its owner may open. None when it is gone."""
     try:
-        mode = path.lstat().st_mode
+        found = None if path.is_symlink() else here.open_to_others(path)
     except FileNotFoundError:
         return []
-    if stat.S_ISLNK(mode) or not stat.S_IMODE(mode) & 0o077:
+    if found is None:
         return []
-    wanted = "700" if stat.S_ISDIR(mode) else "600"
-    sentence = f"{path} can be opened by others than its owner (mode {stat.S_IMODE(mode):o}): chmod {wanted} {path}."
+    sentence = f"{path} can be opened by others than its owner ({found.how}): {found.remedy}."
     return [Finding(code="mode", file=path, sentence=sentence)]

@@ -273,7 +273,7 @@ def _starts_like_one(path: Path) -> bool:
 
 
 def _put(content: BinaryIO, path: Path) -> Member:
-    descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
+    descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
     with os.fdopen(descriptor, "wb") as file:
         summed = _Summed(file, lambda _: None)
         shutil.copyfileobj(content, summed, _CHUNK)

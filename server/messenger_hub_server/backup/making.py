@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from messenger_hub.runtime.folder import sync_folder
+from messenger_hub.runtime.system import here
 
 from messenger_hub_server.backup import archive
 from messenger_hub_server.backup.archive import Manifest, Sight
@@ -101,7 +102,7 @@ def _beside(data_dir: Path) -> dict[str, Path | bytes]:
 
 def _copy(source: Path, copy: Path, sight: Sight) -> int:
     """A sound copy of the database as it is now. Returns its number of operations."""
-    os.close(os.open(copy, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))
+    os.close(os.open(copy, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
     try:
         with closing(sqlite3.connect(f"file:{source}?mode=ro", uri=True, isolation_level=None)) as original:
             original.execute(f"PRAGMA busy_timeout = {int(_BUSY_SECONDS * 1000)}")
@@ -152,10 +153,11 @@ def _draft(target: Path, *, replace: bool) -> Iterator[Path]:
     """A file beside the target that takes its place when all went well, and is gone else."""
     draft = target.with_name(f".{target.name}.{os.getpid()}.draft")
     try:
-        os.close(os.open(draft, os.O_CREAT | os.O_TRUNC | os.O_WRONLY | os.O_CLOEXEC, 0o600))
+        os.close(os.open(draft, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600))
+        here.keep_private(draft)
         yield draft
         _is_free(target, replace=replace)
-        draft.replace(target)
+        here.replace(draft, target)
     finally:
         draft.unlink(missing_ok=True)
     sync_folder(target.parent)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -13,6 +12,7 @@ from pathlib import Path
 
 from messenger_hub.runtime.database import DatabaseError, DatabaseTooNew
 from messenger_hub.runtime.folder import FolderError, PrivateFolder
+from messenger_hub.runtime.system import here
 
 from messenger_hub_server import highwater, registry_ids, restoring
 from messenger_hub_server.backup import archive, knowledge, replacing
@@ -129,11 +129,7 @@ class Restore:
             raise archive.newer_database(self._path, facts.version) from error
         except (DatabaseError, StoreError) as error:
             raise archive.damaged(self._path) from error
-        descriptor = os.open(self._prepared.file(DATABASE), os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        here.sync_file(self._prepared.file(DATABASE))
         return outcome
 
     def _unused_name(self, now_ms: int) -> Path:

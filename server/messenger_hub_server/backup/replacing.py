@@ -15,7 +15,6 @@ repeated; that finds numbers at least as large, and does all steps again.
 
 from __future__ import annotations
 
-import os
 import shutil
 import sqlite3
 from collections.abc import Callable, Sequence
@@ -24,6 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from messenger_hub.runtime.folder import PrivateFolder, sync_folder
+from messenger_hub.runtime.system import here
 
 from messenger_hub_server.backup.problems import Hindered
 from messenger_hub_server.data_folder import DATABASE, INTERRUPTED
@@ -109,15 +109,11 @@ def _second_name(file: Path, name: Path) -> None:
     except OSError:
         # Not every file system has links.
         shutil.copy2(file, name)
-        descriptor = os.open(name, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        here.sync_file(name)
 
 
 def _move(prepared: PrivateFolder, folder: PrivateFolder, name: str) -> None:
-    prepared.file(name).replace(folder.file(name))
+    here.replace(prepared.file(name), folder.file(name))
     sync_folder(folder.path)
 
 

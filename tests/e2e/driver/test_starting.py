@@ -25,6 +25,7 @@ from messenger_hub_agent.whatsapp.errors import (
 )
 from messenger_hub_agent.whatsapp.finding import find_browser
 from messenger_hub_agent.whatsapp.page import PageError, PageGone, PageTimeout
+from messenger_hub_agent.whatsapp.process_unix import Running
 from messenger_hub_agent.whatsapp.profile import NOBODY_CHANGES, USER_IDS, discard_profile, take_profile
 from messenger_hub_agent.whatsapp.pyppeteer_page import PyppeteerPage
 
@@ -280,7 +281,7 @@ class Gone:
 async def test_the_number_of_a_browser_that_is_gone_may_be_another_programs_which_is_left_alone(tmp_path: Path) -> None:
     options = BrowserOptions(program=None, visible=False, log=tmp_path / "log")
     with subprocess.Popen(["sleep", "60"], start_new_session=True) as another:
-        await Browser(Gone(another.pid), -1, -1, tmp_path, options).end()  # type: ignore[arg-type]
+        await Browser(Running(Gone(another.pid), -1, -1), tmp_path, options).end()  # type: ignore[arg-type]
         with pytest.raises(subprocess.TimeoutExpired):
             another.wait(0.2)
         another.kill()

@@ -81,6 +81,8 @@ def _session_bus_address() -> str:
     address = os.environ.get("DBUS_SESSION_BUS_ADDRESS")
     if address:
         return address
+    if sys.platform == "win32":  # for mypy: no bus is looked for there
+        raise TrayUnavailable("There is no D-Bus on Windows.")
     bus = Path(os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{os.getuid()}") / "bus"
     if bus.is_socket():
         return f"unix:path={bus}"

@@ -9,15 +9,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import signal
-import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from messenger_hub_agent.whatsapp import launcher
 from messenger_hub_agent.whatsapp.errors import BrowserDied, SandboxRefused
 from messenger_hub_agent.whatsapp.finding import find_browser
+from messenger_hub_agent.whatsapp.process import BrowserProcess, processes
 from messenger_hub_agent.whatsapp.profile import Profile
 
 END_SECONDS = 10.0  # what the browser gets to save everything
@@ -80,19 +78,13 @@ class BrowserOptions:
 class Browser:
     """One running Chromium. `read_descriptor` and `write_descriptor` are our ends of its pipe, for whoever speaks its protocol."""
 
-    def __init__(
-        self,
-        process: asyncio.subprocess.Process,
-        read_descriptor: int,
-        write_descriptor: int,
-        program: Path,
-        options: BrowserOptions,
-    ) -> None:
-        self._process = process
+    def __init__(self, running: BrowserProcess, program: Path, options: BrowserOptions) -> None:
+        self._running = running
+        self._process = running.process
         self._options = options
         self._program = program
-        self.read_descriptor = read_descriptor
-        self.write_descriptor = write_descriptor
+        self.read_descriptor = running.read_descriptor
+        self.write_descriptor = running.write_descriptor
 
     @property
     def process_id(self) -> int:
@@ -103,34 +95,16 @@ class Browser:
     async def start(cls, profile: Profile, options: BrowserOptions) -> Browser:
         """Starts it; that it works shows only when it answers on the pipe. Raises BrowserMissing."""
         program = find_browser(options.program)
-        their_read, our_write = os.pipe()
-        our_read, their_write = os.pipe()
-        try:
-            with open(os.open(options.log, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600), "wb") as log:  # noqa: ASYNC230, PTH123
-                process = await asyncio.create_subprocess_exec(
-                    *(sys.executable, "-I", "-S", launcher.__file__),
-                    *(str(their_read), str(their_write), str(profile.user_id), str(program)),
-                    *SWITCHES,
-                    *(() if options.visible else HEADLESS),
-                    *options.extra,
-                    f"--user-data-dir={profile.folder}",
-                    "about:blank",
-                    pass_fds=(their_read, their_write),
-                    env=_environment(profile, options),
-                    cwd="/",
-                    stdin=asyncio.subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=log,
-                    start_new_session=True,  # Ctrl-C ends us, and we end the browser
-                )
-        except BaseException:
-            os.close(our_read)
-            os.close(our_write)
-            raise
-        finally:
-            os.close(their_read)
-            os.close(their_write)
-        return cls(process, our_read, our_write, program, options)
+        arguments = (
+            *SWITCHES,
+            *(() if options.visible else HEADLESS),
+            *options.extra,
+            f"--user-data-dir={profile.folder}",
+            "about:blank",
+        )
+        with open(os.open(options.log, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600), "wb") as log:  # noqa: ASYNC230, PTH123
+            running = await processes.start(program, arguments, profile, _environment(profile, options), log)
+        return cls(running, program, options)
 
     def why_dead(self) -> BrowserDied:
         """What to say about a browser that ended while starting."""
@@ -155,26 +129,11 @@ class Browser:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(END_SECONDS):
                 await self._process.wait()
-        # Its helpers too: they are in its group. Once it is gone, its number may be another program's by now.
-        if self._process.returncode is None or not _is_there(self._process.pid):
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(self._process.pid, signal.SIGKILL)
+        self._running.kill()
         async with asyncio.timeout(KILL_SECONDS):
             await self._process.wait()
 
 
-def _is_there(process_id: int) -> bool:
-    try:
-        os.kill(process_id, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass
-    return True
-
-
-def _environment(profile: Profile, options: BrowserOptions) -> dict[str, str]:
-    environment = {"HOME": str(profile.folder), "PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"}
-    if options.visible:
-        environment |= {name: os.environ[name] for name in SHOWN if name in os.environ}
-    return environment
+def _environment(profile: Profile, options: BrowserOptions) -> Mapping[str, str]:
+    shown = {name: os.environ[name] for name in SHOWN if name in os.environ} if options.visible else {}
+    return {**processes.environment(profile), **shown}

@@ -8,6 +8,8 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from messenger_hub.runtime.system import here
+
 from messenger_hub_agent.whatsapp.errors import BrowserMissing
 
 # Debian's /usr/bin/chromium is a shell wrapper that adds API keys and switches of its own; the program behind it runs directly.
@@ -69,7 +71,7 @@ def _overridden(path: Path) -> Path:
 
 def _platform_candidates() -> Sequence[str]:
     if sys.platform == "win32":
-        return WINDOWS
+        return (*WINDOWS, *here.registered_programs(("chrome.exe", "msedge.exe")))
     return MACOS if sys.platform == "darwin" else LINUX
 
 

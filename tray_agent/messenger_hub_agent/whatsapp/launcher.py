@@ -8,6 +8,8 @@ import fcntl
 import os
 import sys
 
+assert sys.platform != "win32"  # noqa: S101 for mypy, which then skips this file when it checks Windows
+
 COMMANDS, REPLIES = 3, 4  # Chromium's --remote-debugging-pipe
 
 

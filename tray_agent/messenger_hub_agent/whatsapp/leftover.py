@@ -7,22 +7,19 @@ with empty ones, and the link is lost.
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
 from messenger_hub.runtime.log import logger
 
 from messenger_hub_agent.whatsapp.errors import BrowserError
+from messenger_hub_agent.whatsapp.process import processes
 
 log = logger(__name__)
 
 SAVE_SECONDS = 10.0  # what a browser gets whose agent is gone
 KILL_SECONDS = 5.0
 LOOK_SECONDS = 0.05
-_PROCESSES = Path("/proc")
 
 
 async def end_leftover(profile_folder: Path, save_seconds: float = SAVE_SECONDS) -> None:
@@ -34,11 +31,9 @@ async def end_leftover(profile_folder: Path, save_seconds: float = SAVE_SECONDS)
         async with asyncio.timeout(save_seconds):
             await _all_ended(profile_folder)
             return
-    for process_id in _browsers(profile_folder):
+    for process_id in processes.at_work(profile_folder):
         log.warning("browser of an agent that is gone killed", process=process_id)
-        # It leads its group: its helpers too.
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(process_id, signal.SIGKILL)
+        processes.kill_stranger(process_id)
     try:
         async with asyncio.timeout(KILL_SECONDS):
             await _all_ended(profile_folder)
@@ -49,15 +44,5 @@ async def end_leftover(profile_folder: Path, save_seconds: float = SAVE_SECONDS)
 
 
 async def _all_ended(profile_folder: Path) -> None:
-    while any(_browsers(profile_folder)):  # noqa: ASYNC110 # nothing tells of the end of somebody else's child
+    while any(processes.at_work(profile_folder)):  # noqa: ASYNC110 # nothing tells of the end of somebody else's child
         await asyncio.sleep(LOOK_SECONDS)
-
-
-def _browsers(profile_folder: Path) -> Iterator[int]:
-    """Main processes, also those that have not become the browser yet."""
-    switch = f"--user-data-dir={profile_folder}".encode()
-    for process in _PROCESSES.glob("[0-9]*"):
-        with suppress(OSError):  # it has ended meanwhile
-            words = (process / "cmdline").read_bytes().split(b"\0")
-            if switch in words and not any(word.startswith(b"--type=") for word in words):
-                yield int(process.name)

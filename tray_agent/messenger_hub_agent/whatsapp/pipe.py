@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 from collections.abc import Callable
+
+from messenger_hub_agent.whatsapp.process import processes
 
 logger = logging.getLogger(__name__)
 
@@ -69,8 +70,8 @@ class Pipe:
     ) -> Pipe:
         """Takes over both descriptors; they are closed with the pipe."""
         loop = asyncio.get_running_loop()
-        # Unbuffered file objects own the descriptors; the transports close them.
-        reader, writer = os.fdopen(read_descriptor, "rb", 0), os.fdopen(write_descriptor, "wb", 0)
+        # They own the descriptors; the transports close them.
+        reader, writer = processes.pipe_end(read_descriptor, "rb"), processes.pipe_end(write_descriptor, "wb")
         incoming, _ = await loop.connect_read_pipe(lambda: _Incoming(on_message, on_end), reader)
         outgoing, _ = await loop.connect_write_pipe(asyncio.BaseProtocol, writer)
         return cls(incoming, outgoing)

@@ -6,20 +6,21 @@ data folder that is closed to others, so the profile then lies under PROFILES an
 
 from __future__ import annotations
 
-import contextlib
-import errno
 import os
-import pwd
-import random
 import secrets
 import shutil
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from filelock import FileLock, Timeout
+from messenger_hub.runtime.system import here
 
 from messenger_hub_agent.whatsapp.errors import ProfileLocked, ProfileUnusable
+
+if sys.platform != "win32":
+    from messenger_hub_agent.whatsapp import user_ids
 
 PROFILES = Path("/var/lib/messenger-hub/profiles")
 USER_IDS = range(20_000, 60_000)
@@ -51,7 +52,7 @@ def take_profile(channel_folder: Path, profiles: Path = PROFILES) -> Profile:
     Raises ProfileLocked when another process works with it, ProfileUnusable when it cannot be made.
     """
     try:
-        folder = _shared_folder(channel_folder, profiles) if os.geteuid() == 0 else channel_folder / "profile"
+        folder = _shared_folder(channel_folder, profiles) if here.is_root() else channel_folder / "profile"
         # The lock lies outside the profile, so that what the browser's user may write decides nothing.
         lock = FileLock(folder.with_name(folder.name + ".lock"), mode=0o600, thread_local=False)
         folder.parent.mkdir(mode=_PRIVATE, parents=True, exist_ok=True)
@@ -90,7 +91,7 @@ def _remove(folder: Path) -> None:
         try:
             shutil.rmtree(folder)
         except OSError as error:
-            if error.errno != errno.ENOTEMPTY or not attempts_left:
+            if not here.is_in_use(error) or not attempts_left:
                 raise
             time.sleep(REMOVE_PAUSE_SECONDS)
         else:
@@ -116,19 +117,6 @@ def _prepare(folder: Path, profiles: Path) -> int:
     # Our lock has decided that no agent works here, and a browser that outlived its agent is ended before another one starts.
     # Left by a container with another host name, this one stops the browser.
     (folder / "SingletonLock").unlink(missing_ok=True)
-    if os.geteuid() != 0:
-        return NOBODY_CHANGES
-    # Also where an earlier start got no further than making it.
-    if folder.stat().st_uid == 0:
-        user_id = _free_user_id(profiles)
-        os.chown(folder, user_id, user_id)
-    return folder.stat().st_uid
-
-
-def _free_user_id(profiles: Path) -> int:
-    """One that no account, no running process and no other profile has."""
-    taken = {entry.pw_uid for entry in pwd.getpwall()}
-    for path in (*profiles.iterdir(), *Path("/proc").iterdir()):
-        with contextlib.suppress(OSError):  # it has ended meanwhile
-            taken.add(path.stat().st_uid)
-    return random.choice([number for number in USER_IDS if number not in taken])  # noqa: S311 # not a secret
+    if sys.platform != "win32" and here.is_root():
+        return user_ids.owner_of(folder, profiles, USER_IDS)
+    return NOBODY_CHANGES

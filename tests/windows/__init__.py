@@ -1,0 +1,1 @@
+"""What only Windows can show; collected there alone, so that nothing is skipped elsewhere."""
