@@ -158,8 +158,7 @@ class Agent:
             async with asyncio.TaskGroup() as group:
                 self._group = group
                 endless = [
-                    group.create_task(one)
-                    for one in (self._keep_connected(), self._end_pauses(), self._keep_wa_js())
+                    group.create_task(one) for one in (self._keep_connected(), self._end_pauses(), self._keep_wa_js())
                 ]
                 await self._stop.wait()
                 async with asyncio.TaskGroup() as stopping:

@@ -116,6 +116,7 @@ class Connection:
             await self._stub.DecideBacklog(wanted, metadata=bearer(self._credential), timeout=DECIDE_SECONDS)
         except grpc.aio.AioRpcError as error:
             raise _told(error) from error
+
     @property
     def wa_js_version(self) -> str:
         """As the hello has told it."""

@@ -300,19 +300,9 @@ class PageWatch:
     async def _look(self) -> None:
         try:
             state = await self._page.state()
-            if state.ready:
-                self._end_turn()
-            if state.ready or state.needs_update:
-                self._ready_at, self._patience = self._clock.monotonic(), READY_SECONDS
-            self._codes.saw(state, self._clock.monotonic())
-            sight = sight_of(state, now=self._clock.now_ms() / 1000, cause=self._cause, unproven=self._unproven)
-            self._unproven |= state.ready and not state.authenticated
-            if state.ready:
-                if not await self._wa_js_fits():
-                    return
-                sight = await self._completed(sight, idle=state.idle)
-            elif sight == Sight() and self._trial.on_trial(self._page.wa_js_version):
-                sight = replace(sight, reason=f"wa-js {self._page.wa_js_version} is tried: {sight.reason}")
+            sight = await self._judged(state)
+            if sight is None:
+                return
             if sight.can_work and not self.sight.can_work:
                 self._cause = ""
                 await self._catch_up()
@@ -332,6 +322,20 @@ class PageWatch:
             await self._reopen()
         elif sight != self.sight or self._groups is not None:
             self._set(sight)
+
+    async def _judged(self, state: PageState) -> Sight | None:
+        """What the page shows; None when its wa-js does not fit, and another one gets into it. Raises PageError."""
+        if state.ready or state.needs_update:
+            self._ready_at, self._patience = self._clock.monotonic(), READY_SECONDS
+        self._codes.saw(state, self._clock.monotonic())
+        sight = sight_of(state, now=self._clock.now_ms() / 1000, cause=self._cause, unproven=self._unproven)
+        if state.ready:
+            self._end_turn()
+            self._unproven |= not state.authenticated
+            return await self._completed(sight, idle=state.idle) if await self._wa_js_fits() else None
+        if sight == Sight() and self._trial.on_trial(self._page.wa_js_version):
+            return replace(sight, reason=f"wa-js {self._page.wa_js_version} is tried: {sight.reason}")
+        return sight
 
     async def _wa_js_fits(self) -> bool:
         """One that is on trial is checked once in each opening, before the channel works."""
