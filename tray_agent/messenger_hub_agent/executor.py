@@ -142,15 +142,18 @@ class Executor:
     async def perform(self, lease: pb.Lease) -> Performed:
         """Carries it out. Unclear when what happened has to be looked up."""
         passing(Failpoint.AGENT_BEFORE_ACT)
+        performed = await self._act(lease)
+        passing(Failpoint.AGENT_AFTER_ACT)
+        return performed
+
+    async def _act(self, lease: pb.Lease) -> Performed:
         if self._page.wa_js_version != self._trial.version:
             return NOTHING_DONE
         self.acting = True
         try:
-            performed = await self._perform(lease)
+            return await self._perform(lease)
         finally:
             self.acting = False
-        passing(Failpoint.AGENT_AFTER_ACT)
-        return performed
 
     async def _perform(self, lease: pb.Lease) -> Performed:
         try:
@@ -183,18 +186,23 @@ class Executor:
                 return NOTHING_DONE  # WhatsApp was only asked how it calls the chat
             raise
         passing(Failpoint.AGENT_BEFORE_SEND)
-        version = self._page.wa_js_version
+        succeeded = await self._hand_over(lease, message_id)
+        passing(Failpoint.AGENT_AFTER_SEND)
+        return Ended(kind=pb.Outcome.KIND_SENT) if succeeded else Unclear()
+
+    async def _hand_over(self, lease: pb.Lease, message_id: str) -> bool:
+        """Whether WhatsApp's server has it; if not, which wa-js took it is remembered until it was looked up."""
+        message, version = lease.send_text, self._page.wa_js_version
         try:
-            sent = await self._page.send_text(chat, lease.send_text.text, message_id, timeout_seconds=SEND_SECONDS)
+            sent = await self._page.send_text(message.chat, message.text, message_id, timeout_seconds=SEND_SECONDS)
         except PageTimeout:
             self._handed_over[lease.lease_id] = version
             raise
-        passing(Failpoint.AGENT_AFTER_SEND)
         if sent.succeeded:
             self._trial.sent(version)
-            return Ended(kind=pb.Outcome.KIND_SENT)
-        self._handed_over[lease.lease_id] = version
-        return Unclear()
+        else:
+            self._handed_over[lease.lease_id] = version
+        return sent.succeeded
 
     def _blame(self, error: PageError) -> bool:
         """Whether a wa-js on trial is rejected for it: what it could not do is left to the one before."""

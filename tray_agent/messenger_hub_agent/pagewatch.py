@@ -252,11 +252,14 @@ class PageWatch:
             await self._until_news()
         log.warning("page opened again", kind="wa-js")
         self._patience = READY_SECONDS
-        await self._open_afresh(self.sight)
+        await self._change_browser()
 
-    async def _open_afresh(self, sight: Sight | None = None) -> None:
-        """For a page that looks sound, which opening alone would leave as it is: with a new browser."""
-        self._set(sight or Sight(reason="WhatsApp Web is starting again"))
+    async def _open_afresh(self) -> None:
+        """For a page that looks sound, which opening alone would leave as it is."""
+        self._set(Sight(reason="WhatsApp Web is starting again"))
+        await self._change_browser()
+
+    async def _change_browser(self) -> None:
         await self._page.close()
         self._unproven = False
         await self._open()
@@ -315,7 +318,8 @@ class PageWatch:
             # Chromium writes a link to the disk when it likes, after some logging out and in only minutes later, and at its end: a
             # channel counts as linked once another browser has found the link.
             self._cause = ""
-            await self._open_afresh(sight)
+            self._set(sight)
+            await self._change_browser()
         elif self._waited_in_vain():
             await self._try_afresh()
         elif state.needs_update and self._clock.monotonic() - self._opened_at > UPDATE_SECONDS:
