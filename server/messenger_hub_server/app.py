@@ -28,6 +28,7 @@ from messenger_hub_server.parts import Parts, assemble
 from messenger_hub_server.reach import reach
 from messenger_hub_server.services.admin.facts import HubFacts
 from messenger_hub_server.startup import REFUSED, StartupProblem
+from messenger_hub_server.store.base import StoreError
 from messenger_hub_server.store.sqlite import SqliteStore
 from messenger_hub_server.upkeep.retention import Keep
 
@@ -165,7 +166,7 @@ class _Hub:
             ]
             try:
                 await parts.queue.prepare()
-                await parts.backlogs.run_once(parts.clock.now_ms())
+                await self._hold_backlogs(parts)
                 yield
             finally:
                 for task in endless:
@@ -173,6 +174,13 @@ class _Hub:
                 self._end_streams.set()
                 await self._write_noticed(parts)
                 parts.queue.close()
+
+    async def _hold_backlogs(self, parts: Parts) -> None:
+        """Before any desktop gets in. A hub that cannot write starts all the same, and tries again soon."""
+        try:
+            await parts.backlogs.run_once(parts.clock.now_ms())
+        except (HubError, StoreError):
+            _log.warning("backlogs not looked at", exc_info=True)
 
     async def _close(self, parts: Parts, doors: Doors) -> None:
         async with asyncio.TaskGroup() as group:

@@ -268,6 +268,7 @@ class PageWatch:
         lasted = 0.0
         self._checked = False
         while True:
+            self._end_turn()  # of a page that went before it was ready
             self._turn = await self._take_turn()
             began = self._opened_at = self._clock.monotonic()
             try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
@@ -22,6 +22,7 @@ from messenger_hub_agent.pagewatch import (
     sight_of,
 )
 from messenger_hub_agent.reconnecting import Backoff
+from messenger_hub_agent.turns import Turn, Turns
 from messenger_hub_agent.updating.choice import Stage
 from messenger_hub_agent.updating.shelf import Wanted
 from messenger_hub_agent.updating.trial import Trial
@@ -77,7 +78,7 @@ def test_the_cause_of_a_log_out_is_told_in_words() -> None:
 class Watched:
     """A running watch; `until` awaits what it tells."""
 
-    def __init__(self, page: FakePage, trial: Trial) -> None:
+    def __init__(self, page: FakePage, trial: Trial, take_turn: Callable[[], Awaitable[Turn]]) -> None:
         self.page = page
         self.acting = False
         self.seen: list[AckChanged] = []
@@ -92,7 +93,7 @@ class Watched:
             self.seen.extend,
             trial,
             lambda: self.acting,
-            free_turn,
+            take_turn,
         )
 
     def _note(self) -> None:
@@ -136,9 +137,14 @@ class Watched:
 
 @asynccontextmanager
 async def watching(
-    page: FakePage, trial: Trial | None = None, *, linking: bool = False, phone: str = ""
+    page: FakePage,
+    trial: Trial | None = None,
+    *,
+    linking: bool = False,
+    phone: str = "",
+    take_turn: Callable[[], Awaitable[Turn]] = free_turn,
 ) -> AsyncIterator[Watched]:
-    watched = Watched(page, trial or no_trial())
+    watched = Watched(page, trial or no_trial(), take_turn)
     if linking:
         watched.links(phone)
     async with asyncio.TaskGroup() as group:
@@ -146,6 +152,15 @@ async def watching(
         yield watched
         running.cancel()
     assert page.asked[-1] == "close"
+
+
+async def test_a_page_that_crashes_before_it_is_ready_does_not_wait_for_its_own_turn() -> None:
+    page, turns = FakePage(replace(LINKED, ready=False)), Turns(1)
+    async with watching(page, take_turn=lambda: turns.take(lambda: False)) as watched:
+        await watched.after(lambda: page.events.put_nowait(PageCrashed()))
+        assert page.asked.count("open") == 2
+        await watched.later(1.0, LINKED)
+        (await turns.take(lambda: False)).end()  # and gives it back once it is ready
 
 
 async def test_a_channel_counts_as_linked_once_another_browser_has_found_the_link() -> None:

@@ -17,6 +17,7 @@ from messenger_hub_server.errors import HubError
 LIST = "/console/channels"
 HOUR_MS = 3_600_000
 MOST_MS = 2**53
+MOST_HOURS = 24 * 365
 
 
 async def listed(request: web.Request) -> web.Response:
@@ -92,7 +93,7 @@ async def _picture(request: web.Request) -> pb.GetPagePictureResponse:
 
 async def asked_backlog(request: web.Request) -> web.Response:
     """How many would be cancelled."""
-    hours = number(request.query.get("hours", ""))
+    hours = number(request.query.get("hours", ""), MOST_HOURS)
     if not hours:
         raise web.HTTPBadRequest
     before_ms = round(time.time() * 1000) - hours * HOUR_MS
