@@ -78,7 +78,7 @@ def test_the_cause_of_a_log_out_is_told_in_words() -> None:
 class Watched:
     """A running watch; `until` awaits what it tells."""
 
-    def __init__(self, page: FakePage, trial: Trial, take_turn: Callable[[], Awaitable[Turn]]) -> None:
+    def __init__(self, page: FakePage, trial: Trial, take_turn: Callable[[], Awaitable[Turn]] = free_turn) -> None:
         self.page = page
         self.acting = False
         self.seen: list[AckChanged] = []
