@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 
@@ -135,12 +136,16 @@ async def resume(hub: RunningHub, name: str) -> Record:
 @yes_option
 async def backlog(hub: RunningHub, name: str, hours: int | None, yes: bool) -> Record:
     """Send what has waited for long, for which the channel holds everything: all of it, or without the oldest."""
+    now = (await hub.channels.GetChannel(pb.GetChannelRequest(channel=name))).channel
+    if not now.HasField("backlog_oldest"):
+        return Record(data={"cancelled": 0}, sentence=f"Channel {now.name} holds no backlog; {waiting(now)}.")
     wanted = pb.DecideBacklogRequest(channel=name, validate_only=True)
     if hours is not None:
         wanted.cancel_accepted_before.FromMilliseconds(round(time.time() * 1000) - hours * HOUR_MS)
     counted = await hub.channels.DecideBacklog(wanted)
     if counted.cancelled:
-        confirm(f"This cancels {operations(counted.cancelled)} on channel {name} and sends the rest.", yes=yes)
+        many = "more than " if counted.more else ""
+        confirm(f"This cancels {many}{operations(counted.cancelled)} on channel {name} and sends the rest.", yes=yes)
     wanted.validate_only = False
     answer = await hub.channels.DecideBacklog(wanted)
     sentence = f"Cancelled {operations(answer.cancelled)}; channel {answer.channel.name} goes on."
@@ -214,8 +219,9 @@ async def delete(hub: RunningHub, name: str, yes: bool) -> Record:
 def _keep(file: Path, content: bytes) -> None:
     """For its owner alone. Raises Refused."""
     try:
-        file.touch(0o600)
-        file.write_bytes(content)
+        with open(file, "wb", opener=lambda name, flags: os.open(name, flags, 0o600)) as written:
+            file.chmod(0o600)
+            written.write(content)
     except OSError as error:
         raise Refused(f"{file} cannot be written: {error.strerror}.") from error
 

@@ -125,6 +125,8 @@ class Assignments:
         if state in (LinkState.LINKED, LinkState.RESTRICTED):
             # First, so that nobody sees a linked channel without its number, or one whose account has changed as fit to send.
             await self._registry.linked(channel_id, report.account)
+            if not report.paused:
+                self._registry.worked(channel_id)
         self._presence.report(
             channel_id,
             LinkReport(

@@ -12,6 +12,7 @@ from messenger_hub_server.store.base import Store
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 # A commit waits for the disk: from a fast NVMe's 50 µs to a busy disk's seconds.
 _COMMIT_BUCKETS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5)
+LATELY_MS = 180_000  # desktops tell of their browsers' memory once a minute
 _CALL_BUCKETS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 5, 30)
 
 
@@ -56,7 +57,7 @@ class Metrics:
         for channel_id, depth in (await store.queue_depths()).items():
             self._depth.labels(str(channel_id)).set(depth.pending)
         self._browser.clear()
-        for channel_id, told in presence.channels().items():
+        for channel_id, told in presence.told_lately(LATELY_MS).items():
             self._browser.labels(str(channel_id)).set(told.report.browser_bytes)
         self._agents.set(presence.connected_agents())
         return generate_latest(self._registry)

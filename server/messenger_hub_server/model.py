@@ -207,7 +207,8 @@ class HighMark:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Channel:
     """A channel as operators configure it. `account` is the number it was last linked to ("" when never). `backlog_oldest_ms` is set
-    while it holds a backlog: when the oldest of it was accepted; what was placed before `backlog_sent_ms` belongs to none any more."""
+    while it holds a backlog: when the oldest of it was accepted; what was placed before `backlog_sent_ms` belongs to none any more.
+    `worked_at_ms`: when it was last seen fit to send, to the minute."""
 
     id: ChannelId
     name: str
@@ -219,6 +220,7 @@ class Channel:
     moving_to: AgentId | None = None
     backlog_oldest_ms: int | None = None
     backlog_sent_ms: int = 0
+    worked_at_ms: int = 0
     created_at_ms: int = 0
 
 

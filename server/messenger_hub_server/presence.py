@@ -67,9 +67,10 @@ class Presence:
         """The newest report of a channel; may be older than its agent's absence."""
         return self._channels.get(channel_id)
 
-    def channels(self) -> Mapping[ChannelId, ChannelPresence]:
-        """The newest report of every channel that has one."""
-        return dict(self._channels)
+    def told_lately(self, within_ms: int) -> Mapping[ChannelId, ChannelPresence]:
+        """The newest report of every channel whose desktop has sent one in that time."""
+        since = self._clock.now_ms() - within_ms
+        return {channel_id: told for channel_id, told in self._channels.items() if told.reported_at_ms >= since}
 
     def agent(self, agent_id: AgentId) -> AgentPresence | None:
         """What is known of an agent since the hub started."""

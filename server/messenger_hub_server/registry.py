@@ -79,6 +79,7 @@ class Registry(Records):
         self._numbers = numbers
         self._lock = asyncio.Lock()
         self._stale: set[SessionApiId | tuple[AgentId]] = set()
+        self._worked: set[ChannelId] = set()
 
     async def create_channel(self, name: str, pace: Pace) -> Channel:
         """Raises NameTaken."""
@@ -99,36 +100,45 @@ class Registry(Records):
         return paused
 
     async def resume(self, channel_id: ChannelId) -> Channel:
-        """Ends a pause, sends a backlog, and confirms another account."""
+        """Ends a pause, and confirms another account; where neither was there, sends a backlog."""
+        channel = self._existing(channel_id)
+        if channel.paused_reason is None and not channel.changed_account:
+            return await self.end_backlog(channel_id)
         self._paused_since.pop(channel_id, None)
-        now_ms = self._clock.now_ms()
         return await self._change_channel(
             channel_id,
-            lambda c: replace(
-                c,
-                paused_reason=None,
-                account=c.changed_account or c.account,
-                changed_account="",
-                backlog_oldest_ms=None,
-                backlog_sent_ms=now_ms,
-            ),
+            lambda c: replace(c, paused_reason=None, account=c.changed_account or c.account, changed_account=""),
         )
 
-    async def hold_backlog(self, channel_id: ChannelId, oldest_ms: int) -> Channel:
-        """Nothing more starts on it until a person decides."""
-        held = await self._change_channel(channel_id, lambda c: replace(c, backlog_oldest_ms=oldest_ms))
+    async def hold_backlog(self, channel_id: ChannelId, oldest_ms: int, judged_sent_ms: int) -> Channel:
+        """Nothing more starts on it until a person decides, unless one has since it was judged with that `backlog_sent_ms`."""
+
+        def hold(channel: Channel) -> Channel:
+            return (
+                replace(channel, backlog_oldest_ms=oldest_ms) if channel.backlog_sent_ms == judged_sent_ms else channel
+            )
+
+        held = await self._change_channel(channel_id, hold)
         self._paused_since.setdefault(channel_id, self._clock.now_ms())
         return held
 
-    async def send_backlog(self, channel_id: ChannelId) -> Channel:
+    async def end_backlog(self, channel_id: ChannelId) -> Channel:
         """What waits by now is no backlog any more. A pause stays."""
         now_ms = self._clock.now_ms()
-        sent = await self._change_channel(
+        ended = await self._change_channel(
             channel_id, lambda c: replace(c, backlog_oldest_ms=None, backlog_sent_ms=now_ms)
         )
-        if sent.paused_reason is None and not sent.changed_account:
+        if ended.paused_reason is None and not ended.changed_account:
             self._paused_since.pop(channel_id, None)
-        return sent
+        return ended
+
+    def worked(self, channel_id: ChannelId) -> None:
+        """It is fit to send: remembered to the minute, written by `flush`."""
+        channel = self._channels.get(channel_id)
+        minute = self._clock.now_ms() // MINUTE_MS * MINUTE_MS
+        if channel is not None and channel.worked_at_ms != minute:
+            self._channels[channel_id] = replace(channel, worked_at_ms=minute)
+            self._worked.add(channel_id)
 
     async def linked(self, channel_id: ChannelId, account: str) -> Channel:
         """An agent reports the account. The first one is kept; another one waits until a person confirms it with `resume`."""
@@ -325,7 +335,11 @@ class Registry(Records):
         """Writes what was noticed since the last time, in one batch."""
         async with self._lock:
             stale, self._stale = self._stale, set()
-            found = [self._agents.get(s[0]) if isinstance(s, tuple) else self._session_apis.get(s) for s in stale]
+            found: list[Agent | SessionApi | Channel | None] = [
+                self._agents.get(s[0]) if isinstance(s, tuple) else self._session_apis.get(s) for s in stale
+            ]
+            worked, self._worked = self._worked, set()
+            found += [self._channels.get(channel_id) for channel_id in worked]
             writes = [base.Put(record=record) for record in found if record is not None]
             if writes:
                 await self._commits.commit(writes)

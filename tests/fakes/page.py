@@ -77,6 +77,7 @@ class FakePage:
     events: asyncio.Queue[PageEvent] = field(default_factory=asyncio.Queue)
     quiet: asyncio.Event = field(default_factory=asyncio.Event)  # somebody waits for an event, and there is none
     used: int | PageError = 100  # bytes of memory
+    forgets: bool = True  # with its browser, that it was linked in this one
     pictured: bytes | PageError = b"JPEG"
     asked: list[str] = field(default_factory=list)
     wa_js_version: str = field(default_factory=wa_js.version)
@@ -181,7 +182,7 @@ class FakePage:
 
     async def close(self) -> None:
         self.asked.append("close")
-        if isinstance(self.now, PageState):
+        if isinstance(self.now, PageState) and self.forgets:
             self.now = replace(self.now, linked_seconds=None)
 
 

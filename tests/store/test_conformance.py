@@ -260,16 +260,16 @@ async def test_operations_are_found_by_a_part_of_their_recipient_and_by_age(stor
     await store.apply([base.Accept(operation=new(i, chat=f"4930{i}00@c.us")) for i in range(1, 5)])
     found = await store.operations(base.Filter(recipient="302", limit=9))
     assert [operation.id for operation in found] == [2]
-    found = await store.operations(base.Filter(recipient="00", accepted_before_ms=4, limit=9))
+    found = await store.operations(base.Filter(recipient="00", placed_before_ms=4, limit=9))
     assert [operation.id for operation in found] == [3, 2, 1]
 
 
 async def test_what_waits_for_long_is_counted_by_its_place_and_no_further_than_asked(store: base.Store) -> None:
     await store.apply([base.Accept(operation=new(i, priority=Priority(1 + i % 3))) for i in range(1, 8)])
     await store.apply([_to(S.CANCELLED, {S.PENDING}, number=3)])
-    assert await store.overdue(CHANNEL, 2, 6, 10) == 3  # 2, 4 and 5
-    assert await store.overdue(CHANNEL, 0, 99, 5) == 5
-    assert await store.overdue(ChannelId(9), 0, 99, 5) == 0
+    assert await store.overdue(CHANNEL, 2, 6, 10) == (3, 2)  # 2, 4 and 5
+    assert await store.overdue(CHANNEL, 0, 99, 5) == (5, 1)
+    assert await store.overdue(ChannelId(9), 0, 99, 5) == (0, 0)
 
 
 async def test_what_happened_is_counted_in_steps_of_time(store: base.Store) -> None:

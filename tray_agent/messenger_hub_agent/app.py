@@ -125,12 +125,20 @@ class Agent:
         try:
             if self._connection is not None:
                 await self._connection.decide_backlog(channel_id, before_ms)
-        except (HubAway, HubRefused) as problem:
+        except HubRefused as problem:
             self._say(f"Nothing was decided: {problem.sentence}")
+        except (HubAway, asyncio.CancelledError):
+            mine = asyncio.current_task()
+            if mine is not None and mine.cancelling():
+                raise  # else it was the call that ended, with its connection
+            self._say("Whether the hub has heard what was decided is not known: look at the channel again in a minute.")
 
     def _set_pauses(self, pauses: Pauses) -> None:
         self._pauses = pauses
-        self._folder.set_pauses(pauses)
+        try:
+            self._folder.set_pauses(pauses)
+        except OSError:
+            log.exception("pauses not kept over a restart")
         for channel in self._channels.values():
             self._pause(channel)
         if pauses.timed:

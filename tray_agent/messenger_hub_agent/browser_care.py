@@ -35,10 +35,13 @@ class BrowserCare:
         """The page is asked to do something."""
         self.worked_at, self.trimmed = now, False
 
+    def renewed(self, now: float) -> None:
+        """It was started anew."""
+        self.renewed_at = now
+
     def wish(self, used_bytes: int, now: float) -> Wish:
-        """For a browser that uses so much. A wish counts as granted."""
+        """For a browser that uses so much. To be trimmed counts as done; `renewed` says when it was started anew."""
         if used_bytes > self.most_bytes and (self.renewed_at is None or now - self.renewed_at >= AGAIN_SECONDS):
-            self.renewed_at = now
             return Wish.RENEW
         if not self.trimmed and now - self.worked_at >= IDLE_SECONDS:
             self.trimmed = True

@@ -63,7 +63,7 @@ class Channel:
         self._journal = journal
         self._clock = clock
         self._machine = machine.Channel(channel_id, view)
-        self._executor = executor = Executor(page, clock, trial)
+        self._executor = Executor(page, clock, trial)
         self._watch = PageWatch(
             page,
             clock,
@@ -71,7 +71,7 @@ class Channel:
             self._page_told,
             self._seen,
             trial,
-            acting=lambda: executor.acting,
+            acting=lambda: not self._machine.idle,
             take_turn=lambda: turns.take(lambda: self._has_work),
         )
         self._care = BrowserCare(most_memory, clock.monotonic())
@@ -386,6 +386,7 @@ class Channel:
             await self._heard()
             if await self._comes_to_rest():
                 self._renewals += 1
+                self._care.renewed(self._clock.monotonic())
                 await self._watch.renew()
         finally:
             self._resting = False

@@ -116,6 +116,8 @@ class Connection:
             await self._stub.DecideBacklog(wanted, metadata=bearer(self._credential), timeout=DECIDE_SECONDS)
         except grpc.aio.AioRpcError as error:
             raise _told(error) from error
+        except (grpc.aio.UsageError, asyncio.InvalidStateError) as error:
+            raise HubAway("the connection has ended", lost=True) from error
 
     @property
     def wa_js_version(self) -> str:

@@ -72,8 +72,7 @@ NO_REASON = Ended(
 
 
 class Executor:
-    """One channel's hands. `wake` is set by the channel whenever the page told something, so that waits end early. `acting`: something is
-    in the page's hands.
+    """One channel's hands. `wake` is set by the channel whenever the page told something, so that waits end early.
 
     The trial hears of what a wa-js has done well, and of what points at it: a script's error, or a message that it took and that
     WhatsApp Web does not know afterwards. A number that is not on WhatsApp, a refusal or a lost connection does not.
@@ -84,7 +83,6 @@ class Executor:
         self._clock = clock
         self._trial = trial
         self._handed_over: dict[str, str] = {}  # to which wa-js, by lease: messages that nobody knows the end of
-        self.acting = False
         self._doubts = Doubts()
         self.wake = asyncio.Event()
 
@@ -142,20 +140,13 @@ class Executor:
     async def perform(self, lease: pb.Lease) -> Performed:
         """Carries it out. Unclear when what happened has to be looked up."""
         passing(Failpoint.AGENT_BEFORE_ACT)
-        performed = await self._act(lease)
+        performed = await self._perform(lease)
         passing(Failpoint.AGENT_AFTER_ACT)
         return performed
 
-    async def _act(self, lease: pb.Lease) -> Performed:
+    async def _perform(self, lease: pb.Lease) -> Performed:
         if self._page.wa_js_version != self._trial.version:
             return NOTHING_DONE
-        self.acting = True
-        try:
-            return await self._perform(lease)
-        finally:
-            self.acting = False
-
-    async def _perform(self, lease: pb.Lease) -> Performed:
         try:
             match lease.WhichOneof("action"):
                 case "send_text":
@@ -182,8 +173,9 @@ class Executor:
         try:
             message_id = await self._page.serialized_id(chat, lease.whatsapp_id)
         except PageError as error:
-            if isinstance(error, PageGone | PageTimeout) or self._blame(error):
-                return NOTHING_DONE  # WhatsApp was only asked how it calls the chat
+            # WhatsApp was only asked how it calls the chat.
+            if isinstance(error, PageGone | PageTimeout) or error.code in LOADING or self._blame(error):
+                return NOTHING_DONE
             raise
         passing(Failpoint.AGENT_BEFORE_SEND)
         succeeded = await self._hand_over(lease, message_id)

@@ -48,6 +48,7 @@ UPDATE_SECONDS = 600.0  # a page that was too old is loaded again now and then: 
 HUNG_LOOKS = 3  # so many looks without an answer, and the page is opened anew
 READY_SECONDS = 90.0  # a page that answers and is not ready by then never will be: one of its scripts did not come
 TURN_SECONDS = 20.0  # a page that takes longer to get ready waits for its network, and no core
+MOST_PROOFS = 2
 READY_MOST_SECONDS = 720.0  # twice as long each time, for a network over which it takes longer
 
 # A report is one frame of at most 1 MiB, and the server ends the stream for more; WhatsApp has none that come near.
@@ -95,8 +96,8 @@ class Sight:
 
 
 def sight_of(state: PageState, *, now: float, cause: str, unproven: bool = False) -> Sight:
-    """What a look at the page means. `cause`: why the account was logged out last, "" when it was not. `unproven`: this browser has
-    been without a link."""
+    """What a look at the page means. `cause`: why the account was logged out last, "" when it was not. `unproven`: the account was
+    linked in this browser, which may not have written it to the disk yet."""
     if state.needs_update:
         return Sight(
             state=v1.CHANNEL_STATE_NEEDS_UPDATE, reason="WhatsApp asks for a newer version: update Messenger Hub"
@@ -115,7 +116,7 @@ def sight_of(state: PageState, *, now: float, cause: str, unproven: bool = False
         return Sight(
             reason="WhatsApp Web is synchronising" if state.online else "WhatsApp Web is offline", account=account
         )
-    if unproven or state.linked_seconds is not None:
+    if unproven:
         return Sight(reason=SAVING, account=account)
     if state.restricted_until is not None and state.restricted_until > now:
         reason = "WhatsApp lets this account write to existing chats only"
@@ -153,6 +154,7 @@ class PageWatch:
         self._renewal: asyncio.Future[None] | None = None
         self.sight = Sight()
         self._cause = ""
+        self._proofs = 0  # browsers since the link
         self._unproven = False  # this browser has been without a link: another one has to find it
         self._linking = False
         self._pairing_number = ""
@@ -260,7 +262,12 @@ class PageWatch:
         await self._change_browser()
 
     async def _change_browser(self) -> None:
-        await self._page.close()
+        try:
+            await self._page.close()
+        except (
+            TimeoutError
+        ):  # it outlives even SIGKILL for a while, as when the machine swaps: the next start waits for its profile
+            log.warning("browser does not end")
         self._unproven = False
         await self._open()
 
@@ -319,6 +326,7 @@ class PageWatch:
             # Chromium writes a link to the disk when it likes, after some logging out and in only minutes later, and at its end: a
             # channel counts as linked once another browser has found the link.
             self._cause = ""
+            self._proofs += 1
             self._set(sight)
             await self._change_browser()
         elif self._waited_in_vain():
@@ -333,14 +341,19 @@ class PageWatch:
         if state.ready or state.needs_update:
             self._ready_at, self._patience = self._clock.monotonic(), READY_SECONDS
         self._codes.saw(state, self._clock.monotonic())
-        sight = sight_of(state, now=self._clock.now_ms() / 1000, cause=self._cause, unproven=self._unproven)
+        sight = sight_of(state, now=self._clock.now_ms() / 1000, cause=self._cause, unproven=self._is_unproven(state))
         if state.ready:
             self._end_turn()
-            self._unproven |= not state.authenticated
+            if not state.authenticated:
+                self._unproven, self._proofs = True, 0
             return await self._completed(sight, idle=state.idle) if await self._wa_js_fits() else None
         if sight == Sight() and self._trial.on_trial(self._page.wa_js_version):
             return replace(sight, reason=f"wa-js {self._page.wa_js_version} is tried: {sight.reason}")
         return sight
+
+    def _is_unproven(self, state: PageState) -> bool:
+        """Not for ever: a page that seems to be linked anew in each browser is believed in the end."""
+        return (self._unproven or state.linked_seconds is not None) and self._proofs < MOST_PROOFS
 
     async def _wa_js_fits(self) -> bool:
         """One that is on trial is checked once in each opening, before the channel works."""

@@ -199,7 +199,7 @@ class _Attachment:
 
 
 class Channel:
-    """The machine of one channel. `owner` and `holding` (paused, moving, or a changed account) are set by `configure`."""
+    """The machine of one channel. `owner` and `holding` (paused, moving, a changed account, or a backlog) are set by `configure`."""
 
     def __init__(
         self,

@@ -36,7 +36,7 @@ class AgentHandlers:
         if channel is None or channel.agent_id != agent.id:
             raise NotFound
         before_ms = milliseconds(request.cancel_accepted_before) if request.HasField("cancel_accepted_before") else None
-        return pb.DecideBacklogResponse(cancelled=await self._backlogs.decide(channel.id, before_ms))
+        return pb.DecideBacklogResponse(cancelled=await self._backlogs.decide(channel, before_ms))
 
     async def connect(
         self,

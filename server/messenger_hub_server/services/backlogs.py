@@ -40,33 +40,44 @@ class Backlogs:
 
         Runs before the first desktop gets in, or that would take what waits before it is looked at.
         """
-        depths = await self._queue.store.queue_depths()
         for channel in self._registry.channels():
-            depth = depths.get(channel.id)
-            if channel.backlog_oldest_ms is not None and depth is None:
-                await self._registry.send_backlog(channel.id)  # all of it was cancelled, or has expired
-            elif depth is not None and self._asks and await self._has_backlog(channel, now_ms):
-                await self._registry.hold_backlog(channel.id, depth.oldest_accepted_at_ms or now_ms)
+            if self._sights.view(channel).state in WORKING:
+                self._registry.worked(channel.id)
+            elif channel.backlog_oldest_ms is not None:
+                await self._end_if_over(channel, now_ms)
+            elif self._asks and not self._queue.is_restored(channel.id):
+                await self._hold_if_old(channel, now_ms)
         return EVERY_MS
 
-    async def _has_backlog(self, channel: Channel, now_ms: int) -> bool:
-        if channel.backlog_oldest_ms is not None or self._sights.view(channel).state in WORKING:
-            return False
-        old = await self._queue.store.overdue(channel.id, channel.backlog_sent_ms, now_ms - OLD_MS, MOST + 1)
-        return old > MOST
+    async def _end_if_over(self, channel: Channel, now_ms: int) -> None:
+        """All of it was cancelled, or has expired."""
+        left, _ = await self._queue.store.overdue(channel.id, channel.backlog_sent_ms, now_ms - OLD_MS, 1)
+        if not left:
+            await self._registry.end_backlog(channel.id)
 
-    async def older(self, channel_id: ChannelId, accepted_before_ms: int) -> Found:
-        """What would be cancelled. Raises Restored."""
-        wanted = Filter(channel_id=channel_id, accepted_before_ms=accepted_before_ms, limit=PAGE)
+    async def _hold_if_old(self, channel: Channel, now_ms: int) -> None:
+        if now_ms - max(channel.worked_at_ms, channel.created_at_ms) < OLD_MS:
+            return  # it has worked meanwhile: what waits has a long queue before it, or the hub has just been started again
+        judged = channel.backlog_sent_ms
+        old, oldest_ms = await self._queue.store.overdue(channel.id, judged, now_ms - OLD_MS, MOST + 1)
+        if old > MOST:
+            await self._registry.hold_backlog(channel.id, oldest_ms, judged)
+
+    async def older(self, channel_id: ChannelId, before_ms: int) -> Found:
+        """What would be cancelled: what has not started, and was accepted, or might have been sent, before then. Raises Restored."""
+        wanted = Filter(channel_id=channel_id, placed_before_ms=before_ms, limit=PAGE)
         return await find(self._queue, wanted, ANY)
 
-    async def decide(self, channel_id: ChannelId, cancel_accepted_before_ms: int | None) -> int:
-        """Sends it, without what was accepted before that time: says how many that were. Raises Restored."""
-        self._queue.require_told(channel_id)
-        cancelled, more = 0, cancel_accepted_before_ms is not None
+    async def decide(self, channel: Channel, cancel_before_ms: int | None) -> int:
+        """Sends it, without what is older than that: says how many that were. Does nothing when none is held, as somebody else may have
+        decided before. Raises Restored."""
+        self._queue.require_told(channel.id)
+        if channel.backlog_oldest_ms is None:
+            return 0
+        cancelled, more = 0, cancel_before_ms is not None
         while more:
-            found = await self.older(channel_id, cancel_accepted_before_ms or 0)
+            found = await self.older(channel.id, cancel_before_ms or 0)
             cancelled += await cancel(self._queue, self._clock, found, CANCELLED)
             more = found.more
-        await self._registry.send_backlog(channel_id)
+        await self._registry.end_backlog(channel.id)
         return cancelled

@@ -299,7 +299,7 @@ class Filter:
     kind: OperationKind | None = None
     reference: str | None = None
     recipient: str | None = None
-    accepted_before_ms: int | None = None
+    placed_before_ms: int | None = None
     before: OperationId | None = None
     limit: int
 
@@ -412,8 +412,9 @@ class Store(Protocol):
         """How many operations are uncertain, for every channel that has one."""
         ...
 
-    async def overdue(self, channel_id: ChannelId, from_ms: int, before_ms: int, limit: int) -> int:
-        """How many operations of a channel are pending whose place is not before `from_ms` and before `before_ms`; `limit` at most."""
+    async def overdue(self, channel_id: ChannelId, from_ms: int, before_ms: int, limit: int) -> tuple[int, int]:
+        """How many operations of a channel are pending whose place is not before `from_ms` and before `before_ms`, `limit` at most; and
+        the first such place (0: there is none). What may only be sent later has its place then."""
         ...
 
     async def passed(self, since_ms: int, step_ms: int) -> Sequence[Passed]:

@@ -529,9 +529,10 @@ class MemoryStore:
         found = [o.channel_id for o in self._rows.operations.values() if o.state is OperationState.UNCERTAIN]
         return {channel_id: found.count(channel_id) for channel_id in found}
 
-    async def overdue(self, channel_id: ChannelId, from_ms: int, before_ms: int, limit: int) -> int:
-        """How many wait with a place in that time."""
-        return min(limit, sum(from_ms <= o.place_ms < before_ms for o in self._pending(channel_id)))
+    async def overdue(self, channel_id: ChannelId, from_ms: int, before_ms: int, limit: int) -> tuple[int, int]:
+        """How many wait with a place in that time, and the first one."""
+        places = [o.place_ms for o in self._pending(channel_id) if from_ms <= o.place_ms < before_ms]
+        return min(limit, len(places)), min(places, default=0)
 
     async def passed(self, since_ms: int, step_ms: int) -> Sequence[base.Passed]:
         """What happened since then."""
@@ -667,6 +668,6 @@ def _matches(operation: Operation, wanted: base.Filter) -> bool:
         and wanted.kind in (None, operation.kind)
         and wanted.reference in (None, operation.reference)
         and (wanted.recipient is None or wanted.recipient in operation.recipient)
-        and (wanted.accepted_before_ms is None or operation.accepted_at_ms < wanted.accepted_before_ms)
+        and (wanted.placed_before_ms is None or operation.place_ms < wanted.placed_before_ms)
         and (wanted.before is None or operation.id < wanted.before)
     )

@@ -190,7 +190,7 @@ SELECT o.*, i.key_hash, i.parameters_hash FROM operation o LEFT JOIN idempotency
 WHERE (:channel_id IS NULL OR o.channel_id = :channel_id) AND (:session_api_id IS NULL OR o.session_api_id = :session_api_id)
   AND (:state IS NULL OR o.state = :state) AND (:kind IS NULL OR o.kind = :kind)
   AND (:reference IS NULL OR o.reference = :reference) AND (:recipient IS NULL OR instr(o.recipient, :recipient))
-  AND (:accepted_before_ms IS NULL OR o.accepted_at_ms < :accepted_before_ms) AND (:before IS NULL OR o.id < :before)
+  AND (:placed_before_ms IS NULL OR o.place_ms < :placed_before_ms) AND (:before IS NULL OR o.id < :before)
 ORDER BY o.id DESC LIMIT :limit;
 
 -- name: events
@@ -212,8 +212,10 @@ SELECT count(*), min(accepted_at_ms) FROM operation WHERE state = 'pending' AND 
 SELECT channel_id, count(*) FROM operation WHERE state = 'uncertain' GROUP BY channel_id;
 
 -- name: overdue
-SELECT count(*) FROM (SELECT 1 FROM operation WHERE state = 'pending' AND channel_id = :channel_id AND priority IN (1, 2, 3)
-  AND place_ms >= :from_ms AND place_ms < :before_ms LIMIT :limit);
+SELECT (SELECT count(*) FROM (SELECT 1 FROM operation WHERE state = 'pending' AND channel_id = :channel_id
+    AND priority IN (1, 2, 3) AND place_ms >= :from_ms AND place_ms < :before_ms LIMIT :limit)),
+  (SELECT coalesce(min(place_ms), 0) FROM operation WHERE state = 'pending' AND channel_id = :channel_id
+    AND priority IN (1, 2, 3) AND place_ms >= :from_ms AND place_ms < :before_ms);
 
 -- name: event_from
 SELECT id, at_ms FROM event WHERE id >= ? ORDER BY id LIMIT 1;

@@ -147,7 +147,7 @@ class SqliteStore:
             "kind": wanted.kind,
             "reference": wanted.reference,
             "recipient": wanted.recipient,
-            "accepted_before_ms": wanted.accepted_before_ms,
+            "placed_before_ms": wanted.placed_before_ms,
             "before": wanted.before,
             "limit": wanted.limit,
         }
@@ -204,11 +204,11 @@ class SqliteStore:
         found = await self._read(lambda c: c.execute(SQL["uncertain_counts"]).fetchall())
         return {ChannelId(row[0]): row[1] for row in found}
 
-    async def overdue(self, channel_id: ChannelId, from_ms: int, before_ms: int, limit: int) -> int:
-        """How many wait with a place in that time."""
+    async def overdue(self, channel_id: ChannelId, from_ms: int, before_ms: int, limit: int) -> tuple[int, int]:
+        """How many wait with a place in that time, and the first one."""
         values = {"channel_id": channel_id, "from_ms": from_ms, "before_ms": before_ms, "limit": limit}
         found = await self._read(lambda c: c.execute(SQL["overdue"], values).fetchone())
-        return int(found[0])
+        return int(found[0]), int(found[1])
 
     async def passed(self, since_ms: int, step_ms: int) -> Sequence[base.Passed]:
         """What happened since then."""

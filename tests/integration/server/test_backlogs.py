@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 import grpc
@@ -26,19 +28,40 @@ PAUSED, LINKED = channel_service_pb2.CHANNEL_STATE_PAUSED, channel_service_pb2.C
 
 @asynccontextmanager
 async def morning(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, waited: int = MOST + 1, fresh: int = 0, backlog: str = "ask"
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    waited: int = MOST + 1,
+    fresh: int = 0,
+    backlog: str = "ask",
+    scheduled: int = 0,
+    worked_hours_ago: int = 7,
 ) -> AsyncIterator[tuple[Hub, SessionApi, list[int], agent_service_pb2.EnrolResponse]]:
     """A hub that starts with what was accepted seven hours ago, and with what was accepted just now."""
-    real = time.time_ns
-    async with running_hub(tmp_path, backlog=backlog) as hub:
-        await hub.channel()
-        api, credential = await hub.session_api(), await enrolled(hub)
-        with monkeypatch.context() as earlier:
-            earlier.setattr(time, "time_ns", lambda: real() - 7 * HOUR_NS)
+    real, later = time.time_ns, datetime.fromtimestamp(time.time() + 86_400, UTC)
+    ago = [7 * HOUR_NS]
+    with monkeypatch.context() as earlier:
+        earlier.setattr(time, "time_ns", lambda: real() - ago[0])
+        async with running_hub(tmp_path, backlog=backlog) as hub:
+            await hub.channel()
+            api, credential = await hub.session_api(), await enrolled(hub)
             numbers = [await send(hub, api, mobile=f"1202555{one:04}") for one in range(waited)]
-        numbers += [await send(hub, api, mobile=f"1202556{one:04}") for one in range(fresh)]
+            numbers += [await send(hub, api, mobile=f"1202557{one:04}", send_at=later) for one in range(scheduled)]
+            ago[0] = worked_hours_ago * HOUR_NS
+            if worked_hours_ago < 7:
+                async with connected(hub, 1, credential, hello=False):
+                    await looked_at(hub)
+            ago[0] = 0
+            numbers += [await send(hub, api, mobile=f"1202556{one:04}") for one in range(fresh)]
     async with running_hub(tmp_path, backlog=backlog) as hub:
         yield hub, api, numbers, credential
+
+
+async def looked_at(hub: Hub) -> None:
+    """The hub has noticed that the channel works, as it does once a minute and before it stops."""
+    async with asyncio.timeout(SECONDS):
+        while (await channel(hub)).status.channel != LINKED:
+            pass
 
 
 async def channel(hub: Hub) -> pb.Channel:
@@ -102,8 +125,27 @@ async def test_a_person_at_the_desktop_decides_and_nobody_for_anothers_channel(
         assert refused.value.code() is grpc.StatusCode.NOT_FOUND
 
 
-@pytest.mark.parametrize("few_or_unasked", [{"waited": MOST}, {"backlog": "send"}])
-async def test_few_of_them_and_those_of_a_hub_that_asks_nobody_simply_go(
+async def test_what_was_asked_for_at_a_later_time_is_neither_old_nor_cancelled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with morning(tmp_path, monkeypatch, scheduled=2) as (hub, api, numbers, _):
+        assert (await decide(hub, before_ms=five_hours_ago())).cancelled == MOST + 1
+        assert "Held until" in (await find(hub, api, numbers[-1])).reason
+    async with running_hub(tmp_path, backlog="ask") as hub:
+        assert not (await channel(hub)).HasField("backlog_oldest")
+
+
+async def test_a_decision_that_comes_when_somebody_else_has_decided_cancels_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with morning(tmp_path, monkeypatch) as (hub, _, _, _):
+        await decide(hub)
+        assert (await decide(hub, before_ms=five_hours_ago())).cancelled == 0
+        assert (await channel(hub)).status.queue_depth == MOST + 1
+
+
+@pytest.mark.parametrize("few_or_unasked", [{"waited": MOST}, {"backlog": "send"}, {"worked_hours_ago": 5}])
+async def test_few_of_them_those_of_a_hub_that_asks_nobody_and_a_long_queue_that_was_worked_on_simply_go(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, few_or_unasked: dict[str, object]
 ) -> None:
     starting = morning(tmp_path, monkeypatch, **few_or_unasked)  # type: ignore[arg-type]

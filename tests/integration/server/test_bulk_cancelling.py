@@ -32,6 +32,17 @@ async def test_what_the_filter_finds_is_cancelled_and_nothing_else(hub: Hub) -> 
     assert (await find(hub, api, kept)).status == PENDING
 
 
+@pytest.mark.parametrize(
+    ("part", "found"), [("+1 (202) 555-0147", 1), ("0147", 1), ("0148", 0), ("+", 0), ("()", 0), (" ", 1)]
+)
+async def test_a_part_of_a_recipient_that_has_no_digit_finds_nothing_and_not_all(
+    hub: Hub, part: str, found: int
+) -> None:
+    api = await hub.session_api()
+    await send(hub, api, mobile="12025550147")
+    assert (await cancel(hub, recipient=part, validate_only=True)).cancelled == found
+
+
 async def test_what_came_in_after_the_count_is_left_alone(hub: Hub) -> None:
     api = await hub.session_api()
     before = await send(hub, api)

@@ -61,7 +61,6 @@ NOW = 1_000_000.0
         (replace(LINKED, normal=False, synced=False, online=False), v1.CHANNEL_STATE_STARTING),
         (replace(LINKED, restricted_until=NOW + 60), v1.CHANNEL_STATE_RESTRICTED),
         (replace(LINKED, restricted_until=NOW - 60), v1.CHANNEL_STATE_LINKED),
-        (replace(LINKED, linked_seconds=60.0), v1.CHANNEL_STATE_STARTING),
     ],
 )
 def test_a_state_has_its_sight(state: PageState, expected: int) -> None:
@@ -161,6 +160,13 @@ async def test_a_page_that_crashes_before_it_is_ready_does_not_wait_for_its_own_
         assert page.asked.count("open") == 2
         await watched.later(1.0, LINKED)
         (await turns.take(lambda: False)).end()  # and gives it back once it is ready
+
+
+async def test_a_page_that_seems_to_be_linked_anew_in_each_browser_is_believed_in_the_end() -> None:
+    page = FakePage(replace(LINKED, linked_seconds=1.0), forgets=False)
+    async with watching(page) as watched:
+        await watched.until(v1.CHANNEL_STATE_LINKED)
+        assert page.asked.count("open") == 3
 
 
 async def test_a_channel_counts_as_linked_once_another_browser_has_found_the_link() -> None:

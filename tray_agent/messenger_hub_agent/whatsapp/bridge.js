@@ -87,7 +87,7 @@
     const authenticated = conn.isAuthenticated();
     const main = mode === 'MAIN';
     const normal = info === 'NORMAL';
-    shownCode ||= mode === 'QR'; // the first code may have been shown before anybody listened
+    shownCode ||= mode === 'QR' && !authenticated; // the first code may have been shown before anybody listened
     return {
       mode: text(mode) || 'OPENING',
       injected: true,

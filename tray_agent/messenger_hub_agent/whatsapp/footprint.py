@@ -23,4 +23,4 @@ def _own(process: psutil.Process) -> int:
         told = process.memory_full_info()
     except psutil.Error:  # it went meanwhile, or belongs to somebody else
         return 0
-    return int(getattr(told, "pss", 0) or told.uss)
+    return int(getattr(told, "pss", 0) or getattr(told, "uss", told.rss))

@@ -16,7 +16,7 @@ from messenger_hub_server.errors import HubError
 
 LIST = "/console/channels"
 HOUR_MS = 3_600_000
-MOST_MS = 2**53
+MOST_MS = 253_402_300_799_000  # the year 9999
 MOST_HOURS = 24 * 365
 
 
@@ -58,7 +58,7 @@ async def act(request: web.Request) -> web.Response:
             pb.MoveChannelResponse,
         ),
         "delete": (pb.DeleteChannelRequest(channel=channel), pb.DeleteChannelResponse),
-        "backlog": (_backlog(channel, number(given.get("before_ms", ""), MOST_MS)), pb.DecideBacklogResponse),
+        "backlog": (_backlog(channel, _before_ms(given)), pb.DecideBacklogResponse),
     }
     action = request.match_info["action"]
     if action not in actions:
@@ -100,8 +100,24 @@ async def asked_backlog(request: web.Request) -> web.Response:
     wanted = _backlog(request.match_info["channel"], before_ms)
     wanted.validate_only = True
     found = await call(request, wanted, pb.DecideBacklogResponse)
-    shown = {"channel": found.channel, "action": "backlog", "failed": found.cancelled, "hours": hours}
+    shown = {
+        "channel": found.channel,
+        "action": "backlog",
+        "failed": found.cancelled,
+        "more": found.more,
+        "hours": hours,
+    }
     return page(request, "channel-confirm.html", {**shown, "session_apis": 0, "before_ms": before_ms})
+
+
+def _before_ms(given: Mapping[str, str]) -> int:
+    """0: nothing is to be cancelled. What cannot be read must not stand for that."""
+    if "before_ms" not in given:
+        return 0
+    before_ms = number(given["before_ms"], MOST_MS)
+    if not before_ms:
+        raise web.HTTPBadRequest
+    return before_ms
 
 
 def _backlog(channel: str, before_ms: int) -> pb.DecideBacklogRequest:

@@ -114,11 +114,12 @@ class ChannelAdminHandlers:
         channel = self._registry.channel_named(request.channel)
         before_ms = milliseconds(request.cancel_accepted_before) if request.HasField("cancel_accepted_before") else None
         if request.validate_only:
-            cancelled = len((await self._backlogs.older(channel.id, before_ms)).operations) if before_ms else 0
+            found = await self._backlogs.older(channel.id, before_ms or 0)
+            told = pb.DecideBacklogResponse(cancelled=len(found.operations), more=found.more)
         else:
-            cancelled = await self._backlogs.decide(channel.id, before_ms)
-        now = self._registry.channel_named(str(channel.id))
-        return pb.DecideBacklogResponse(channel=await self._message(now), cancelled=cancelled)
+            told = pb.DecideBacklogResponse(cancelled=await self._backlogs.decide(channel, before_ms))
+        told.channel.CopyFrom(await self._message(self._registry.channel_named(str(channel.id))))
+        return told
 
     async def get_page_picture(self, request: pb.GetPagePictureRequest, _: CallContext) -> pb.GetPagePictureResponse:
         """As it is now."""

@@ -20,7 +20,7 @@ from messenger_hub_server.store.base import Filter
 
 CANCELLED = "Cancelled by an operator"
 OPERATOR = "An operator"
-NUMBER = re.compile(r"[\d\s()+./-]+")
+NUMBER = re.compile(r"(?!\d+-\d+$)[\d\s()+./-]+")  # an old group's id is two numbers with a dash between
 
 
 class AdminSights:
@@ -121,4 +121,7 @@ class OperationAdminHandlers:
 def _part(written: str) -> str | None:
     """A part of a recipient as it is stored: of a number as people write it, the digits."""
     wanted = written.strip()
-    return (re.sub(r"\D", "", wanted) if NUMBER.fullmatch(wanted) else wanted) or None
+    if not wanted:
+        return None
+    # What has no digit finds nothing: it must not stand for "all".
+    return (re.sub(r"\D", "", wanted) if NUMBER.fullmatch(wanted) else "") or wanted
