@@ -229,7 +229,8 @@ class PageWatch:
                 self._set(replace(self.sight, qr_text=text))
                 return False
             case LoggedOut(cause=cause):
-                self._cause, self._unproven = cause, True
+                self._cause = cause
+                self._linked_anew()
             case PageCrashed() | BrowserGone() | NeedsUpdate():
                 self._unproven &= not isinstance(event, BrowserGone)
                 log.warning("page opened again", kind=type(event).__name__)
@@ -345,11 +346,15 @@ class PageWatch:
         if state.ready:
             self._end_turn()
             if not state.authenticated:
-                self._unproven, self._proofs = True, 0
+                self._linked_anew()
             return await self._completed(sight, idle=state.idle) if await self._wa_js_fits() else None
         if sight == Sight() and self._trial.on_trial(self._page.wa_js_version):
             return replace(sight, reason=f"wa-js {self._page.wa_js_version} is tried: {sight.reason}")
         return sight
+
+    def _linked_anew(self) -> None:
+        """Whatever link comes next is new to this browser."""
+        self._unproven, self._proofs = True, 0
 
     def _is_unproven(self, state: PageState) -> bool:
         """Not for ever: a page that seems to be linked anew in each browser is believed in the end."""

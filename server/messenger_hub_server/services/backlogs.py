@@ -71,9 +71,9 @@ class Backlogs:
     async def decide(self, channel: Channel, cancel_before_ms: int | None) -> int:
         """Sends it, without what is older than that: says how many that were. Does nothing when none is held, as somebody else may have
         decided before. Raises Restored."""
-        self._queue.require_told(channel.id)
         if channel.backlog_oldest_ms is None:
             return 0
+        self._queue.require_told(channel.id)
         cancelled, more = 0, cancel_before_ms is not None
         while more:
             found = await self.older(channel.id, cancel_before_ms or 0)

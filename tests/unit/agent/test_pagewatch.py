@@ -162,6 +162,17 @@ async def test_a_page_that_crashes_before_it_is_ready_does_not_wait_for_its_own_
         (await turns.take(lambda: False)).end()  # and gives it back once it is ready
 
 
+async def test_each_link_after_a_log_out_is_proven_however_many_there_were() -> None:
+    async with watching(FakePage(LINKED)) as watched:
+        for _ in range(4):
+            await watched.until(v1.CHANNEL_STATE_LINKED)
+            watched.sights.clear()
+            watched.page.events.put_nowait(LoggedOut(cause="unknown_companion"))
+            await watched.until(v1.CHANNEL_STATE_STARTING, SAVING)
+        await watched.until(v1.CHANNEL_STATE_LINKED)
+        assert watched.page.asked.count("open") == 5
+
+
 async def test_a_page_that_seems_to_be_linked_anew_in_each_browser_is_believed_in_the_end() -> None:
     page = FakePage(replace(LINKED, linked_seconds=1.0), forgets=False)
     async with watching(page) as watched:
