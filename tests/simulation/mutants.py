@@ -635,7 +635,7 @@ def believes_noes_of_a_broken_network(patch: pytest.MonkeyPatch) -> None:
 # ---- the desktop's journal --------------------------------------------------------------------------------------------------
 
 
-@mutant(Focus(faults=COPIES, ways=THEN, harm=0.03, tension=0.1, often={World.network_step: 10}))
+@mutant(Focus(faults=COPIES, ways=THEN, harm=0.06, tension=0.15, often={World.network_step: 10}))
 def numbers_entries_before_they_are_written(patch: pytest.MonkeyPatch) -> None:
     """A renewal in between leaves an entry with a number of the former id (journal.py's part is the simulator's)."""
     original, renewed, start = agent.Channel._append, agent.Channel.renewed, agent.Channel.__init__
