@@ -140,7 +140,7 @@ class Assignments:
                 paused=report.paused,
                 paused_until_ms=_ms(report.paused_until),
                 browser_bytes=max(0, report.browser_bytes),
-                browser_renewals=max(0, report.browser_renewals),
+                browser_restarts=max(0, report.browser_restarts),
             ),
         )
         if state is LinkState.UNLINKED:

@@ -78,8 +78,7 @@ class Registry(Records):
         self._mint = mint
         self._numbers = numbers
         self._lock = asyncio.Lock()
-        self._stale: set[SessionApiId | tuple[AgentId]] = set()
-        self._worked: set[ChannelId] = set()
+        self._noticed: set[tuple[type[Channel | SessionApi | Agent], int]] = set()
 
     async def create_channel(self, name: str, pace: Pace) -> Channel:
         """Raises NameTaken."""
@@ -113,14 +112,12 @@ class Registry(Records):
     async def hold_backlog(self, channel_id: ChannelId, oldest_ms: int, judged_sent_ms: int) -> Channel:
         """Nothing more starts on it until a person decides, unless one has since it was judged with that `backlog_sent_ms`."""
 
-        def hold(channel: Channel) -> Channel:
-            return (
-                replace(channel, backlog_oldest_ms=oldest_ms) if channel.backlog_sent_ms == judged_sent_ms else channel
-            )
-
-        held = await self._change_channel(channel_id, hold)
-        self._paused_since.setdefault(channel_id, self._clock.now_ms())
-        return held
+        async with self._lock:
+            channel = self._existing(channel_id)
+            if channel.backlog_sent_ms != judged_sent_ms:
+                return channel
+            self._paused_since.setdefault(channel_id, self._clock.now_ms())
+            return await self._put_channel(replace(channel, backlog_oldest_ms=oldest_ms))
 
     async def end_backlog(self, channel_id: ChannelId) -> Channel:
         """What waits by now is no backlog any more. A pause stays."""
@@ -138,7 +135,7 @@ class Registry(Records):
         minute = self._clock.now_ms() // MINUTE_MS * MINUTE_MS
         if channel is not None and channel.worked_at_ms != minute:
             self._channels[channel_id] = replace(channel, worked_at_ms=minute)
-            self._worked.add(channel_id)
+            self._noticed.add((Channel, channel_id))
 
     async def linked(self, channel_id: ChannelId, account: str) -> Channel:
         """An agent reports the account. The first one is kept; another one waits until a person confirms it with `resume`."""
@@ -267,7 +264,7 @@ class Registry(Records):
         minute = self._clock.now_ms() // MINUTE_MS * MINUTE_MS
         if session_api.last_used_at_ms != minute:
             self._session_apis[session_api_id] = replace(session_api, last_used_at_ms=minute)
-            self._stale.add(session_api_id)
+            self._noticed.add((SessionApi, session_api_id))
 
     def agent_by_credential(self, credential: str) -> Agent | None:
         """The active agent whose credential it is."""
@@ -329,18 +326,18 @@ class Registry(Records):
         seen = replace(agent, last_seen_at_ms=at_ms, version=version, wa_js_version=wa_js_version)
         if seen != agent:
             self._agents[agent_id] = seen
-            self._stale.add((agent_id,))
+            self._noticed.add((Agent, agent_id))
 
     async def flush(self) -> None:
         """Writes what was noticed since the last time, in one batch."""
         async with self._lock:
-            stale, self._stale = self._stale, set()
-            found: list[Agent | SessionApi | Channel | None] = [
-                self._agents.get(s[0]) if isinstance(s, tuple) else self._session_apis.get(s) for s in stale
-            ]
-            worked, self._worked = self._worked, set()
-            found += [self._channels.get(channel_id) for channel_id in worked]
-            writes = [base.Put(record=record) for record in found if record is not None]
+            noticed, self._noticed = self._noticed, set()
+            records: Mapping[type, Mapping[int, Channel | SessionApi | Agent]] = {
+                Channel: self._channels,  # type: ignore[dict-item]  # ids are numbers
+                SessionApi: self._session_apis,  # type: ignore[dict-item]
+                Agent: self._agents,  # type: ignore[dict-item]
+            }
+            writes = [base.Put(record=records[kind][number]) for kind, number in noticed if number in records[kind]]
             if writes:
                 await self._commits.commit(writes)
 

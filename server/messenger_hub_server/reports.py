@@ -21,7 +21,7 @@ class LinkReport:
     paused: bool = False
     paused_until_ms: int | None = None
     browser_bytes: int = 0
-    browser_renewals: int = 0
+    browser_restarts: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

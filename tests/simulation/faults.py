@@ -173,7 +173,7 @@ def copy_started(world: World) -> bool:
 
 def database_kept(world: World) -> bool:
     """Somebody makes a copy of the database."""
-    copy = Copy(world.hub.store.snapshot(), world.hub.file.copied(), len(world.oracle.epochs))
+    copy = Copy(world.hub.store.snapshot(), world.hub.file.copied(), len(world.oracle.epochs), len(world.oracle.goes))
     world.copies = [*world.copies, copy][-KEPT_COPIES:]
     return True
 
@@ -193,7 +193,7 @@ def database_restored(world: World) -> bool:
     witness = _witness(world, kept, noticed=way != "disk of then")
     world.hub.store = kept.store.snapshot()
     relieved = way == "disk of then" and not alone
-    world.oracle.restored(world.hub.store, witnessed=witness is not None, relieved=relieved)
+    world.oracle.restored(world.hub.store, kept.goes, witnessed=witness is not None, relieved=relieved)
     world.restoring = True
     behind = kept.store.delivery_now(CHANNEL, world.hub.file.mark.journal_id).epoch >= world.hub.file.mark.epoch - 1
     world.unbetrayed = way == "disk of then" or (way == "file of now" and behind)

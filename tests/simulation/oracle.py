@@ -52,6 +52,7 @@ class Oracle:
         self.latest: dict[str, str] = {}  # the WhatsApp id of the last operation that a body became
         self.numbers_reused = False
         self.granted: set[str] = set()
+        self.goes: list[str] = []  # the WhatsApp id of each, in order
         self.epochs: list[tuple[int, str]] = []
         self.relieved = False  # its high-water file may name a journal that another one has relieved since
         self.epochs_then = 0  # how many there were when an older copy was put back
@@ -153,13 +154,17 @@ class Oracle:
 
     # ---- an older copy ------------------------------------------------------------------------------------------------------
 
-    def restored(self, store: MemoryStore, *, witnessed: bool, relieved: bool) -> None:
+    def restored(self, store: MemoryStore, goes_then: int, *, witnessed: bool, relieved: bool) -> None:
         """An older copy was put back: what it lacks may be gone for good, what it calls open may be uncertain, unless a journal
-        has seen everything since (`witnessed`). `relieved`: its file may trust one that has not."""
+        has seen everything since (`witnessed`). `relieved`: its file may trust one that has not. `goes_then`: how many goes had been
+        said when the copy was made."""
         self.relieved = relieved
         self.epochs_then = len(self.epochs)
         rows = store.operations_now()
         held = {row.body for row in rows}
+        # Decided in a time that was undone, and started in the one instead of it: nobody could know.
+        started_since = set(self.goes[goes_then:])
+        self.blindly |= {row.body for row in rows if row.state in NOT_SENT and row.wa_id in started_since}
         # What arrived is told by the journal; under an earlier operation of the same key it says nothing of this one.
         told = {body for body, wa_id in self.latest.items() if wa_id in self.network_ids} if witnessed else set()
         self.lost |= self.accepted.keys() - held - told

@@ -53,6 +53,7 @@ class Copy:
     store: MemoryStore
     file: File
     epochs: int
+    goes: int  # that had been said by then
 
 
 class World:
@@ -129,6 +130,7 @@ class World:
         leased = [row for row in rows if row.lease is not None and row.lease.lease_id == lease_id]
         mine = [row.body for row in leased]
         self.oracle.allowed |= {row.wa_id: row.body for row in leased}
+        self.oracle.goes += (row.wa_id for row in leased)
         if lease_id in self.oracle.left_open:
             self.oracle.doubt(mine, self.oracle.left_open[lease_id])
         if self.unnoticed:

@@ -13,12 +13,12 @@ IDLE_SECONDS = 600.0
 AGAIN_SECONDS = 3600.0  # a browser whose account needs that much would otherwise be started anew all the time
 
 
-class Wish(Enum):
+class Need(Enum):
     """What the browser needs now."""
 
     NOTHING = auto()
     TRIM = auto()
-    RENEW = auto()
+    RESTART = auto()
 
 
 @dataclass(slots=True)
@@ -28,22 +28,22 @@ class BrowserCare:
     most_bytes: int
     worked_at: float
     """When the page was last asked to do something, in monotonic seconds."""
-    renewed_at: float | None = None
+    restarted_at: float | None = None
     trimmed: bool = False
 
     def works(self, now: float) -> None:
         """The page is asked to do something."""
         self.worked_at, self.trimmed = now, False
 
-    def renewed(self, now: float) -> None:
-        """It was started anew."""
-        self.renewed_at = now
+    def restarted(self, now: float) -> None:
+        """It was restarted."""
+        self.restarted_at = now
 
-    def wish(self, used_bytes: int, now: float) -> Wish:
-        """For a browser that uses so much. To be trimmed counts as done; `renewed` says when it was started anew."""
-        if used_bytes > self.most_bytes and (self.renewed_at is None or now - self.renewed_at >= AGAIN_SECONDS):
-            return Wish.RENEW
+    def need(self, used_bytes: int, now: float) -> Need:
+        """For a browser that uses so much. To be trimmed counts as done; `restarted` says when it was started anew."""
+        if used_bytes > self.most_bytes and (self.restarted_at is None or now - self.restarted_at >= AGAIN_SECONDS):
+            return Need.RESTART
         if not self.trimmed and now - self.worked_at >= IDLE_SECONDS:
             self.trimmed = True
-            return Wish.TRIM
-        return Wish.NOTHING
+            return Need.TRIM
+        return Need.NOTHING

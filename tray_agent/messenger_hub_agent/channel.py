@@ -17,7 +17,7 @@ from messenger_hub.runtime.failpoints import Failpoint, passing
 from messenger_hub.runtime.log import logger
 from messenger_hub.v1 import channel_service_pb2 as v1
 
-from messenger_hub_agent.browser_care import BrowserCare, Wish
+from messenger_hub_agent.browser_care import BrowserCare, Need
 from messenger_hub_agent.delivery import channel as machine
 from messenger_hub_agent.delivery.work import Unclear
 from messenger_hub_agent.executor import Executor
@@ -75,7 +75,7 @@ class Channel:
             take_turn=lambda: turns.take(lambda: self._has_work),
         )
         self._care = BrowserCare(most_memory, clock.monotonic())
-        self._memory = self._renewals = 0
+        self._memory = self._restarts = 0
         self._resting = False
         self._changed = changed
         self._send: Sender | None = None
@@ -252,7 +252,7 @@ class Channel:
         if self._send is None:
             return
         report = self._watch.sight.report()
-        report.browser_bytes, report.browser_renewals = self._memory, self._renewals
+        report.browser_bytes, report.browser_restarts = self._memory, self._restarts
         report.paused = self._paused_here
         if self._paused_until_ms is not None:
             report.paused_until.FromMilliseconds(self._paused_until_ms)
@@ -365,18 +365,18 @@ class Channel:
             await asyncio.sleep(CARE_SECONDS)
             try:
                 self._memory = await self._page.memory()
-                match self._care.wish(self._memory, self._clock.monotonic()):
-                    case Wish.TRIM:
+                match self._care.need(self._memory, self._clock.monotonic()):
+                    case Need.TRIM:
                         await self._page.trim()
-                    case Wish.RENEW if self._watch.sight.can_work:
-                        await self._renew_browser()
+                    case Need.RESTART if self._watch.sight.can_work:
+                        await self._restart_browser()
                     case _:
                         pass
             except PageError as error:
                 log.info("browser not cared for", channel=self.id, code=error.code)
             self._report()
 
-    async def _renew_browser(self) -> None:
+    async def _restart_browser(self) -> None:
         """Between two sends: nothing is begun until the new one is there."""
         log.warning("browser takes too much memory and is started anew", channel=self.id)
         self._resting = True
@@ -385,9 +385,9 @@ class Channel:
             # The machine hears of it in its turn: what it had begun by then is waited for.
             await self._heard()
             if await self._comes_to_rest():
-                self._renewals += 1
-                self._care.renewed(self._clock.monotonic())
-                await self._watch.renew()
+                self._restarts += 1
+                self._care.restarted(self._clock.monotonic())
+                await self._watch.restart_browser()
         finally:
             self._resting = False
             self._judge()

@@ -151,7 +151,7 @@ class PageWatch:
         self._checked = False  # the wa-js of this opening
         self._take_turn = take_turn
         self._turn: Turn | None = None  # to start, while that goes on
-        self._renewal: asyncio.Future[None] | None = None
+        self._restart: asyncio.Future[None] | None = None
         self.sight = Sight()
         self._cause = ""
         self._proofs = 0  # browsers since the link
@@ -193,11 +193,11 @@ class PageWatch:
             self._end_turn()
             await self._page.close()
 
-    async def renew(self) -> None:
+    async def restart_browser(self) -> None:
         """A new browser instead of the old one, for the same page; returns when that is open."""
-        self._renewal = asyncio.get_running_loop().create_future()
+        self._restart = asyncio.get_running_loop().create_future()
         self._look_now()
-        await self._renewal
+        await self._restart
 
     def _look_now(self) -> None:
         if self._wait is not None and not self._wait.expired():
@@ -265,9 +265,8 @@ class PageWatch:
     async def _change_browser(self) -> None:
         try:
             await self._page.close()
-        except (
-            TimeoutError
-        ):  # it outlives even SIGKILL for a while, as when the machine swaps: the next start waits for its profile
+        except TimeoutError:
+            # It outlives even SIGKILL for a while, as when the machine swaps: the next start waits for its profile.
             log.warning("browser does not end")
         self._unproven = False
         await self._open()
@@ -302,10 +301,10 @@ class PageWatch:
     async def _begin_look(self) -> None:
         if self._page.wa_js_version != self._trial.version:
             await self._change_wa_js()
-        if self._renewal is not None:
+        if self._restart is not None:
             await self._open_afresh()
-            self._renewal.set_result(None)
-            self._renewal = None
+            self._restart.set_result(None)
+            self._restart = None
         if self._clock.monotonic() - self._opened_at >= TURN_SECONDS:
             self._end_turn()
 

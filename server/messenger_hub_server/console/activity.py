@@ -1,4 +1,4 @@
-"""The last day as a picture: where its bars and its line stand. Pure.
+"""The last day as a chart: where its bars and its line stand. Pure.
 
 Each hour has one bar of what left (sent, uncertain, failed, from below), an outline of what was accepted, and a point of how many waited.
 """
@@ -36,7 +36,7 @@ class Bar:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Picture:
+class Chart:
     """`top` is what the upper edge stands for; `line` the points of what waited, as SVG writes them."""
 
     bars: Sequence[Bar]
@@ -48,14 +48,14 @@ class Picture:
     uncertain: int
 
 
-def picture(hours: Sequence[pb.GetActivityResponse.Hour]) -> Picture | None:
+def chart(hours: Sequence[pb.GetActivityResponse.Hour]) -> Chart | None:
     """None when nothing happened and nothing waits."""
     top = _round_up(max((max(h.accepted, h.sent + h.failed + h.uncertain, h.waiting) for h in hours), default=0))
     if not top:
         return None
     step, scale = WIDTH / len(hours), HEIGHT / top
     points = [(step * (place + 0.5), HEIGHT - hour.waiting * scale) for place, hour in enumerate(hours)]
-    return Picture(
+    return Chart(
         bars=[_bar(hour, step * place, step, scale) for place, hour in enumerate(hours)],
         line=" ".join(f"{x:.1f},{y:.1f}" for x, y in points),
         top=top,

@@ -69,12 +69,12 @@ async def test_a_browser_that_takes_too_much_is_started_anew_and_the_channel_res
     channel.attach(hear, pb.Assignments.Assignment(channel_id=1, owned=True))
     async with asyncio.timeout(SECONDS), asyncio.TaskGroup() as group:
         group.create_task(channel.run())
-        while not (await reports.get()).browser_renewals:
+        while not (await reports.get()).browser_restarts:
             pass
         opened = [call for call in page.asked if call in ("open", "close")]
         assert opened == ["open", "close", "open"]
         while (told := await reports.get()).browser_bytes != 1_001:
             pass
-        assert told.browser_renewals == 1  # not again and again
+        assert told.browser_restarts == 1  # not again and again
         await channel.stop()
     await journal.close()

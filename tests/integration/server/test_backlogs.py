@@ -11,7 +11,6 @@ from pathlib import Path
 
 import grpc
 import pytest
-from google.protobuf.timestamp_pb2 import Timestamp
 from messenger_hub.admin.v1 import channel_admin_service_pb2 as pb
 from messenger_hub.agent.v1 import agent_service_pb2
 from messenger_hub.v1 import channel_service_pb2
@@ -113,10 +112,12 @@ async def test_what_is_too_old_is_cancelled_as_often_as_it_was_counted_and_the_r
 async def test_a_person_at_the_desktop_decides_and_nobody_for_anothers_channel(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with morning(tmp_path, monkeypatch) as (hub, _, _, desk):
+    async with morning(tmp_path, monkeypatch, fresh=2) as (hub, _, _, desk):
         mine = (("authorization", f"Bearer {desk.credential}"),)
-        wanted = agent_service_pb2.DecideBacklogRequest(channel_id=1, cancel_accepted_before=Timestamp(seconds=1))
-        assert (await hub.programs.agents.DecideBacklog(wanted, metadata=mine, timeout=SECONDS)).cancelled == 0
+        wanted = agent_service_pb2.DecideBacklogRequest(channel_id=1)
+        wanted.cancel_accepted_before.FromMilliseconds(five_hours_ago())
+        assert (await hub.programs.agents.DecideBacklog(wanted, metadata=mine, timeout=SECONDS)).cancelled == MOST + 1
+        assert (await channel(hub)).status.queue_depth == 2
         assert not (await channel(hub)).HasField("backlog_oldest")
         await hub.channel("other")
         theirs = agent_service_pb2.DecideBacklogRequest(channel_id=2)

@@ -15,7 +15,7 @@ from messenger_hub.admin.v1 import (
 from messenger_hub.v1 import channel_service_pb2, operation_pb2
 
 from messenger_hub_server.console import live
-from messenger_hub_server.console.activity import picture
+from messenger_hub_server.console.activity import chart
 from messenger_hub_server.console.showing import page
 from messenger_hub_server.console.views.visit import CALLS, call
 
@@ -57,7 +57,7 @@ async def home(request: web.Request) -> web.Response:
     day = await call(request, hub_admin_service_pb2.GetActivityRequest(), hub_admin_service_pb2.GetActivityResponse)
     values = {
         "hub": hub,
-        "activity": picture(day.hours),
+        "activity": chart(day.hours),
         "channels": channels,
         "attention": [one for one in channels if _needs_a_person(one)],
         "latest": latest.operations,

@@ -232,7 +232,7 @@ class ChannelAdminHandlers:
             created_at=timestamp(channel.created_at_ms),
             backlog_oldest=timestamp(channel.backlog_oldest_ms),
             browser_bytes=told.report.browser_bytes if told is not None else 0,
-            browser_renewals=told.report.browser_renewals if told is not None else 0,
+            browser_restarts=told.report.browser_restarts if told is not None else 0,
         )
 
 
