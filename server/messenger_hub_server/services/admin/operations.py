@@ -20,7 +20,7 @@ from messenger_hub_server.store.base import Filter
 
 CANCELLED = "Cancelled by an operator"
 OPERATOR = "An operator"
-NUMBER = re.compile(r"(?!\d+-\d+$)[\d\s()+./-]+")  # an old group's id is two numbers with a dash between
+NUMBER = re.compile(r"(?!\d{8,}-\d{8,}$)[\d\s()+./-]+")  # an old group's id is two numbers with a dash between
 
 
 class AdminSights:
