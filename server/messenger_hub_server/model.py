@@ -118,6 +118,11 @@ class NewOperation(Struct, frozen=True, kw_only=True, gc=False):
         return self.expires_at_ms is not None and self.expires_at_ms <= self.accepted_at_ms
 
     @property
+    def due(self) -> bool:
+        """Whether it may go at once: its send_at is not to come."""
+        return self.send_at_ms is None or self.send_at_ms <= self.accepted_at_ms
+
+    @property
     def lane(self) -> str:
         """What must stay in order."""
         return lane_of(self.kind, self.target)

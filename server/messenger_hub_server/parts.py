@@ -25,6 +25,7 @@ from messenger_hub_server.identity.callers import Callers
 from messenger_hub_server.identity.keys import Keys
 from messenger_hub_server.identity.limits import Limits
 from messenger_hub_server.identity.signins import SignIns
+from messenger_hub_server.lines import Lines
 from messenger_hub_server.metrics import Metrics
 from messenger_hub_server.persons import Persons
 from messenger_hub_server.presence import Presence
@@ -57,7 +58,6 @@ from messenger_hub_server.streams import Numbers, Streams
 from messenger_hub_server.upkeep.due import Due
 from messenger_hub_server.upkeep.retention import Keep, Retention
 from messenger_hub_server.upkeep.rounds import Rounds
-from messenger_hub_server.wakeups import Wakeups
 from messenger_hub_server.watch import News, Watch
 
 CONTRACT = (
@@ -100,7 +100,7 @@ class Parts:
     clock: Clock
     store: Store
     queue: Queue
-    wakeups: Wakeups
+    lines: Lines
     news: News
     watch: Watch
     registry: Registry
@@ -127,8 +127,8 @@ async def assemble(
     api_address: Callable[[], str],
 ) -> Parts:
     """Wires everything; nothing runs yet."""
-    keys, metrics, wakeups, news = Keys(folder.pepper), Metrics(), Wakeups(), News()
-    queue = Queue(store, highwater, wakeups, news, clock, observe=metrics.commit_seconds.observe)
+    keys, metrics, lines, news = Keys(folder.pepper), Metrics(), Lines(), News()
+    queue = Queue(store, highwater, lines, news, clock, observe=metrics.commit_seconds.observe)
     watch, depths, presence = Watch(store, news), Depths(store, news), Presence(clock)
     registry = Registry(queue, keys, RegistryIds(folder.private), clock)
     registry.load(await store.registry())
@@ -153,7 +153,7 @@ async def assemble(
         high_mark=highwater.mark,
     )
     streams = Streams(
-        commits=queue, deliveries=store, reports=wishes, wishes=wishes, wakes=wakeups, numbers=numbers, clock=clock
+        commits=queue, deliveries=store, reports=wishes, wishes=wishes, lines=lines, numbers=numbers, clock=clock
     )
     sights = Sights(registry, presence, queue, clock)
     admin_sights = AdminSights(registry, sights)
@@ -202,7 +202,7 @@ async def assemble(
         clock=clock,
         store=store,
         queue=queue,
-        wakeups=wakeups,
+        lines=lines,
         news=news,
         watch=watch,
         registry=registry,
@@ -210,7 +210,7 @@ async def assemble(
         depths=depths,
         streams=streams,
         backlogs=backlogs,
-        rounds=Rounds([Due(queue, wakeups), Retention(queue, keep), backlogs], news, clock),
+        rounds=Rounds([Due(queue, lines), Retention(queue, keep), backlogs], news, clock),
         metrics=metrics,
         chain=chain,
         sign_ins=sign_ins,

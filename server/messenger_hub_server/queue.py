@@ -15,7 +15,7 @@ from messenger_hub.runtime.clock import Clock
 from messenger_hub.runtime.failpoints import Failpoint, passing, passing_types
 from messenger_hub.runtime.log import logger
 
-from messenger_hub_server.delivery import acceptance, ids
+from messenger_hub_server.delivery import acceptance, handover, ids
 from messenger_hub_server.delivery.acceptance import Draft, Receipt
 from messenger_hub_server.delivery.states import SETTLED
 from messenger_hub_server.errors import (
@@ -30,6 +30,7 @@ from messenger_hub_server.errors import (
     TooLateToCancel,
 )
 from messenger_hub_server.highwater import HighWater
+from messenger_hub_server.lines import Lines
 from messenger_hub_server.model import (
     ChannelId,
     Event,
@@ -56,7 +57,6 @@ from messenger_hub_server.store.base import (
     Replace,
     Write,
 )
-from messenger_hub_server.wakeups import Wakeups
 from messenger_hub_server.watch import News
 
 log = logger(__name__)
@@ -112,7 +112,7 @@ class Queue:
         self,
         store: base.Store,
         highwater: HighWater,
-        wakeups: Wakeups,
+        lines: Lines,
         news: News,
         clock: Clock,
         *,
@@ -121,7 +121,7 @@ class Queue:
         self.store = store
         self._observe = observe
         self._highwater = highwater
-        self._wakeups = wakeups
+        self._lines = lines
         self._news = news
         self._clock = clock
         limit = highwater.operation_id_limit
@@ -256,7 +256,10 @@ class Queue:
         self._filled.set()
 
     async def _write(self, batch: Sequence[_Waiting]) -> None:
-        order, writes = _mixed(batch)
+        order, plain = _mixed(batch)
+        writes, offers = handover.with_leases(plain, self._lines.offer)
+        taken: Mapping[ChannelId, handover.Taken] = {}
+        refused = False
         try:
             await self._raise_epochs(writes)
             since = self._clock.monotonic()
@@ -266,15 +269,23 @@ class Queue:
             self._observe(self._clock.monotonic() - since)
         except base.WriteUnknown:
             _fail(batch, OutcomeUnknown())
-            self._wakeups.wake_all()  # some of it may be there, and nobody will tell of it
+            for channel_id, offer in offers.items():
+                self._lines.unknown(channel_id, offer)
+            self._lines.wake_all()  # some of it may be there, and nobody will tell of it
+            return
         except (base.NothingWritten, OSError):
             _fail(batch, StoreUnavailable())
         except base.StoreError:
-            await self._one_by_one(batch)
+            refused = True
         else:
             self._follow(writes)
+            taken = handover.taken(writes, outcomes)
             _share(batch, order, outcomes)
-            self._tell(batch)
+            self._tell(batch, _left_waiting(writes, outcomes))
+        for channel_id, offer in offers.items():
+            self._lines.offered(channel_id, offer, taken.get(channel_id, ()))
+        if refused:
+            await self._one_by_one(batch)
 
     def _follow(self, writes: Sequence[Write]) -> None:
         if RESTORING.isdisjoint(map(type, writes)):
@@ -304,21 +315,18 @@ class Queue:
         for waiting in batch:
             await self._write([waiting])
 
-    def _tell(self, batch: Sequence[_Waiting]) -> None:
+    def _tell(self, batch: Sequence[_Waiting], waits: Collection[ChannelId]) -> None:
         self._news.tell()
-        woken: set[ChannelId] = set()
+        woken = {*waits}
         for waiting in batch:
-            kinds = {type(write) for write in waiting.writes}
-            if Accept in kinds:
-                woken.update(write.operation.channel_id for write in waiting.writes if isinstance(write, Accept))
-            if waiting.frees == () or FREEING.isdisjoint(kinds):
+            if waiting.frees == () or FREEING.isdisjoint(map(type, waiting.writes)):
                 continue
             if waiting.frees is None:
-                self._wakeups.wake_all()
+                self._lines.wake_all()
                 return
             woken.update(waiting.frees)
         for channel_id in woken:
-            self._wakeups.wake(channel_id)
+            self._lines.wake(channel_id)
 
     # ---- looking up ---------------------------------------------------------------------------------------------------------
 
@@ -454,6 +462,22 @@ class Queue:
         if not replaced:
             raise NotUncertain
         return await self.find(successor.id, None)
+
+
+def _left_waiting(writes: Sequence[Write], outcomes: Sequence[Outcome]) -> Collection[ChannelId]:
+    """The channels on which something was accepted that no claim behind it has seen."""
+    waits: set[ChannelId] = set()
+    timed: set[ChannelId] = set()
+    for write, outcome in zip(writes, outcomes, strict=True):
+        match write:
+            case Accept(operation=new) if isinstance(outcome, Accepted) and not outcome.leased:
+                # A claim may have been asked for before a send_at that was reached by the time of the acceptance.
+                (waits if new.send_at_ms is None else timed).add(new.channel_id)
+            case base.Claim(channel_id=channel_id):
+                waits.discard(channel_id)
+            case _:
+                pass
+    return waits | timed
 
 
 def _fail(batch: Sequence[_Waiting], error: HubError) -> None:

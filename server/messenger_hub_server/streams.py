@@ -17,8 +17,10 @@ from messenger_hub.runtime.failpoints import Failpoint, passing, passing_frame
 from messenger_hub.runtime.log import logger
 
 from messenger_hub_server.delivery import channel as machine
+from messenger_hub_server.delivery.handover import Taken
 from messenger_hub_server.errors import HubError, Internal, Replaced, Stopping, StoreUnavailable, UnexpectedFrame
 from messenger_hub_server.frames import admit
+from messenger_hub_server.lines import Line
 from messenger_hub_server.model import (
     JOURNAL_DAYS,
     Agent,
@@ -32,7 +34,6 @@ from messenger_hub_server.model import (
     WaId,
 )
 from messenger_hub_server.store.base import (
-    Change,
     ChangeQueue,
     Delivery,
     EndRestored,
@@ -156,11 +157,11 @@ class Wishes(Protocol):
         ...
 
 
-class Wakes(Protocol):
-    """Who says that a channel has work."""
+class Lines(Protocol):
+    """Who says that a channel has work, and asks for leases of what it accepts."""
 
-    def subscribe(self, channel_id: ChannelId, callback: Callable[[], None]) -> Callable[[], None]:
-        """Calls back at every wake; returns what ends that."""
+    def subscribe(self, channel_id: ChannelId, line: Line) -> Callable[[], None]:
+        """From now on the channel's line; returns what ends that."""
         ...
 
 
@@ -207,15 +208,29 @@ class _Stream:
 
 
 class _Line:
-    """One channel's machine with what it waits for. `roomy`: streams may be read."""
+    """One channel's machine with what it waits for; see lines.Line. `roomy`: streams may be read."""
 
-    def __init__(self, channel: machine.Channel) -> None:
+    def __init__(self, channel: machine.Channel, perform: Perform, clock: Clock) -> None:
         self.machine = channel
+        self._perform = perform
+        self._clock = clock
         self.pending: list[machine.Load | machine.Commit] = []
         self.filled = asyncio.Event()
         self.roomy = asyncio.Event()
         self._writes = 0
         self.roomy.set()
+
+    def wake(self) -> None:
+        self._perform(self, self.machine.wake(self._clock.now_ms()))
+
+    def offer(self, count: int) -> machine.Offer | None:
+        return self.machine.offer(count)
+
+    def offered(self, offer: machine.Offer, taken: Taken) -> None:
+        self._perform(self, self.machine.offered(offer, taken, self._clock.now_ms()))
+
+    def unknown(self, offer: machine.Offer) -> None:
+        self._perform(self, self.machine.unknown(offer))
 
     def add(self, action: machine.Load | machine.Commit) -> None:
         """To be performed after what waits already."""
@@ -241,6 +256,9 @@ class _Line:
             self.roomy.clear()
 
 
+Perform = Callable[[_Line, Sequence[machine.Action]], None]
+
+
 def _weight(action: machine.Load | machine.Commit) -> int:
     return 1 + len(action.writes) if isinstance(action, machine.Commit) else 1
 
@@ -255,7 +273,7 @@ class Streams:
         deliveries: Deliveries,
         reports: Reports,
         wishes: Wishes,
-        wakes: Wakes,
+        lines: Lines,
         numbers: Numbers,
         clock: Clock,
     ) -> None:
@@ -263,7 +281,7 @@ class Streams:
         self._deliveries = deliveries
         self._reports = reports
         self._wishes = wishes
-        self._wakes = wakes
+        self._subscribe = lines.subscribe
         self._numbers = numbers
         self._clock = clock
         self._streams: dict[machine.StreamId, _Stream] = {}
@@ -425,11 +443,11 @@ class Streams:
     def _line(self, channel_id: ChannelId) -> _Line:
         line = self._lines.get(channel_id)
         if line is None:
-            line = self._lines[channel_id] = _Line(self._machine(channel_id))
+            line = self._lines[channel_id] = _Line(self._machine(channel_id), self._perform, self._clock)
             if self._group is None:
                 raise Stopping
             self._group.create_task(self._serve(channel_id, line))
-            self._wakes.subscribe(channel_id, lambda: self._woken(channel_id))
+            self._subscribe(channel_id, line)
         return line
 
     def _machine(self, channel_id: ChannelId) -> machine.Channel:
@@ -440,10 +458,6 @@ class Streams:
         if wanted := self._wishes.wanted(channel_id):
             channel.configure(owner=wanted.owner, holding=wanted.holding, now_ms=self._clock.now_ms())
         return channel
-
-    def _woken(self, channel_id: ChannelId) -> None:
-        line = self._lines[channel_id]
-        self._perform(line, line.machine.wake(self._clock.now_ms()))
 
     def _wishes_changed(self) -> None:
         for stream in self._streams.values():
@@ -505,16 +519,6 @@ class Streams:
             position += len(commit.writes)
             self._perform(line, line.machine.committed(commit.then, mine, self._clock.now_ms()))
             _tell_restored(channel_id, commit, mine)
-        if any(self._must_wake(commit) for commit in commits):
-            self._woken(channel_id)
-
-    def _must_wake(self, commit: machine.Commit) -> bool:
-        """The machine claims by itself for what a stream's own leases leave behind, as long as that stream is there."""
-        match commit.then:
-            case machine.EntriesStored(hello=hello) | machine.Returned(hello=hello) if hello.stream in self._streams:
-                return False
-            case _:
-                return any(isinstance(write, Change) for write in commit.writes)
 
     def _restart(self, channel_id: ChannelId, line: _Line, error: HubError) -> None:
         """What a failed commit left behind is unknown here: every stream of the channel says hello again."""

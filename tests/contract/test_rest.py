@@ -20,6 +20,7 @@ from messenger_hub_server.highwater import HighWater
 from messenger_hub_server.identity.callers import Callers
 from messenger_hub_server.identity.keys import Keys
 from messenger_hub_server.identity.limits import Limits
+from messenger_hub_server.lines import Lines
 from messenger_hub_server.model import ChannelId, Pace, SessionApi, SessionApiId
 from messenger_hub_server.queue import Queue
 from messenger_hub_server.registry import Registry
@@ -31,7 +32,6 @@ from messenger_hub_server.services.contacts import ContactHandlers
 from messenger_hub_server.services.intake import Intake
 from messenger_hub_server.services.messages import MessageHandlers
 from messenger_hub_server.store.memory import MemoryStore
-from messenger_hub_server.wakeups import Wakeups
 from messenger_hub_server.watch import News
 
 BASE = "/api/whatsapp-session"
@@ -73,7 +73,7 @@ class Api:
 @pytest.fixture
 async def api(tmp_path: Path) -> AsyncIterator[Api]:
     clock, folder, store, news = SystemClock(), PrivateFolder(tmp_path), MemoryStore(), News()
-    queue = Queue(store, HighWater(folder), Wakeups(), news, clock)
+    queue = Queue(store, HighWater(folder), Lines(), news, clock)
     keys = Keys(bytes(32))
     registry = Registry(queue, keys, RegistryIds(folder), clock)
     intake = Intake(queue, clock)

@@ -7,15 +7,27 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from messenger_hub_server.delivery import acceptance, ids, restoration
+from messenger_hub_server.delivery import acceptance, handover, ids, restoration
 from messenger_hub_server.delivery import channel as machine
-from messenger_hub_server.model import AgentId, ChannelId, HighMark, LeaseId, OperationId, OperationState, Restoration
+from messenger_hub_server.model import (
+    AgentId,
+    ChannelId,
+    HighMark,
+    LeaseId,
+    NewOperation,
+    Operation,
+    OperationId,
+    OperationState,
+    Restoration,
+)
 from messenger_hub_server.store.base import (
+    Accept,
+    Accepted,
     AdvanceJournal,
-    Change,
     Claim,
     EndRestored,
     ExpireDue,
+    Leased,
     MarkRestored,
     Outcome,
     Start,
@@ -32,10 +44,19 @@ if TYPE_CHECKING:
     from tests.simulation.world import World
 
 CHANNEL = ChannelId(1)
+MEANWHILE = 0.3  # how often something comes from a desktop while a request is being written
 
 
 class CommitFailed(Exception):
-    """A commit failed: nothing was written, or nobody knows."""
+    """A commit failed: nothing was written, or (`unknown`) nobody knows."""
+
+    def __init__(self, *, unknown: bool) -> None:
+        super().__init__()
+        self.unknown = unknown
+
+
+class Crashed(Exception):
+    """The server died after a commit, before anybody heard of it."""
 
 
 @dataclass
@@ -159,9 +180,10 @@ class Hub:
             if isinstance(write, TakeEpoch):
                 self.file.take(write)
         if self.world.misfortune("commit fails"):
-            if self.world.dice.random() < 0.5:
+            written = self.world.dice.random() < 0.5
+            if written:
                 self._apply(writes)  # the error came, and the rows came back
-            raise CommitFailed
+            raise CommitFailed(unknown=written or self.world.dice.random() < 0.5)
         return self._apply(writes)
 
     def _apply(self, writes: Sequence[Write]) -> Sequence[Outcome]:
@@ -173,7 +195,7 @@ class Hub:
             if isinstance(write, MarkRestored):
                 self._marked(write.restoration, again=marked)
             elif outcome:
-                self._written(write, marked=marked)
+                self._written(write, outcome, marked=marked)
             if isinstance(write, AdvanceJournal):
                 self.world.oracle.stored_to(write.journal_id, known[write.journal_id], write.sequence, self.store)
         self.world.oracle.look(self.store)
@@ -184,19 +206,26 @@ class Hub:
         """Whether the hub knows that the database is an older copy."""
         return self.store.delivery_now(CHANNEL, self.file.mark.journal_id).restored is not None
 
-    def _written(self, write: Write, *, marked: bool) -> None:
+    def _written(self, write: Write, outcome: Outcome, *, marked: bool) -> None:
         match write:
+            case Accept(operation=new) if isinstance(outcome, Accepted) and outcome.leased:
+                self._leased([new], new.accepted_at_ms, marked=marked)
+            case Claim(now_ms=now_ms) if isinstance(outcome, Leased):
+                self._leased(outcome.operations, now_ms, marked=marked)
             case Start(lease_id=lease_id):
                 need(not marked, "I12 something starts on a restored channel")
                 self.world.started(lease_id)
-            case Claim():
-                need(not marked, "I12 something is leased on a restored channel")
             case TakeEpoch(epoch=epoch, journal_id=journal_id):
                 self.world.oracle.epochs.append((epoch, journal_id))
             case EndRestored():
                 self.world.oracle.told()
             case _:
                 pass
+
+    def _leased(self, operations: Sequence[Operation | NewOperation], now_ms: int, *, marked: bool) -> None:
+        need(not (operations and marked), "I12 something is leased on a restored channel")
+        for operation in operations:
+            need((operation.send_at_ms or 0) <= now_ms, f"{operation.body} is leased before its send_at")
 
     def _marked(self, mark: Restoration, *, again: bool) -> None:
         """The hub has noticed. Where it cannot tell what was accepted since the copy came back, that is doubted too."""
@@ -211,6 +240,30 @@ class Hub:
             why = "an owner took an epoch before a desktop noticed: which was the copy's own is not known"
         if why:
             oracle.doubt((row.body for row in self.world.open_rows()), why)
+
+    def accept(self, news: Sequence[NewOperation]) -> Sequence[Outcome]:
+        """One transaction, as queue.py does it: with leases as far as the machine offers some. Raises CommitFailed or Crashed."""
+        plain = [Accept(operation=new) for new in news]
+        writes, offers = handover.with_leases(plain, lambda _, count: self.machine.offer(count))
+        while self.world.dice.random() < MEANWHILE:
+            self.world.dice.choice((self.frame, self.close))()  # while it is being written
+        try:
+            outcomes = self.commit(writes)
+        except CommitFailed as failure:
+            for offer in offers.values():
+                unknown = failure.unknown
+                self.perform(self.machine.unknown(offer) if unknown else self.machine.offered(offer, (), self.now_ms))
+            self.wake()
+            raise
+        if self.world.misfortune("server crash"):
+            self.crash()
+            raise Crashed
+        taken = handover.taken(writes, outcomes)
+        for channel_id, offer in offers.items():
+            self.perform(self.machine.offered(offer, taken.get(channel_id, ()), self.now_ms))
+        if any(isinstance(outcome, Accepted) and not outcome.leased for outcome in outcomes):
+            self.wake()
+        return outcomes
 
     def step(self) -> bool:
         """Performs the next load, or all commits up to it in one transaction."""
@@ -238,8 +291,6 @@ class Hub:
             mine = outcomes[position : position + len(commit.writes)]
             position += len(commit.writes)
             self.perform(self.machine.committed(commit.then, mine, self.now_ms))
-        if any(isinstance(write, Change) for commit in commits for write in commit.writes):
-            self.wake()
         return True
 
     def _restart_channel(self) -> None:

@@ -27,12 +27,12 @@ from messenger_hub_server.model import (
     Problem,
     SessionApiId,
 )
-from messenger_hub_server.store.base import Accept, Accepted, Change, ChangeQueue, Known, Replace
+from messenger_hub_server.store.base import Accepted, Change, ChangeQueue, Known, Outcome, Replace
 from messenger_hub_server.store.memory import MemoryStore
 from msgspec.structs import replace
 
 from tests.simulation.desk import Desk, Disk
-from tests.simulation.hub import CHANNEL, CommitFailed, File, Hub
+from tests.simulation.hub import CHANNEL, CommitFailed, Crashed, File, Hub
 from tests.simulation.oracle import Oracle, need
 from tests.simulation.whatsapp import NOT_ON_WHATSAPP, Message, Network, Profile, body_of
 
@@ -40,6 +40,7 @@ CHATS = ("1@c.us", "2@c.us", "3@c.us")
 FIRST, SECOND = AgentId(1), AgentId(2)
 UNSTARTED = frozenset({OperationState.PENDING, OperationState.LEASED})
 KEPT_COPIES = 3
+AT_ONCE = (1, 1, 1, 2, 3)  # operations in one request
 
 # What can go wrong within another step: how often, unless the run's weights say otherwise.
 MISFORTUNES = {"commit fails": 0.01, "journal fault": 0.01, "server crash": 0.02, "no answer": 0.1, "no look-up": 0.06}
@@ -157,17 +158,21 @@ class World:
         """A program asks for something, with or without a key; one that was not answered asks again with its key."""
         if not self.hub.running:
             return False
-        new = self._asked_for()
+        news = [self._asked_for() for _ in range(self.dice.choice(AT_ONCE))]
         try:
-            (outcome,) = self.hub.commit([Accept(operation=new)])
+            outcomes = self.hub.accept(news)
         except CommitFailed:
-            if new.body not in self.oracle.accepted and new.idempotency is None:
-                self.oracle.lost.add(new.body)
-            self.hub.wake()
+            self.oracle.lost.update(
+                new.body for new in news if new.body not in self.oracle.accepted and new.idempotency is None
+            )
             return True
-        if self.misfortune("server crash"):
-            self.hub.crash()
+        except Crashed:
             return True
+        for new, outcome in zip(news, outcomes, strict=True):
+            self._answered(new, outcome)
+        return True
+
+    def _answered(self, new: NewOperation, outcome: Outcome) -> None:
         match outcome:
             case Accepted(operation_id=number):
                 need(number == new.id, "accepted under another number")
@@ -182,8 +187,8 @@ class World:
                 # Of the first request, which was not answered.
                 place = replace(new, id=number, place_ms=row.place_ms, send_at_ms=row.send_at_ms)
                 self.oracle.accepted.setdefault(new.body, place)
-        self.hub.wake()
-        return True
+            case _:
+                pass
 
     def _asked_for(self) -> NewOperation:
         key = self._key() if self.dice.random() < self.keyed else None

@@ -63,6 +63,9 @@ def new(
     return NewOperation(**(values | more))  # type: ignore[arg-type]
 
 
+NOTHING_YET = base.Leased(operations=[], waits=True)
+
+
 def claim(*leases: str, epoch: int = 1, now_ms: int = 1_000) -> base.Claim:
     return base.Claim(
         channel_id=CHANNEL,
@@ -72,6 +75,12 @@ def claim(*leases: str, epoch: int = 1, now_ms: int = 1_000) -> base.Claim:
         now_ms=now_ms,
         reason="leased",
     )
+
+
+def handed(number: int, lease: str, **more: object) -> base.Accept:
+    """An operation that is accepted with a lease of the first epoch."""
+    mark = LeaseMark(epoch=1, lease_id=LeaseId(lease), journal_id=JOURNAL)
+    return base.Accept(operation=new(number, **more), lease=mark, lease_reason="handed")  # type: ignore[arg-type]
 
 
 @pytest.fixture(params=["memory", "sqlite"])
@@ -86,20 +95,88 @@ async def test_the_oldest_of_each_chat_is_leased_and_nothing_behind_it(store: ba
     chats = ["1@c.us", "1@c.us", "2@c.us", "1@c.us", "3@c.us"]
     await store.apply([base.Accept(operation=new(i, chat=chat)) for i, chat in enumerate(chats, 1)])
     (leased,) = await store.apply([claim("a", "b", "c", "d")])
-    assert [operation.id for operation in leased] == [1, 3, 5]  # type: ignore[union-attr]
-    assert (await store.apply([claim("e")])) == [[]]
+    assert [operation.id for operation in leased.operations] == [1, 3, 5]  # type: ignore[union-attr]
+    assert (await store.apply([claim("e")])) == [NOTHING_YET]
 
 
 async def test_a_higher_priority_goes_first_but_not_while_its_chat_has_a_lease(store: base.Store) -> None:
     await store.apply([base.Accept(operation=new(1)), base.Accept(operation=new(2, priority=Priority.HIGH))])
     (first,) = await store.apply([claim("a", "b")])
-    assert [operation.id for operation in first] == [2]  # type: ignore[union-attr]
+    assert [operation.id for operation in first.operations] == [2]  # type: ignore[union-attr]
+
+
+async def test_a_claim_says_whether_anything_is_left_behind(store: base.Store) -> None:
+    await store.apply(
+        [base.Accept(operation=new(i, chat=chat)) for i, chat in ((1, "1@c.us"), (2, "1@c.us"), (3, "2@c.us"))]
+    )
+    leased = await store.apply([claim("a", "b")])
+    assert [one.waits for one in leased if isinstance(one, base.Leased)] == [True]
+    await store.apply([_to(S.SENT, {S.LEASED}, number=1), _to(S.CANCELLED, {S.PENDING}, number=2)])
+    assert await store.apply([claim("c")]) == [base.Leased(operations=[], waits=False)]
+
+
+async def test_what_nothing_stands_before_is_accepted_straight_into_its_lease(store: base.Store) -> None:
+    outcomes = await store.apply([handed(1, "a"), handed(2, "b", chat="2@c.us")])
+    assert outcomes == [base.Accepted(operation_id=OperationId(i), leased=True) for i in (1, 2)]
+    first = await store.operation(OperationId(1))
+    assert first is not None
+    mark = LeaseMark(epoch=1, lease_id=LeaseId("a"), journal_id=JOURNAL)
+    assert (first.state, first.lease, first.attempts, first.reason) == (S.LEASED, mark, 1, "handed")
+    assert [(e.state, e.reason) for e in await store.events(OperationId(1))] == [
+        ("pending", "Accepted"),
+        ("leased", "handed"),
+    ]
+    assert await store.apply([base.Start(channel_id=CHANNEL, lease_id=LeaseId("a"), epoch=1)]) == [True]
+
+
+@pytest.mark.parametrize("before", ["pending", "leased", "held", "of the same writes"])
+async def test_what_something_of_its_chat_stands_before_waits(store: base.Store, before: str) -> None:
+    later = {"place_ms": 900, "send_at_ms": 900} if before == "held" else {}
+    there: list[base.Write] = [base.Accept(operation=new(1, **later)), *([claim("z")] if before == "leased" else [])]  # type: ignore[arg-type]
+    if before != "of the same writes":
+        await store.apply(there)
+        there = []
+    *_, outcome = await store.apply([*there, handed(2, "a")])
+    assert outcome == base.Accepted(operation_id=OperationId(2))
+    row = await store.operation(OperationId(2))
+    assert row is not None
+    assert (row.state, row.lease, row.attempts) == (S.PENDING, None, 0)
+
+
+async def test_of_two_of_a_chat_in_one_step_the_first_is_leased(store: base.Store) -> None:
+    outcomes = await store.apply([handed(1, "a"), handed(2, "b")])
+    assert outcomes == [
+        base.Accepted(operation_id=OperationId(1), leased=True),
+        base.Accepted(operation_id=OperationId(2)),
+    ]
+
+
+async def test_under_an_epoch_that_is_over_what_is_accepted_waits(store: base.Store) -> None:
+    await store.apply([base.TakeEpoch(channel_id=CHANNEL, epoch=5, journal_id=JOURNAL)])
+    assert await store.apply([handed(1, "a")]) == [base.Accepted(operation_id=OperationId(1))]
+
+
+async def test_on_a_restored_channel_what_is_accepted_waits(store: base.Store) -> None:
+    assert (await store.apply([mark(), handed(1, "a")]))[1] == base.Accepted(operation_id=OperationId(1))
+
+
+async def test_what_is_to_go_later_is_not_leased_when_it_is_accepted(store: base.Store) -> None:
+    assert await store.apply([handed(1, "a", place_ms=900, send_at_ms=900)]) == [
+        base.Accepted(operation_id=OperationId(1))
+    ]
+
+
+async def test_a_key_that_is_known_uses_no_lease(store: base.Store) -> None:
+    outcomes = await store.apply([handed(1, "a", key=7), handed(2, "b", chat="2@c.us", key=7)])
+    assert outcomes[0] == base.Accepted(operation_id=OperationId(1), leased=True)
+    assert isinstance(outcomes[1], base.Known)
+    assert [o.id for o in await store.operations(base.Filter(limit=9))] == [1]
 
 
 async def test_an_old_epoch_leases_nothing(store: base.Store) -> None:
     await store.apply([base.Accept(operation=new(1))])
     await store.apply([base.TakeEpoch(channel_id=CHANNEL, epoch=5, journal_id=JOURNAL)])
-    assert await store.apply([claim("a", epoch=1)]) == [[]]
+    assert await store.apply([claim("a", epoch=1)]) == [NOTHING_YET]
     assert await store.apply([base.TakeEpoch(channel_id=CHANNEL, epoch=5, journal_id=JOURNAL)]) == [False]
 
 
@@ -107,25 +184,25 @@ async def test_what_is_held_until_later_is_not_leased_before(store: base.Store) 
     await store.apply(
         [base.Accept(operation=new(1, place_ms=500, send_at_ms=500)), base.Accept(operation=new(2, expires_at_ms=50))]
     )
-    assert await store.apply([claim("a", "b", now_ms=100)]) == [[]]
+    assert await store.apply([claim("a", "b", now_ms=100)]) == [NOTHING_YET]
     assert await store.next_wake_at_ms(10) == 50
     assert await store.apply([base.ExpireDue(now_ms=100, reason="late")]) == [[2]]
     (leased,) = await store.apply([claim("a", now_ms=500)])
-    assert [operation.id for operation in leased] == [1]  # type: ignore[union-attr]
+    assert [operation.id for operation in leased.operations] == [1]  # type: ignore[union-attr]
 
 
 async def test_what_was_accepted_while_the_clock_was_ahead_goes_at_once_and_keeps_its_place(store: base.Store) -> None:
     await store.apply([base.Accept(operation=new(1, place_ms=500)), base.Accept(operation=new(2, place_ms=500))])
     assert await store.next_wake_at_ms(0) is None
     (leased,) = await store.apply([claim("a", "b", now_ms=100)])
-    assert [operation.id for operation in leased] == [1]  # type: ignore[union-attr]
+    assert [operation.id for operation in leased.operations] == [1]  # type: ignore[union-attr]
 
 
 async def test_what_is_held_holds_up_nothing_behind_its_place(store: base.Store) -> None:
     held = new(1, place_ms=500, send_at_ms=500)
     await store.apply([base.Accept(operation=held), base.Accept(operation=new(2, place_ms=600))])
     (leased,) = await store.apply([claim("a", "b", now_ms=100)])
-    assert [operation.id for operation in leased] == [2]  # type: ignore[union-attr]
+    assert [operation.id for operation in leased.operations] == [2]  # type: ignore[union-attr]
 
 
 async def test_what_comes_due_goes_at_its_place(store: base.Store) -> None:
@@ -134,9 +211,10 @@ async def test_what_comes_due_goes_at_its_place(store: base.Store) -> None:
     await store.apply([base.Accept(operation=held), *waiting])
     order = []
     for lease in ("a", "b", "c"):
-        ((operation,),) = await store.apply([claim(lease, now_ms=700)])  # type: ignore[misc]
-        order.append(operation.id)  # type: ignore[union-attr]
-        await store.apply([_to(S.SENT, {S.LEASED}, number=operation.id)])  # type: ignore[union-attr]
+        (leased,) = await store.apply([claim(lease, now_ms=700)])
+        (operation,) = leased.operations  # type: ignore[union-attr]
+        order.append(operation.id)
+        await store.apply([_to(S.SENT, {S.LEASED}, number=operation.id)])
     assert order == [2, 1, 3]
 
 
@@ -150,7 +228,7 @@ async def test_the_latest_place_is_that_of_what_waits_or_is_leased_and_does_not_
     await store.apply([_to(S.CANCELLED, {S.PENDING}, number=1)])
     assert await store.latest_place_ms() == 200
     (leased,) = await store.apply([claim("a", now_ms=500)])
-    assert [operation.id for operation in leased] == [3]  # type: ignore[union-attr]
+    assert [operation.id for operation in leased.operations] == [3]  # type: ignore[union-attr]
     await store.apply([_to(S.CANCELLED, {S.PENDING}, number=2)])
     assert await store.latest_place_ms() == 100
 
@@ -299,12 +377,13 @@ allowed = st.sampled_from(
 )
 random_writes = st.one_of(
     st.builds(
-        lambda chat, key, parameters, place, send_at: ("accept", chat, key, parameters, place, send_at),
+        lambda chat, key, parameters, place, send_at, epoch: ("accept", chat, key, parameters, place, send_at, epoch),
         st.sampled_from(["1@c.us", "2@c.us"]),
         st.none() | st.integers(0, 2),
         st.integers(0, 1),
         st.integers(0, 60),
         st.none() | st.integers(0, 60),
+        st.none() | st.integers(1, 2),
     ),
     st.builds(lambda count, now: ("claim", count, now), st.integers(0, 3), st.integers(0, 60)),
     st.builds(lambda lease: ("start", lease), numbers),
@@ -319,10 +398,12 @@ random_writes = st.one_of(
 
 def _write(step: tuple[object, ...], position: int) -> base.Write:
     match step:
-        case ("accept", str(chat), key, int(parameters), int(place), send_at):
-            return base.Accept(
-                operation=new(position, chat=chat, key=key, parameters=parameters, place_ms=place, send_at_ms=send_at)
-            )  # type: ignore[arg-type]
+        case ("accept", str(chat), key, int(parameters), int(place), send_at, epoch):
+            operation = new(position, chat=chat, key=key, parameters=parameters, place_ms=place, send_at_ms=send_at)  # type: ignore[arg-type]
+            if epoch is None:
+                return base.Accept(operation=operation)
+            lease = LeaseMark(epoch=int(epoch), lease_id=LeaseId(f"L{position}-0"), journal_id=JOURNAL)  # type: ignore[call-overload]
+            return base.Accept(operation=operation, lease=lease, lease_reason="handed")
         case ("claim", int(count), int(now)):
             return claim(*[f"L{position}-{i}" for i in range(count)], now_ms=now)
         case ("start", lease):
@@ -445,7 +526,7 @@ async def test_on_a_restored_channel_nothing_is_leased_expired_or_deleted_until_
     assert (await store.delivery(CHANNEL, JOURNAL)).restored == mark().restoration
     expire = base.ExpireDue(now_ms=50, reason="late")
     blocked = [claim("a", now_ms=1), expire, base.Purge(operation_ids=[OperationId(2)])]
-    assert await store.apply(blocked) == [[], [], 0]
+    assert await store.apply(blocked) == [NOTHING_YET, [], 0]
     assert await store.apply([base.EndRestored(channel_id=CHANNEL)]) == [True]
     assert await store.apply([base.EndRestored(channel_id=CHANNEL)]) == [False]
     assert await store.apply([expire, base.Purge(operation_ids=[OperationId(2)])]) == [[OperationId(1)], 1]

@@ -101,7 +101,7 @@ async def test_text_with_nul_is_kept_whole_among_others(store: SqliteStore) -> N
     bodies = ["plain", "a\0b", 'quoted "\\u0000"', "ünï😀\u2028", "\0"]
     await store.apply([base.Accept(operation=new(i, chat=f"{i}@c.us", body=body)) for i, body in enumerate(bodies, 1)])
     (leased,) = await store.apply([claim(*"abcde")])
-    assert [operation.body for operation in leased] == bodies  # type: ignore[union-attr]
+    assert [operation.body for operation in leased.operations] == bodies  # type: ignore[union-attr]
     ends = [_to(S.FAILED, {S.LEASED}, number=i, reason=f"why\0{i}") for i in range(1, 6)]
     assert await store.apply(ends) == [True] * 5
     found = await store.operations(base.Filter(limit=9))

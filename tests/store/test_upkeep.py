@@ -10,6 +10,7 @@ from messenger_hub.runtime.clock import SystemClock
 from messenger_hub.runtime.folder import PrivateFolder
 from messenger_hub_server.delivery.acceptance import Receipt
 from messenger_hub_server.highwater import HighWater
+from messenger_hub_server.lines import Lines
 from messenger_hub_server.model import (
     ChannelId,
     JournalId,
@@ -22,10 +23,10 @@ from messenger_hub_server.store.base import Age, Change, Claim, TakeEpoch
 from messenger_hub_server.store.sqlite import SqliteStore
 from messenger_hub_server.upkeep.due import LONGEST_MS, Due
 from messenger_hub_server.upkeep.retention import AT_ONCE, DAY_MS, EVERY_MS, Fate, Keep, Retention
-from messenger_hub_server.wakeups import Wakeups
 from messenger_hub_server.watch import News
 
 from tests.fakes.draft import DRAFT
+from tests.fakes.line import NotedLine
 
 CHANNEL = ChannelId(1)
 
@@ -33,7 +34,7 @@ CHANNEL = ChannelId(1)
 @pytest.fixture
 async def queue(tmp_path: Path) -> AsyncIterator[Queue]:
     store = await SqliteStore.open(tmp_path / "hub.db")
-    opened = Queue(store, HighWater(PrivateFolder(tmp_path)), Wakeups(), News(), SystemClock())
+    opened = Queue(store, HighWater(PrivateFolder(tmp_path)), Lines(), News(), SystemClock())
     async with asyncio.TaskGroup() as group:
         group.create_task(opened.run())
         yield opened
@@ -49,20 +50,20 @@ async def accepted(queue: Queue, **more: int) -> Receipt:
 
 async def test_a_held_message_wakes_its_channel_when_it_comes_due(queue: Queue) -> None:
     now_ms = SystemClock().now_ms()
-    wakeups, woken = Wakeups(), []
-    wakeups.subscribe(CHANNEL, lambda: woken.append(True))
+    lines, line = Lines(), NotedLine()
+    lines.subscribe(CHANNEL, line)
     await accepted(queue, send_at_ms=now_ms + 50_000)
-    due = Due(queue, wakeups)
+    due = Due(queue, lines)
     assert 0 < await due.run_once(now_ms + 10_000) <= 40_000
-    assert not woken
+    assert not line.woken
     assert await due.run_once(now_ms + 50_007) == LONGEST_MS
-    assert woken
+    assert line.woken
 
 
 async def test_what_is_too_late_expires_and_says_so(queue: Queue) -> None:
     now_ms = SystemClock().now_ms()
     receipt = await accepted(queue, expires_at_ms=now_ms + 20_000)
-    await Due(queue, Wakeups()).run_once(now_ms + 20_000)
+    await Due(queue, Lines()).run_once(now_ms + 20_000)
     operation = await queue.find(receipt.operation_id, None)
     assert operation.state is OperationState.EXPIRED
 
@@ -75,7 +76,7 @@ async def test_what_is_given_back_after_its_time_expires_at_the_next_look(queue:
         channel_id=CHANNEL, epoch=1, journal_id=JournalId("j"), lease_ids=[LeaseId("l")], now_ms=now_ms + 10, reason="x"
     )
     await queue.commit([take, claim])
-    due = Due(queue, Wakeups())
+    due = Due(queue, Lines())
     await due.run_once(now_ms + 30_000)
     back = Change(
         operation_id=receipt.operation_id,

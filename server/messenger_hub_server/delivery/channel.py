@@ -31,7 +31,7 @@ from messenger_hub_server.model import (
     HighMark,
     JournalId,
     LeaseId,
-    Operation,
+    NewOperation,
     OperationId,
     Restoration,
     WaId,
@@ -41,6 +41,7 @@ from messenger_hub_server.store.base import (
     Claim,
     Delivery,
     EndRestored,
+    Leased,
     MarkRestored,
     Outcome,
     TakeEpoch,
@@ -50,6 +51,7 @@ from messenger_hub_server.store.base import (
 StreamId = NewType("StreamId", int)
 
 MAX_CREDIT = 1024
+HANDED = "Handed to the desktop app"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,6 +112,17 @@ Action = Send | Load | Commit | End
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Offer:
+    """Leases for what is about to be accepted (rule 12). Answer with `offered`, or with `unknown`."""
+
+    hello: HelloId
+    epoch: int
+    journal_id: JournalId
+    lease_ids: Sequence[LeaseId]
+    reason: str = HANDED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EpochTaken:
     """Then: ask for the journal."""
 
@@ -151,6 +164,7 @@ class EntriesStored:
     sequence: int
     starts: Sequence[tuple[int | None, str]]
     ended: Sequence[LeaseId]
+    void: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,6 +206,12 @@ class _Attachment:
     held: dict[LeaseId, WaId] = field(default_factory=dict)
     started: set[LeaseId] = field(default_factory=set)  # of those that are held: nobody can decide about them any more
     claiming: bool = False
+    promised: int = 0  # of its credit, to what is being accepted
+
+    @property
+    def room(self) -> int:
+        """How many leases more it may get."""
+        return self.window - len(self.held) - self.promised
 
     @property
     def journal_id(self) -> JournalId:
@@ -219,7 +239,8 @@ class Channel:
         self._streams: dict[StreamId, _Attachment] = {}
         self._live: StreamId | None = None
         self._hellos = 0
-        self._work = True
+        self._work = True  # something may be ready to be leased
+        self._behind = True  # something is pending that was not ready: it may be when a lease ends
 
     # ---- what operators want, and what happens around -----------------------------------------------------------------------
 
@@ -426,6 +447,7 @@ class Channel:
         writes: list[Write] = []
         starts: list[tuple[int | None, str]] = []
         ended: list[LeaseId] = []
+        void = False
         for entry in frame.entries:
             if entry.WhichOneof("fact") == "intent":
                 starts.append(self._start(stream, attachment, entry, writes))
@@ -433,7 +455,8 @@ class Channel:
                 lease_id = LeaseId(entry.lease_id)
                 writes += evidence.outcome(entry, self.id, now_ms, started=lease_id in attachment.started)
                 ended.append(lease_id)
-        then = EntriesStored(hello=attachment.id, sequence=attachment.sequence, starts=starts, ended=ended)
+                void = void or entry.outcome.kind == pb.Outcome.KIND_VOID
+        then = EntriesStored(hello=attachment.id, sequence=attachment.sequence, starts=starts, ended=ended, void=void)
         return [Commit(then=then, writes=[*writes, self._advance(attachment)])]
 
     def _start(
@@ -459,17 +482,19 @@ class Channel:
             case EpochTaken(hello=hello):
                 return self._epoch_taken(hello, outcomes)
             case PageStored():
-                return self._page_stored(then, outcomes)
+                self._work = True
+                return [*self._page_stored(then, outcomes), *self._claim(now_ms)]
             case Swept():
+                self._work = True
                 return self._swept(then, now_ms)
             case Claimed():
                 return self._claimed(then, outcomes, now_ms)
             case EntriesStored():
                 return self._entries_stored(then, outcomes, now_ms)
             case Returned(hello=hello, ended=ended):
-                return self._freed(hello, ended, now_ms)
+                return self._freed(hello, ended, now_ms, back=True)
             case GivenBack():
-                return self._claim(now_ms)
+                return self.wake(now_ms)
             case RolledBack():
                 return self._rolled_back(then)
             case _:
@@ -522,14 +547,16 @@ class Channel:
         answers = [self._send(then.hello.stream, goes=pb.Goes(goes=noes))] if noes else []
         return [*answers, self._send(then.hello.stream, welcome=welcome)]
 
+    def _ready(self) -> _Attachment | None:
+        """The stream that gets work, if one does now."""
+        attachment = self._streams.get(self._live) if self._live is not None else None
+        return attachment if attachment and attachment.phase is Phase.READY and not self.holding else None
+
     def _claim(self, now_ms: int) -> Sequence[Action]:
-        stream = self._live
-        attachment = self._streams.get(stream) if stream is not None else None
-        if stream is None or attachment is None or attachment.phase is not Phase.READY:
+        attachment = self._ready()
+        if attachment is None or not self._work or attachment.claiming or attachment.room <= 0:
             return []
-        free = attachment.window - len(attachment.held)
-        if self.holding or not self._work or attachment.claiming or free <= 0:
-            return []
+        free = attachment.room
         attachment.claiming = True
         self._work = False
         claim = Claim(
@@ -538,12 +565,15 @@ class Channel:
             journal_id=attachment.journal_id,
             lease_ids=self._lease_ids(free),
             now_ms=now_ms,
-            reason="Handed to the desktop app",
+            reason=HANDED,
         )
         return [Commit(then=Claimed(hello=attachment.id, asked=free), writes=[claim])]
 
     def _claimed(self, then: Claimed, outcomes: Sequence[Outcome], now_ms: int) -> Sequence[Action]:
-        operations = [o for o in _operations(outcomes[0]) if o.lease is not None]
+        (leased,) = outcomes
+        if not isinstance(leased, Leased):
+            raise TypeError(f"a claim's outcome is {leased}")
+        operations = leased.operations
         attachment = self._attached(then.hello)
         if attachment is None or self._live != then.hello.stream:
             self._work = True  # asked under an epoch that is over: an empty answer does not say that nothing waits
@@ -553,16 +583,58 @@ class Channel:
         attachment.claiming = False
         attachment.held |= {o.lease.lease_id: o.wa_id for o in operations if o.lease}
         self._work = self._work or len(operations) == then.asked
+        self._behind = leased.waits
         if not operations:
             return self._claim(now_ms)
-        leases = pb.Leases(leases=[evidence.lease_frame(o) for o in operations])
+        leases = pb.Leases(
+            leases=[evidence.lease_frame(o, o.lease.lease_id, o.lease.epoch) for o in operations if o.lease]
+        )
         return [self._send(then.hello.stream, leases=leases), *self._claim(now_ms)]
+
+    # ---- accepting straight into a lease ------------------------------------------------------------------------------------
+
+    def offer(self, count: int) -> Offer | None:
+        """Leases for at most `count` operations that are about to be accepted. None while anything else may be waiting: it goes
+        first."""
+        attachment = self._ready()
+        if attachment is None or self._work or attachment.claiming or attachment.room <= 0:
+            return None
+        count = min(count, attachment.room)
+        attachment.promised += count
+        return Offer(
+            hello=attachment.id,
+            epoch=attachment.epoch,
+            journal_id=attachment.journal_id,
+            lease_ids=self._lease_ids(count),
+        )
+
+    def offered(self, offer: Offer, leased: Sequence[tuple[LeaseId, NewOperation]], now_ms: int) -> Sequence[Action]:
+        """What was durably accepted under the leases of an offer; those that are left go back into the credit."""
+        attachment = self._attached(offer.hello)
+        if attachment is None or self._live != offer.hello.stream:
+            held = [(new.wa_id, lease_id) for lease_id, new in leased]
+            writes = evidence.given_back(held, "Back in the queue: the desktop app is away", now_ms)
+            return [Commit(then=GivenBack(), writes=writes)] if writes else []
+        attachment.promised -= len(offer.lease_ids)
+        attachment.held |= {lease_id: new.wa_id for lease_id, new in leased}
+        if not leased:
+            return self._claim(now_ms)
+        leases = pb.Leases(leases=[evidence.lease_frame(new, lease_id, offer.epoch) for lease_id, new in leased])
+        return [self._send(offer.hello.stream, leases=leases), *self._claim(now_ms)]
+
+    def unknown(self, offer: Offer) -> Sequence[Action]:
+        """Whether the leases of an offer are stored cannot be known: the sweep of the next hello finds those that are."""
+        if self._attached(offer.hello) is None:
+            return []
+        return [End(stream=offer.hello.stream, reason="the database did not say whether leases are stored")]
+
+    # ---- what was asked of the desktop has come back ------------------------------------------------------------------------
 
     def _entries_stored(self, then: EntriesStored, outcomes: Sequence[Outcome], now_ms: int) -> Sequence[Action]:
         actions: list[Action] = []
         attachment = self._attached(then.hello)
         if attachment is None:
-            return actions  # the journal may have another id by now, whose numbers mean something else
+            return self.wake(now_ms)  # the journal may have another id by now, whose numbers mean something else
         if then.starts:
             goes = [
                 pb.Goes.Go(lease_id=lease, go=position is not None and bool(outcomes[position]))
@@ -573,22 +645,21 @@ class Channel:
         if then.ended or not then.starts:
             # Intents alone are not acknowledged: their end is, soon, and a frame costs as much as an operation's whole commit.
             actions.append(self._send(then.hello.stream, acknowledged=pb.Acknowledged(sequence=then.sequence)))
-        return [*actions, *self._freed(then.hello, then.ended, now_ms)]
+        return [*actions, *self._freed(then.hello, then.ended, now_ms, back=then.void)]
 
-    def _freed(self, hello: HelloId, ended: Sequence[LeaseId], now_ms: int) -> Sequence[Action]:
-        """Leases have ended: their lanes and their credit are free again."""
+    def _freed(self, hello: HelloId, ended: Sequence[LeaseId], now_ms: int, *, back: bool) -> Sequence[Action]:
+        """Leases have ended: their lanes and their credit are free again. `back`: some of it waits again."""
         attachment = self._attached(hello)
-        if attachment is None or not ended:
+        if attachment is None:
+            return self.wake(now_ms)
+        if not ended:
             return []
         for lease_id in ended:
             attachment.held.pop(lease_id, None)
             attachment.started.discard(lease_id)
-        self._work = True
+        # What another stream's words have ended is not known here.
+        self._work = self._work or self._behind or back or self._live != hello.stream
         return self._claim(now_ms)
 
     def _send(self, stream: StreamId, **frame: object) -> Send:
         return Send(stream=stream, frame=pb.ConnectResponse(channel_id=self.id, **frame))  # type: ignore[arg-type]
-
-
-def _operations(outcome: Outcome) -> Sequence[Operation]:
-    return [o for o in outcome if isinstance(o, Operation)] if isinstance(outcome, Sequence) else []

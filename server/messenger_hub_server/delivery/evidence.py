@@ -261,14 +261,11 @@ def _action(lease: pb.Lease) -> tuple[OperationKind, str, str]:
             assert_never(action)
 
 
-def lease_frame(operation: Operation) -> pb.Lease:
+def lease_frame(operation: Operation | NewOperation, lease_id: LeaseId, epoch: int) -> pb.Lease:
     """A leased operation as the agent gets it."""
-    mark = operation.lease
-    if mark is None:
-        raise ValueError(f"operation {operation.id} is not leased")
     lease = pb.Lease(
-        lease_id=mark.lease_id,
-        epoch=mark.epoch,
+        lease_id=lease_id,
+        epoch=epoch,
         whatsapp_id=operation.wa_id,
         priority=operation_pb2.Priority.ValueType(operation.priority),
     )

@@ -24,7 +24,8 @@ from collections.abc import Mapping
 from messenger_hub_server.model import OperationState as S
 
 FACTS = frozenset({S.SENT, S.DELIVERED, S.READ, S.SUCCEEDED})
-SETTLED = frozenset(S) - {S.PENDING, S.LEASED}
+LIVE = frozenset({S.PENDING, S.LEASED})
+SETTLED = frozenset(S) - LIVE
 NOT_SENT = frozenset({S.CANCELLED, S.EXPIRED, S.FAILED})
 
 TRANSITIONS: Mapping[S, frozenset[S]] = {

@@ -41,13 +41,20 @@ from messenger_hub_server.model import (
 
 class Accept(Struct, frozen=True, kw_only=True, gc=False):
     """Inserts a pending operation and its first event, unless its idempotency key is known, or its expires_at is not after its
-    acceptance. Outcome: Accepted, Known or, for one that is too late, Late."""
+    acceptance. Outcome: Accepted, Known or, for one that is too late, Late.
+
+    With `lease` it is leased under it in the same step, for `lease_reason`, if it could go now and nothing stands before it: the
+    channel's epoch is the lease's, the channel is not marked as restored, send_at is not after the acceptance, and nothing of its
+    lane is pending or leased, of the same writes neither. Its `attempts` is then 1, and it has both events.
+    """
 
     operation: NewOperation
+    lease: LeaseMark | None = None
+    lease_reason: str = ""
 
 
 class Claim(Struct, frozen=True, kw_only=True, gc=False):
-    """Leases at most `len(lease_ids)` operations of a channel. Outcome: the leased operations in the order they should start.
+    """Leases at most `len(lease_ids)` operations of a channel. Outcome: Leased.
 
     Eligible is what is pending, with send_at and not_before reached at `now_ms` and expires_at not reached, whose lane has nothing
     leased and no earlier pending operation of the same priority whose send_at is reached; at most one per lane. Earlier means a
@@ -236,9 +243,18 @@ Write = (
 
 
 class Accepted(Struct, frozen=True, kw_only=True, gc=False):
-    """The operation is stored."""
+    """The operation is stored; `leased`: under the lease that it came with."""
 
     operation_id: OperationId
+    leased: bool = False
+
+
+class Leased(Struct, frozen=True, kw_only=True):
+    """What a claim leased, in the order in which it should start. `waits`: something of the channel is still pending, whether it
+    could go now or not."""
+
+    operations: Sequence[Operation]
+    waits: bool
 
 
 class Known(Struct, frozen=True, kw_only=True, gc=False):
@@ -254,7 +270,7 @@ class Late(Struct, frozen=True, kw_only=True, gc=False):
     """The key is new, and the operation could only expire: nothing was inserted."""
 
 
-Outcome = bool | int | Accepted | Known | Late | Sequence[Operation] | Sequence[OperationId]
+Outcome = bool | int | Accepted | Leased | Known | Late | Sequence[OperationId]
 
 
 # ---- errors -----------------------------------------------------------------------------------------------------------------

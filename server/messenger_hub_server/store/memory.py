@@ -15,7 +15,7 @@ from typing import assert_never
 
 from msgspec.structs import replace
 
-from messenger_hub_server.delivery.states import NOT_SENT, SETTLED, TRANSITIONS
+from messenger_hub_server.delivery.states import LIVE, NOT_SENT, SETTLED, TRANSITIONS
 from messenger_hub_server.model import (
     Agent,
     AgentId,
@@ -26,7 +26,6 @@ from messenger_hub_server.model import (
     Event,
     Group,
     JournalId,
-    LeaseId,
     LeaseMark,
     NewOperation,
     Operation,
@@ -91,8 +90,8 @@ class MemoryStore:
 
     def _one(self, write: base.Write) -> base.Outcome:  # noqa: C901, PLR0912
         match write:
-            case base.Accept(operation=operation):
-                return self._accept(operation)
+            case base.Accept():
+                return self._accept(write)
             case base.Claim():
                 return self._claim(write)
             case base.Start():
@@ -137,8 +136,8 @@ class MemoryStore:
             case _:
                 assert_never(write)
 
-    def _accept(self, new: NewOperation) -> base.Accepted | base.Known | base.Late:
-        rows = self._rows
+    def _accept(self, write: base.Accept) -> base.Accepted | base.Known | base.Late:
+        rows, new = self._rows, write.operation
         if new.idempotency and (holder := rows.idempotency.get(new.idempotency.key_hash)) is not None:
             known = rows.operations[holder]
             parameters = known.idempotency.parameters_hash if known.idempotency else b""
@@ -147,8 +146,23 @@ class MemoryStore:
             )
         if new.late:
             return base.Late()
+        free = self._goes_at_once(write)
         self._insert(_operation(new))
-        return base.Accepted(operation_id=new.id)
+        if free and write.lease is not None:
+            self._lease(_operation(new), write.lease, new.accepted_at_ms, write.lease_reason)
+        return base.Accepted(operation_id=new.id, leased=free)
+
+    def _goes_at_once(self, write: base.Accept) -> bool:
+        """Whether nothing stands before what is about to be inserted."""
+        new, lease = write.operation, write.lease
+        if lease is None or not new.due or new.channel_id in self._rows.restored:
+            return False
+        if self._rows.epochs.get(new.channel_id, (0, ""))[0] != lease.epoch:
+            return False
+        return not any(
+            one.lane == new.lane and one.channel_id == new.channel_id and one.state in LIVE
+            for one in self._rows.operations.values()
+        )
 
     def _insert(self, operation: Operation) -> None:
         rows = self._rows
@@ -177,7 +191,10 @@ class MemoryStore:
         self._rows.operations[changed.id] = changed
         self._event(changed)
 
-    def _claim(self, claim: base.Claim) -> Sequence[Operation]:
+    def _claim(self, claim: base.Claim) -> base.Leased:
+        return base.Leased(operations=self._claimed(claim), waits=bool(self._pending(claim.channel_id)))
+
+    def _claimed(self, claim: base.Claim) -> Sequence[Operation]:
         if (
             self._rows.epochs.get(claim.channel_id, (0, ""))[0] != claim.epoch
             or claim.channel_id in self._rows.restored
@@ -199,17 +216,18 @@ class MemoryStore:
             earlier.add((operation.lane, operation.priority))
             if first and operation.lane not in busy and _eligible(operation, claim.now_ms):
                 busy.add(operation.lane)
-                claimed.append(self._lease(operation, claim, claim.lease_ids[len(claimed)]))
+                mark = LeaseMark(epoch=claim.epoch, lease_id=claim.lease_ids[len(claimed)], journal_id=claim.journal_id)
+                claimed.append(self._lease(operation, mark, claim.now_ms, claim.reason))
         return claimed
 
-    def _lease(self, operation: Operation, claim: base.Claim, lease_id: LeaseId) -> Operation:
+    def _lease(self, operation: Operation, mark: LeaseMark, at_ms: int, reason: str) -> Operation:
         leased = replace(
             operation,
             state=OperationState.LEASED,
-            lease=LeaseMark(epoch=claim.epoch, lease_id=lease_id, journal_id=claim.journal_id),
+            lease=mark,
             attempts=operation.attempts + 1,
-            changed_at_ms=claim.now_ms,
-            reason=claim.reason,
+            changed_at_ms=at_ms,
+            reason=reason,
             not_before_ms=None,
         )
         self._move(leased)

@@ -12,6 +12,28 @@ SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->
   'pending', value ->> 10, value ->> 11, value ->> 12, value ->> 13, value ->> 14, value ->> 15, value ->> 12
 FROM json_each(?);
 
+-- name: insert_leased
+-- As insert_operations, each parameter list with [epoch, lease, journal, reason of the lease] behind it: it goes at once.
+INSERT INTO operation (id, wa_id, channel_id, session_api_id, kind, recipient, target, lane, body, priority, state,
+  reference, accepted_at_ms, place_ms, send_at_ms, expires_at_ms, changed_at_ms, epoch, lease_id, journal_id, reason, attempts)
+SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7, value ->> 8, value ->> 9,
+  'leased', value ->> 11, value ->> 12, value ->> 13, value ->> 14, value ->> 15, value ->> 12,
+  value ->> 16, value ->> 17, value ->> 18, value ->> 19, 1
+FROM json_each(?);
+
+-- name: free_lanes
+-- For a JSON array of [channel, lane, epoch]: of each whether a lease of that epoch may go to a new operation of that lane.
+WITH wanted AS MATERIALIZED (
+  SELECT value ->> 0 AS channel_id, value ->> 1 AS lane, value ->> 2 AS epoch FROM json_each(?))
+SELECT json_group_array(
+  EXISTS (SELECT 1 FROM epoch WHERE epoch.channel_id = wanted.channel_id AND epoch.epoch = wanted.epoch)
+  AND NOT EXISTS (SELECT 1 FROM restored WHERE restored.channel_id = wanted.channel_id)
+  AND NOT EXISTS (
+    SELECT 1 FROM operation l WHERE l.channel_id = wanted.channel_id AND l.state = 'leased' AND l.lane = wanted.lane)
+  AND NOT EXISTS (
+    SELECT 1 FROM operation p WHERE p.channel_id = wanted.channel_id AND p.state = 'pending' AND p.lane = wanted.lane))
+FROM wanted;
+
 -- name: insert_key
 INSERT INTO idempotency (key_hash, parameters_hash, operation_id) VALUES (?, ?, ?);
 
@@ -55,6 +77,10 @@ UPDATE operation SET state = 'leased', epoch = l.epoch, lease_id = l.lease_id, j
 FROM (SELECT value ->> 0 AS id, value ->> 1 AS epoch, value ->> 2 AS lease_id, value ->> 3 AS journal_id, value ->> 4 AS now_ms,
   value ->> 5 AS reason FROM json_each(?)) l
 WHERE operation.id = l.id AND operation.state = 'pending';
+
+-- name: waiting
+-- For a JSON array of channels: whether something of each is pending.
+SELECT json_group_array(EXISTS (SELECT 1 FROM operation WHERE channel_id = j.value AND state = 'pending')) FROM json_each(?) j;
 
 -- name: start
 UPDATE operation SET started = 1 WHERE lease_id = ? AND epoch = ? AND channel_id = ? AND state = 'leased';

@@ -29,7 +29,7 @@ from messenger_hub_server.model import (
     Restoration,
 )
 from messenger_hub_server.model import SessionApi as SessionApiRecord
-from messenger_hub_server.store.base import Age, Claim, Passed
+from messenger_hub_server.store.base import Accept, Age, Claim, Passed
 
 Record = Channel | SessionApiRecord | ApiKey | Agent | Enrolment
 KINDS: dict[str, type[Record]] = {
@@ -68,6 +68,19 @@ def parameters(new: NewOperation) -> dict[str, Value]:
         "send_at_ms": new.send_at_ms,
         "expires_at_ms": new.expires_at_ms,
     }
+
+
+def inserted(new: NewOperation) -> Row:
+    """As one row of `insert_operations`."""
+    return tuple(parameters(new).values())
+
+
+def handed(write: Accept) -> Row:
+    """As one row of `insert_leased`."""
+    if write.lease is None:
+        raise ValueError("there is no lease")
+    lease = write.lease
+    return (*inserted(write.operation), lease.epoch, lease.lease_id, lease.journal_id, write.lease_reason)
 
 
 def operation(row: sqlite3.Row) -> Operation:

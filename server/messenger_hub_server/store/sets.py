@@ -76,9 +76,10 @@ class Sets:
     def accept(self, run: Sequence[base.Accept]) -> Sequence[base.Outcome]:
         """Accepted, Known or Late each. Of one key twice in a run the second is known."""
         known = self._known([write.operation for write in run])
-        fresh: list[NewOperation] = []
+        fresh: list[base.Accept] = []
         outcomes: list[base.Outcome] = []
-        for new in (write.operation for write in run):
+        for write in run:
+            new = write.operation
             key = new.idempotency
             if key is not None and key.key_hash in known:
                 outcomes.append(known[key.key_hash])
@@ -93,10 +94,17 @@ class Sets:
                     target=new.target,
                     parameters_hash=key.parameters_hash,
                 )
-            fresh.append(new)
+            fresh.append(write)
             outcomes.append(base.Accepted(operation_id=new.id))
-        self._insert(fresh)
-        return outcomes
+        leased = self._insert(fresh)
+        if not leased:
+            return outcomes
+        return [
+            base.Accepted(operation_id=outcome.operation_id, leased=True)
+            if isinstance(outcome, base.Accepted) and outcome.operation_id in leased
+            else outcome
+            for outcome in outcomes
+        ]
 
     def _known(self, news: Sequence[NewOperation]) -> dict[bytes, base.Known]:
         hashes = [new.idempotency.key_hash for new in news if new.idempotency]
@@ -116,13 +124,37 @@ class Sets:
             for key, number, parameters, recipient, target in found
         }
 
-    def _insert(self, news: Sequence[NewOperation]) -> None:
-        if not news:
-            return
-        self._run("insert_operations", text_of([[*rows.parameters(new).values()] for new in news]))
+    def _insert(self, fresh: Sequence[base.Accept]) -> frozenset[OperationId]:
+        """Those that were leased at once."""
+        leased = self._leasable(fresh)
+        handed = [rows.handed(write) for write in fresh if write.operation.id in leased]
+        waiting = [rows.inserted(write.operation) for write in fresh if write.operation.id not in leased]
+        # Both texts first: a set that JSON cannot hold has written nothing.
+        texts = [
+            (name, text_of(some)) for name, some in (("insert_leased", handed), ("insert_operations", waiting)) if some
+        ]
+        for name, text in texts:
+            self._run(name, text)
+        news = [write.operation for write in fresh]
         keys = [(n.idempotency.key_hash, n.idempotency.parameters_hash, n.id) for n in news if n.idempotency]
         if keys:
             self._connection.executemany(self._sql["insert_key"], keys)
+        return leased
+
+    def _leasable(self, fresh: Sequence[base.Accept]) -> frozenset[OperationId]:
+        """Those with a lease that could go now, and that nothing of their lane stands before."""
+        lanes: set[tuple[ChannelId, str]] = set()
+        asked: list[tuple[OperationId, rows.Row]] = []
+        for write in fresh:
+            new, lease = write.operation, write.lease
+            lane = new.channel_id, new.lane
+            if lease is not None and new.due and lane not in lanes:
+                asked.append((new.id, (*lane, lease.epoch)))
+            lanes.add(lane)
+        if not asked:
+            return frozenset()
+        free = msgspec.json.decode(self._one("free_lanes", text_of([wanted for _, wanted in asked])))
+        return frozenset(number for (number, _), good in zip(asked, free, strict=True) if good)
 
     def claim(self, run: Sequence[base.Claim]) -> Sequence[base.Outcome]:
         """The leased operations each; no channel occurs twice in the run."""
@@ -138,7 +170,11 @@ class Sets:
         ]
         if marks:
             self._run("lease", text_of(marks))
-        return chosen
+        waiting = msgspec.json.decode(self._one("waiting", text_of([claim.channel_id for claim in run])))
+        return [
+            base.Leased(operations=operations, waits=bool(waits))
+            for operations, waits in zip(chosen, waiting, strict=True)
+        ]
 
     def start(self, run: Sequence[base.Start]) -> Sequence[base.Outcome]:
         """Whether each lease stands."""

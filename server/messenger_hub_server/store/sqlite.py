@@ -59,6 +59,7 @@ def _start(connection: sqlite3.Connection) -> None:
 MIGRATIONS = (
     Migration(name="1-start", apply=_start),
     Migration(name="2-place", apply=lambda connection: _run(connection, "2-place")),
+    Migration(name="3-handed", apply=lambda connection: _run(connection, "3-handed")),
 )
 
 

@@ -11,7 +11,15 @@ from typing import TypeVar, assert_never, cast
 import msgspec
 
 from messenger_hub_server.delivery.states import NOT_SENT
-from messenger_hub_server.model import ChannelId, Enrolment, NewOperation, OperationId, OperationState, Problem
+from messenger_hub_server.model import (
+    ChannelId,
+    Enrolment,
+    LeaseMark,
+    NewOperation,
+    OperationId,
+    OperationState,
+    Problem,
+)
 from messenger_hub_server.store import base, rows
 from messenger_hub_server.store.base import NOBODY
 from messenger_hub_server.store.sets import NotInJson, Sets, text_of
@@ -57,8 +65,8 @@ class Writer:
     def apply(self, write: base.Write) -> base.Outcome:  # noqa: C901, PLR0912
         """The write's outcome; a forbidden transition raises IntegrityError."""
         match write:
-            case base.Accept(operation=operation):
-                return self._accept(operation)
+            case base.Accept():
+                return self._accept(write)
             case base.Claim():
                 return self._sets.claim([write])[0]
             case base.Start(channel_id=channel_id, lease_id=lease_id, epoch=epoch):
@@ -114,7 +122,8 @@ class Writer:
 
     # ---- operations ---------------------------------------------------------------------------------------------------------
 
-    def _accept(self, new: NewOperation) -> base.Accepted | base.Known | base.Late:
+    def _accept(self, write: base.Accept) -> base.Accepted | base.Known | base.Late:
+        new, lease = write.operation, write.lease
         if new.idempotency and (known := self._one("find_key", (new.idempotency.key_hash,))):
             return base.Known(
                 operation_id=OperationId(known["operation_id"]),
@@ -124,8 +133,20 @@ class Writer:
             )
         if new.late:
             return base.Late()
+        free = lease is not None and new.due and self._is_free(new, lease)
         self._insert(new)
-        return base.Accepted(operation_id=new.id)
+        if free and lease is not None:
+            mark = new.id, lease.epoch, lease.lease_id, lease.journal_id, new.accepted_at_ms, write.lease_reason
+            self._run("lease", (text_of([mark]),))
+        return base.Accepted(operation_id=new.id, leased=free)
+
+    def _is_free(self, new: NewOperation, lease: LeaseMark) -> bool:
+        try:
+            lane = text_of([(new.channel_id, new.lane, lease.epoch)])
+        except NotInJson:
+            return False  # it waits for a claim
+        found: list[int] = msgspec.json.decode(self._connection.execute(self._sql["free_lanes"], (lane,)).fetchone()[0])
+        return bool(found[0])
 
     def _insert(self, new: NewOperation) -> None:
         self._run("insert_operation", rows.parameters(new))

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from messenger_hub_server.lines import Lines
 from messenger_hub_server.queue import Queue
 from messenger_hub_server.store.base import ExpireDue
-from messenger_hub_server.wakeups import Wakeups
 
 LONGEST_MS = 60_000
 
@@ -14,9 +14,9 @@ class Due:
 
     on_news = True
 
-    def __init__(self, queue: Queue, wakeups: Wakeups) -> None:
+    def __init__(self, queue: Queue, lines: Lines) -> None:
         self._queue = queue
-        self._wakeups = wakeups
+        self._lines = lines
         self._looked_at_ms = 0  # whatever came due since then has not been seen
         self._woke_at_ms: int | None = None
 
@@ -29,7 +29,7 @@ class Due:
         if (following is not None and following <= now_ms) or abs(now_ms - self._woke_at_ms) >= LONGEST_MS:
             expire = ExpireDue(now_ms=now_ms, reason="expires_at passed before it could be sent")
             await self._queue.commit([expire], frees=())
-            self._wakeups.wake_all()
+            self._lines.wake_all()
             self._woke_at_ms = now_ms
             following = await self._queue.store.next_wake_at_ms(now_ms)
         self._looked_at_ms = now_ms

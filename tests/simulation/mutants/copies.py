@@ -20,7 +20,7 @@ from tests.simulation.plan import Focus
 from tests.simulation.world import World
 
 
-@mutant(Focus(faults=RESTORES | {"move", "forced_move"}, ways=NOW))
+@mutant(Focus(faults=RESTORES | {"move", "forced_move"}, ways=NOW, harm=0.1, tension=0.05))
 def trusts_a_journal_that_took_over_later(patch: pytest.MonkeyPatch) -> None:
     """The witness is whichever journal the file names."""
     words = {"file.epoch and stored_epoch >= file.taken_over_at": "file.epoch"}
@@ -95,7 +95,7 @@ def imports_nothing(patch: pytest.MonkeyPatch) -> None:
 @mutant(Focus(faults=RESTORES | MOVES))
 def hands_out_while_it_is_restored(patch: pytest.MonkeyPatch) -> None:
     """An older copy that another desktop notices goes on as before: claims, and go for what it had handed out."""
-    reworded(patch, MemoryStore, "_claim", {"or claim.channel_id in self._rows.restored": ""})
+    reworded(patch, MemoryStore, "_claimed", {"or claim.channel_id in self._rows.restored": ""})
     reworded(patch, server.Channel, "_judge_journal", {"self._live = None": "pass"})
     words = {'*self._owner_again("the hub\'s database was found to be an older copy"), ': ""}
     reworded(patch, server.Channel, "_rolled_back", words)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import pytest
 from messenger_hub_server.delivery.acceptance import Places
+from messenger_hub_server.delivery.channel import Channel
+from messenger_hub_server.model import NewOperation
 from messenger_hub_server.store.memory import MemoryStore
 
 from tests.simulation.mutants.catalogue import (
     CLOCKS,
+    CUTS,
     mutant,
     reworded,
 )
@@ -19,7 +22,7 @@ from tests.simulation.world import World
 def answers_before_the_commit(patch: pytest.MonkeyPatch) -> None:
     """A client is told, whatever becomes of the commit (stand-in for queue.py)."""
     words = {
-        "if new.body not in self.oracle.accepted and new.idempotency is None:": "self.oracle.accept(new)\n        if False:"
+        "except CommitFailed:": "except CommitFailed:\n        [self.oracle.accept(new) for new in news]\n        return True"
     }
     reworded(patch, World, "accept", words)
 
@@ -34,19 +37,19 @@ def accepts_a_key_twice(patch: pytest.MonkeyPatch) -> None:
 @mutant()
 def leases_two_of_a_chat(patch: pytest.MonkeyPatch) -> None:
     """A chat that is busy gets another lease."""
-    reworded(patch, MemoryStore, "_claim", {"if first and operation.lane not in busy and": "if first and"})
+    reworded(patch, MemoryStore, "_claimed", {"if first and operation.lane not in busy and": "if first and"})
 
 
 @mutant()
 def overtakes_what_waits(patch: pytest.MonkeyPatch) -> None:
     """A later message of the chat goes while an earlier one is held."""
-    reworded(patch, MemoryStore, "_claim", {"if first and": "if"})
+    reworded(patch, MemoryStore, "_claimed", {"if first and": "if"})
 
 
 @mutant()
 def leases_the_latest_first(patch: pytest.MonkeyPatch) -> None:
     """The queue is a stack."""
-    reworded(patch, MemoryStore, "_claim", {"(o.priority, o.place_ms, o.id)": "(o.priority, -o.place_ms, -o.id)"})
+    reworded(patch, MemoryStore, "_claimed", {"(o.priority, o.place_ms, o.id)": "(o.priority, -o.place_ms, -o.id)"})
 
 
 @mutant()
@@ -59,3 +62,60 @@ def places_by_the_clock(patch: pytest.MonkeyPatch) -> None:
 def forgets_the_places_of_what_waits(patch: pytest.MonkeyPatch) -> None:
     """After a restart nobody knows how late the clock was before it was set back."""
     patch.setattr(MemoryStore, "latest_place_now", lambda _: 0)
+
+
+@mutant()
+def accepts_into_a_lease_of_a_busy_chat(patch: pytest.MonkeyPatch) -> None:
+    """Rule 12 does not look whether something of the chat is there."""
+    reworded(patch, MemoryStore, "_goes_at_once", {"one.lane == new.lane and": "False and"})
+
+
+@mutant()
+def accepts_into_a_lease_before_its_time(patch: pytest.MonkeyPatch) -> None:
+    """Rule 12 does not look at send_at."""
+    patch.setattr(NewOperation, "due", True)
+
+
+@mutant(
+    held_by="in one process nothing is committed between a machine's offer and what it is for; several nodes would need it"
+)
+def accepts_into_a_lease_of_a_dead_epoch(patch: pytest.MonkeyPatch) -> None:
+    """Rule 12 does not ask whether the epoch stands."""
+    reworded(patch, MemoryStore, "_goes_at_once", {"!= lease.epoch": "== 0"})
+
+
+@mutant(held_by="no stream of a channel that is marked as restored is ready")
+def accepts_into_a_lease_on_a_restored_channel(patch: pytest.MonkeyPatch) -> None:
+    """Rule 12 does not look at the mark."""
+    reworded(patch, MemoryStore, "_goes_at_once", {"or new.channel_id in self._rows.restored": ""})
+
+
+@mutant(held_by="a stream that says hello again is not the live one until it has taken an epoch")
+def hands_a_lease_to_whoever_says_hello_next(patch: pytest.MonkeyPatch) -> None:
+    """What was accepted into a lease of a stream goes to its next hello, under the epoch before."""
+    words = {"self._attached(offer.hello)": "self._streams.get(offer.hello.stream)"}
+    reworded(patch, Channel, "offered", words)
+
+
+@mutant(held_by="the sweep of the next hello gives it back, later")
+def keeps_a_lease_for_a_stream_that_is_gone(patch: pytest.MonkeyPatch) -> None:
+    """What was accepted into a lease is not given back when its stream ended meanwhile."""
+    reworded(patch, Channel, "offered", {"if writes else []": "if not writes else []"})
+
+
+@mutant(Focus(faults=CUTS, harm=0.1, tension=0.1, often={World.accept: 3}))
+def goes_on_after_an_unknown_commit(patch: pytest.MonkeyPatch) -> None:
+    """Whether a lease is stored is not known, and nobody finds out."""
+    patch.setattr(Channel, "unknown", lambda *_: [])
+
+
+@mutant()
+def forgets_what_waits_behind_a_lease(patch: pytest.MonkeyPatch) -> None:
+    """A lease ends, and what its chat has waiting is not looked for."""
+    reworded(patch, Channel, "_claimed", {"self._behind = leased.waits": "self._behind = False"})
+
+
+@mutant()
+def forgets_what_came_back(patch: pytest.MonkeyPatch) -> None:
+    """A lease ends in the queue again, and nobody looks for it there."""
+    reworded(patch, Channel, "_freed", {"or self._behind or back": ""})

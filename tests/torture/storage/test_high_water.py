@@ -14,11 +14,11 @@ from messenger_hub.runtime.folder import PrivateFolder
 from messenger_hub_server.delivery.acceptance import Receipt
 from messenger_hub_server.errors import StoreUnavailable
 from messenger_hub_server.highwater import HighWater
+from messenger_hub_server.lines import Lines
 from messenger_hub_server.model import ChannelId, JournalId
 from messenger_hub_server.queue import Queue
 from messenger_hub_server.store.base import TakeEpoch
 from messenger_hub_server.store.sqlite import SqliteStore
-from messenger_hub_server.wakeups import Wakeups
 from messenger_hub_server.watch import News
 
 from tests.fakes.draft import DRAFT
@@ -58,7 +58,7 @@ async def test_nobody_gets_an_id_that_the_file_does_not_hold(tmp_path: Path) -> 
     """Thousands at once need several blocks; meanwhile the file cannot be written for a while."""
     folder = PrivateFolder(tmp_path)
     store = await SqliteStore.open(tmp_path / "hub.db")
-    queue = Queue(store, HighWater(folder), Wakeups(), News(), SystemClock())
+    queue = Queue(store, HighWater(folder), Lines(), News(), SystemClock())
     async with asyncio.TaskGroup() as group:
         group.create_task(queue.run())
         with no_room():

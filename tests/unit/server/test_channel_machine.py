@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from messenger_hub.agent.v1 import agent_service_pb2 as pb
-from messenger_hub_server.delivery.channel import Action, Channel, Commit, Load, Send, StreamId
+from messenger_hub_server.delivery.channel import Action, Channel, Commit, End, Load, Offer, Send, StreamId
 from messenger_hub_server.model import (
     AgentId,
     ChannelId,
@@ -11,6 +11,7 @@ from messenger_hub_server.model import (
     JournalId,
     LeaseId,
     LeaseMark,
+    NewOperation,
     Operation,
     OperationId,
     OperationKind,
@@ -19,10 +20,11 @@ from messenger_hub_server.model import (
     SessionApiId,
     WaId,
 )
-from messenger_hub_server.store.base import Change, Delivery, MarkRestored
+from messenger_hub_server.store.base import Change, Claim, Delivery, Leased, MarkRestored
 
 AGENT, STREAM = AgentId(1), StreamId(1)
 JOURNAL = JournalId("a" * 32)
+NOTHING = Leased(operations=[], waits=False)
 
 
 def test_a_journal_that_lacks_entries_is_refused_once_the_mark_is_durable() -> None:
@@ -61,7 +63,10 @@ def test_an_entry_that_follows_the_last_page_is_taken_before_the_pages_are_store
 def ready() -> Channel:
     """A channel whose stream has its welcome."""
     channel = Channel(
-        ChannelId(1), lease_ids=lambda n: [LeaseId("L1")][:n], spare_ids=lambda _: [], first_id=OperationId(100)
+        ChannelId(1),
+        lease_ids=lambda n: [LeaseId(f"L{i}") for i in range(1, n + 1)],
+        spare_ids=lambda _: [],
+        first_id=OperationId(100),
     )
     channel.configure(owner=AGENT, holding=False, now_ms=0)
     welcomed(channel, STREAM)
@@ -104,7 +109,7 @@ def test_a_fact_about_what_was_cancelled_before_it_started_is_a_correction() -> 
     channel = ready()
     (claim,) = said(channel, credit=pb.Credit(window=1))
     assert isinstance(claim, Commit)
-    channel.committed(claim.then, [[leased()]], 0)
+    channel.committed(claim.then, [Leased(operations=[leased()], waits=False)], 0)
     intent = pb.JournalEntry(sequence=1, whatsapp_id="3EB0", lease_id="L1", intent=pb.Lease(lease_id="L1"))
     (start,) = said(channel, journal_entries=pb.JournalEntries(entries=[intent]))
     assert isinstance(start, Commit)
@@ -123,8 +128,91 @@ def test_a_stream_that_becomes_ready_looks_for_work_whatever_a_claim_before_foun
     channel = ready()
     (claim,) = said(channel, credit=pb.Credit(window=1))
     assert isinstance(claim, Commit)
-    channel.committed(claim.then, [[]], 0)
+    channel.committed(claim.then, [NOTHING], 0)
     channel.lost(STREAM, 0)
     welcomed(channel, StreamId(2))
     (claim,) = said(channel, StreamId(2), credit=pb.Credit(window=1))
     assert isinstance(claim, Commit)
+
+
+def idle(channel: Channel, window: int = 2) -> None:
+    """The stream has credit, and nothing waits."""
+    (claim,) = said(channel, credit=pb.Credit(window=window))
+    assert isinstance(claim, Commit)
+    assert channel.committed(claim.then, [NOTHING], 0) == []
+
+
+def offered(channel: Channel, count: int) -> Offer:
+    offer = channel.offer(count)
+    assert offer is not None
+    return offer
+
+
+def accepted(number: int) -> NewOperation:
+    return NewOperation(
+        id=OperationId(number), wa_id=WaId(f"3EB0{number}"), channel_id=ChannelId(1), session_api_id=SessionApiId(1),
+        kind=OperationKind.SEND_MESSAGE, recipient="1", target=f"{number}@c.us", body="hello", accepted_at_ms=1, place_ms=1,
+    )  # fmt: skip
+
+
+def test_leases_are_offered_as_far_as_the_credit_goes_and_what_is_left_of_them_comes_back() -> None:
+    channel = ready()
+    idle(channel)
+    offer = offered(channel, 5)
+    assert len(offer.lease_ids) == 2
+    assert channel.offer(1) is None
+    (send,) = channel.offered(offer, [(LeaseId("L1"), accepted(1))], 0)
+    assert isinstance(send, Send)
+    assert [lease.whatsapp_id for lease in send.frame.leases.leases] == ["3EB01"]
+    assert len(offered(channel, 5).lease_ids) == 1
+
+
+def test_no_lease_is_offered_while_anything_may_wait() -> None:
+    """It was accepted earlier, and goes first."""
+    channel = ready()
+    assert channel.offer(1) is None  # no credit yet
+    (claim,) = said(channel, credit=pb.Credit(window=2))
+    assert isinstance(claim, Commit)
+    assert channel.offer(1) is None  # a claim is under way
+    channel.committed(claim.then, [NOTHING], 0)
+    channel.configure(owner=AGENT, holding=True, now_ms=0)
+    channel.wake(0)
+    assert channel.offer(1) is None  # paused
+    channel.configure(owner=AGENT, holding=False, now_ms=0)
+    assert channel.offer(1) is None  # woken
+
+
+def test_what_was_leased_for_a_stream_that_is_gone_goes_back_to_the_queue() -> None:
+    channel = ready()
+    idle(channel)
+    offer = offered(channel, 1)
+    channel.lost(STREAM, 0)
+    (back,) = channel.offered(offer, [(LeaseId("L1"), accepted(1))], 0)
+    assert isinstance(back, Commit)
+    (change,) = back.writes
+    assert isinstance(change, Change)
+    assert (change.wa_id, change.lease_id, change.to) == ("3EB01", "L1", OperationState.PENDING)
+
+
+def test_a_stream_whose_offer_is_in_doubt_has_to_say_hello_again() -> None:
+    channel = ready()
+    idle(channel)
+    (end,) = channel.unknown(offered(channel, 1))
+    assert isinstance(end, End)
+    assert end.stream == STREAM
+
+
+def test_an_end_looks_for_work_only_when_some_may_wait_behind_it() -> None:
+    """Every claim costs a commit, and an empty one stands in the way of what is accepted meanwhile."""
+    for waits in (True, False):
+        channel = ready()
+        (claim,) = said(channel, credit=pb.Credit(window=2))
+        assert isinstance(claim, Commit)
+        channel.committed(claim.then, [Leased(operations=[leased()], waits=waits)], 0)
+        sent = pb.JournalEntry(
+            sequence=1, whatsapp_id="3EB0", lease_id="L1", outcome=pb.Outcome(kind=pb.Outcome.KIND_SENT)
+        )
+        (end,) = said(channel, journal_entries=pb.JournalEntries(entries=[sent]))
+        assert isinstance(end, Commit)
+        claims = [a for a in channel.committed(end.then, [True, 1], 0) if isinstance(a, Commit)]
+        assert [isinstance(write, Claim) for commit in claims for write in commit.writes] == [True] * waits

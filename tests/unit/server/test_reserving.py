@@ -10,9 +10,9 @@ import pytest
 from messenger_hub.runtime.clock import SystemClock
 from messenger_hub.runtime.folder import PrivateFolder
 from messenger_hub_server.highwater import HighWater
+from messenger_hub_server.lines import Lines
 from messenger_hub_server.queue import SPARE, Queue
 from messenger_hub_server.store.memory import MemoryStore
-from messenger_hub_server.wakeups import Wakeups
 from messenger_hub_server.watch import News
 
 
@@ -21,7 +21,7 @@ async def test_who_asks_between_the_end_of_the_thread_and_its_callback_does_not_
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The loop would stand still with it: nothing in there would ever give it back."""
-    queue = Queue(MemoryStore(), HighWater(PrivateFolder(tmp_path)), Wakeups(), News(), SystemClock())
+    queue = Queue(MemoryStore(), HighWater(PrivateFolder(tmp_path)), Lines(), News(), SystemClock())
     loop = asyncio.get_running_loop()
     thread: asyncio.Future[None] = loop.create_future()
 
