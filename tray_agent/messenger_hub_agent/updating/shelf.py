@@ -48,13 +48,17 @@ class Shelf:
         self._sweep({_name(choice.in_use), _name(choice.adopted)})
 
     def fetched(self, choice: Choice) -> WaJs | None:
-        """What is used, where it was fetched; None for the pinned one. Raises FolderUnusable when it is not there."""
+        """What is used, where it was fetched; None for the pinned one. Raises FolderUnusable when it is not there, or is another one."""
         if choice.in_use == choice.pinned:
             return None
-        found = self._read(_name(choice.in_use), WaJs)
+        file = self.path / _name(choice.in_use)
+        found = self._read(file.name, WaJs)
         if found is None:
-            missing = self.path / _name(choice.in_use)
-            raise FolderUnusable(f"{missing} is missing: choose one again with messenger-hub update wa-js.")
+            raise FolderUnusable(f"{file} is missing: choose one again with messenger-hub update wa-js.")
+        if found.version != choice.in_use:
+            raise FolderUnusable(
+                f"{file} holds wa-js {found.version}: choose one again with messenger-hub update wa-js."
+            )
         return found
 
     def put(self, wa_js: WaJs) -> None:

@@ -51,6 +51,18 @@ def test_what_is_used_is_kept_and_what_is_not_goes(tmp_path: Path) -> None:
         shelf.fetched(trying)
 
 
+def test_a_file_that_holds_another_version_than_its_name_says_is_refused(tmp_path: Path) -> None:
+    shelf = Shelf(tmp_path / "wa-js")
+    shelf.put(OTHER)
+    wanted = Choice(pinned=version()).wanted(NEWER.version)
+    (shelf.path / f"{OTHER.version}.json").rename(shelf.path / f"{NEWER.version}.json")
+    with pytest.raises(FolderUnusable) as refused:
+        shelf.fetched(wanted)
+    sentence = str(refused.value)
+    assert f"{NEWER.version}.json holds wa-js {OTHER.version}" in sentence
+    assert sentence.endswith("choose one again with messenger-hub update wa-js.")
+
+
 @pytest.mark.parametrize(
     "content", [b"", b"{", b"[]", b'{"pinned": "4.6.0\\n"}', b'{"pinned": "4.6.0", "stage": "other"}', b"\xff"]
 )
