@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -12,9 +13,10 @@ from pathlib import Path
 import click
 from messenger_hub.runtime.folder import FolderError
 from messenger_hub_agent.folder import WA_JS
-from messenger_hub_agent.updating import npm, package
-from messenger_hub_agent.updating.choice import Choice, Stage, described, is_newer
-from messenger_hub_agent.updating.problems import NotFetched, NpmMissing, Unusable
+from messenger_hub_agent.updating import package
+from messenger_hub_agent.updating.choice import Choice, Stage, described
+from messenger_hub_agent.updating.looking import looked_for
+from messenger_hub_agent.updating.problems import NotFetched, NpmMissing, RejectedBefore, Unusable
 from messenger_hub_agent.updating.shelf import Shelf, Wanted
 from messenger_hub_agent.whatsapp.wa_js import VERSION, WaJs
 
@@ -72,6 +74,8 @@ def _told() -> Iterator[None]:
         yield
     except Unusable as problem:
         raise Misused(problem.sentence, code=problem.code) from problem
+    except RejectedBefore as problem:
+        raise Conflict(problem.sentence, code=problem.code) from problem
     except NpmMissing as problem:
         raise Refused(problem.sentence, code=problem.code) from problem
     except NotFetched as problem:
@@ -84,17 +88,7 @@ def _fetched(choice: Choice, to: str | None) -> WaJs | None:
     """What npm has; None when that is used already, or is older than what is."""
     if to is not None and not re.fullmatch(VERSION, to):
         raise Misused(f"{to!r} is no version of wa-js: give three numbers, as in --to {choice.pinned}.")
-    offer = npm.offered(to or npm.LATEST)
-    if offer.version == choice.in_use or (to is None and not is_newer(offer.version, choice.in_use)):
-        return None
-    rejection = choice.rejection(offer.version)
-    if to is None and rejection is not None:
-        raise Conflict(
-            f"wa-js {offer.version} was rejected here ({rejection.reason}): try it again with --to {offer.version}, or wait for a "
-            "newer one.",
-            code="rejected",
-        )
-    return npm.fetched(offer)
+    return asyncio.run(looked_for(choice, to or ""))
 
 
 def _back(shelf: Shelf, choice: Choice) -> Record:

@@ -13,7 +13,7 @@ from messenger_hub.v1 import channel_service_pb2
 from messenger_hub_server.model import Agent, AgentId, Channel, ChannelId, Group, LinkState, Pace
 from messenger_hub_server.presence import Presence
 from messenger_hub_server.registry import Registry
-from messenger_hub_server.reports import LinkReport
+from messenger_hub_server.reports import LinkReport, WaJsUpdate
 from messenger_hub_server.services.explanation import BACKLOG
 from messenger_hub_server.services.translation import timestamp
 from messenger_hub_server.store.base import Outcome, PutGroups, Write
@@ -50,6 +50,7 @@ class Assignments:
         queue_depth: Callable[[ChannelId], int],
         uncertain: Callable[[ChannelId], int],
         pictured: Callable[[ChannelId, pb.PagePicture], None],
+        answered: Callable[[AgentId, pb.WaJsReport], None],
         api_address: Callable[[], str],
         clock: Clock,
     ) -> None:
@@ -59,6 +60,7 @@ class Assignments:
         self._queue_depth = queue_depth
         self._uncertain = uncertain
         self._pictured = pictured
+        self._answered = answered
         self._api_address = api_address
         self._clock = clock
 
@@ -106,7 +108,8 @@ class Assignments:
 
     def connected(self, agent: Agent, hello: pb.AgentHello) -> None:
         """The agent's stream is open."""
-        self._presence.agent_connected(agent.id, hello.version, hello.wa_js_version, hello.platform)
+        told = _wa_js_update(hello.wa_js_update) if hello.HasField("wa_js_update") else None
+        self._presence.agent_connected(agent.id, hello.version, hello.wa_js_version, hello.platform, told)
         self._registry.agent_seen(agent.id, self._clock.now_ms(), hello.version, hello.wa_js_version)
 
     def seen(self, agent: Agent) -> None:
@@ -155,6 +158,11 @@ class Assignments:
         """A channel's page, as somebody asked to see it."""
         self._pictured(channel_id, picture)
 
+    def wa_js(self, agent: Agent, report: pb.WaJsReport) -> None:
+        """Where the agent's wa-js stands. First, so that whoever asked for an update finds what came of it."""
+        self._presence.agent_updates(agent.id, _wa_js_update(report.update))
+        self._answered(agent.id, report)
+
 
 def _pause(channel: Channel) -> str:
     """Why nothing goes out on it, as operators decided; empty when it does."""
@@ -165,6 +173,18 @@ def _pause(channel: Channel) -> str:
     if channel.paused_reason is None and channel.backlog_oldest_ms is not None:
         return BACKLOG
     return channel.paused_reason or ""
+
+
+def _wa_js_update(told: pb.WaJsUpdate) -> WaJsUpdate:
+    known = told.stage in pb.WaJsStage.values()
+    return WaJsUpdate(
+        stage=told.stage if known else pb.WA_JS_STAGE_UNSPECIFIED,
+        version=told.version,
+        in_use=told.in_use,
+        shipped=told.shipped,
+        reason=told.reason,
+        sentence=told.sentence,
+    )
 
 
 def _ms(moment: Timestamp) -> int | None:

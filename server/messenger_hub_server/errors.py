@@ -15,7 +15,7 @@ HubError
 │   ├── IdempotencyKeyReused
 │   ├── TooLateToCancel, NotUncertain
 │   ├── NameTaken
-│   └── NoAgentConnected, InProgress
+│   └── NoAgentConnected, DesktopTooOld, InProgress
 ├── Limited                            429, with a time to retry after
 │   └── RateLimited, QuotaExceeded
 ├── Unavailable                        503, with a time to retry after
@@ -242,6 +242,14 @@ class NoAgentConnected(Conflict):
     reason = errors_pb2.ERROR_REASON_NO_AGENT_CONNECTED
     programs = False
     sentence = "The channel's desktop app is not connected: start messenger-hub agent on the desktop, then try again."
+
+
+class DesktopTooOld(Conflict):
+    """The desktop app is of a version that does not know what it would be asked for."""
+
+    reason = errors_pb2.ERROR_REASON_DESKTOP_TOO_OLD
+    programs = False
+    sentence = "The desktop app is too old to be asked from here: update it, or run messenger-hub update wa-js on that desktop."
 
 
 class InProgress(Conflict):

@@ -41,6 +41,16 @@ def admit(frame: pb.ConnectRequest) -> None:
 
 def _agent_hello(hello: pb.AgentHello) -> None:
     _cut(hello, MOST_VERSION, "version", "wa_js_version", "platform")
+    _wa_js_update(hello.wa_js_update)
+
+
+def _wa_js_report(report: pb.WaJsReport) -> None:
+    _wa_js_update(report.update)
+
+
+def _wa_js_update(update: pb.WaJsUpdate) -> None:
+    _cut(update, MOST_VERSION, "version", "in_use", "shipped")
+    _cut(update, MOST_SENTENCE, "reason", "sentence")
 
 
 def _channel_hello(hello: pb.ChannelHello) -> None:
@@ -124,6 +134,7 @@ _ADMITS: Mapping[str, Callable[[Any], None]] = {
     "channel_report": _channel_report,
     "group_report": _group_report,
     "page_picture": _page_picture,
+    "wa_js_report": _wa_js_report,
 }
 
 

@@ -44,6 +44,7 @@ from messenger_hub_server.services.admin.operations import AdminSights, Operatio
 from messenger_hub_server.services.admin.persons import PersonAdminHandlers
 from messenger_hub_server.services.admin.pictures import Pictures
 from messenger_hub_server.services.admin.session_apis import SessionApiAdminHandlers
+from messenger_hub_server.services.admin.updates import Updates
 from messenger_hub_server.services.agents import AgentHandlers
 from messenger_hub_server.services.backlogs import Backlogs
 from messenger_hub_server.services.channels import ChannelHandlers
@@ -135,12 +136,14 @@ async def assemble(
     queue.load(await store.restored(), await store.latest_place_ms())
     registry.on_change(news.tell)
     pictures = Pictures(lambda channel_id, frame: streams.ask(channel_id, frame))  # noqa: PLW0108 it is made below
+    updates = Updates(lambda agent_id, frame: streams.ask_agent(agent_id, frame))  # noqa: PLW0108 it is made below
     wishes = Wishes(
         depths=depths,
         registry=registry,
         presence=presence,
         commits=queue,
         pictured=pictures.came,
+        answered=updates.came,
         api_address=api_address,
         clock=clock,
     )
@@ -171,7 +174,7 @@ async def assemble(
         ),
         "messenger_hub.admin.v1.SessionApiAdminService": SessionApiAdminHandlers(queue, registry, clock),
         "messenger_hub.admin.v1.AgentAdminService": AgentAdminHandlers(
-            registry, presence, streams, lambda: facts().reach
+            registry, presence, streams, updates, lambda: facts().reach
         ),
         "messenger_hub.admin.v1.OperationAdminService": OperationAdminHandlers(queue, registry, admin_sights, clock),
         "messenger_hub.admin.v1.PersonAdminService": PersonAdminHandlers(

@@ -11,9 +11,9 @@ from dataclasses import replace
 from messenger_hub.runtime.clock import Clock
 
 from messenger_hub_server.model import AgentId, ChannelId
-from messenger_hub_server.reports import AgentPresence, ChannelPresence, LinkReport
+from messenger_hub_server.reports import AgentPresence, ChannelPresence, LinkReport, WaJsUpdate
 
-__all__ = ["AgentPresence", "ChannelPresence", "LinkReport", "Presence"]
+__all__ = ["AgentPresence", "ChannelPresence", "LinkReport", "Presence", "WaJsUpdate"]
 
 
 class Presence:
@@ -25,7 +25,14 @@ class Presence:
         self._agents: dict[AgentId, AgentPresence] = {}
         self._callbacks: set[Callable[[], None]] = set()
 
-    def agent_connected(self, agent_id: AgentId, version: str, wa_js_version: str, platform: str) -> None:
+    def agent_connected(
+        self,
+        agent_id: AgentId,
+        version: str,
+        wa_js_version: str,
+        platform: str,
+        wa_js_update: WaJsUpdate | None = None,
+    ) -> None:
         """The agent's stream is open."""
         now = self._clock.now_ms()
         self._agents[agent_id] = AgentPresence(
@@ -35,8 +42,16 @@ class Presence:
             version=version,
             wa_js_version=wa_js_version,
             platform=platform,
+            wa_js_update=wa_js_update,
         )
         self._changed()
+
+    def agent_updates(self, agent_id: AgentId, update: WaJsUpdate) -> None:
+        """Where the agent's wa-js stands now."""
+        agent = self._agents.get(agent_id)
+        if agent is not None and agent.wa_js_update != update:
+            self._agents[agent_id] = replace(agent, wa_js_update=update)
+            self._changed()
 
     def agent_seen(self, agent_id: AgentId) -> None:
         """A frame came. Tells nobody: it happens all the time."""

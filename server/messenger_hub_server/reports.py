@@ -34,8 +34,21 @@ class ChannelPresence:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WaJsUpdate:
+    """Where an agent's wa-js stands, as the contract's WaJsUpdate; `stage` is a number of WaJsStage."""
+
+    stage: int
+    version: str = ""
+    in_use: str = ""
+    shipped: str = ""
+    reason: str = ""
+    sentence: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AgentPresence:
-    """An agent that was connected since the hub started. `since_ms` is when it connected, or when it went."""
+    """An agent that was connected since the hub started. `since_ms` is when it connected, or when it went. `wa_js_update` is None for
+    one that cannot be asked for an update."""
 
     connected: bool
     since_ms: int
@@ -43,3 +56,4 @@ class AgentPresence:
     version: str = ""
     wa_js_version: str = ""
     platform: str = ""
+    wa_js_update: WaJsUpdate | None = None

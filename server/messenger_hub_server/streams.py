@@ -79,6 +79,7 @@ GOT_FRAME = {
     "returns": Failpoint.SERVER_GOT_RETURNS,
 }
 
+ABOUT_THE_AGENT = frozenset({"heartbeat", "wa_js_report"})
 RESTORING = frozenset({MarkRestored, ChangeQueue, EndRestored})
 
 Frames = AsyncIterator[pb.ConnectRequest]
@@ -130,6 +131,10 @@ class Reports(Protocol):
 
     def picture(self, channel_id: ChannelId, picture: pb.PagePicture) -> None:
         """A channel's page, as somebody asked to see it."""
+        ...
+
+    def wa_js(self, agent: Agent, report: pb.WaJsReport) -> None:
+        """Where the agent's wa-js stands."""
         ...
 
 
@@ -344,6 +349,13 @@ class Streams:
             stream.send(frame)
         return bool(owners)
 
+    def ask_agent(self, agent_id: AgentId, frame: pb.ConnectResponse) -> bool:
+        """Sends a frame to the agent's stream; False when there is none."""
+        mine = [stream for stream in self._streams.values() if stream.agent.id == agent_id]
+        for stream in mine:
+            stream.send(frame)
+        return bool(mine)
+
     def erase(self, channel_id: ChannelId, wa_ids: Sequence[WaId]) -> None:
         """A person's data was erased: the journals that may hold it follow."""
         for stream in self._streams.values():
@@ -401,7 +413,8 @@ class Streams:
 
     async def _received(self, stream: _Stream, frame: pb.ConnectRequest) -> None:
         kind = frame.WhichOneof("frame")
-        if kind == "heartbeat":
+        if kind in ABOUT_THE_AGENT:
+            self._told_of_itself(stream.agent, frame)
             return
         channel_id, mine = ChannelId(frame.channel_id), stream.channels
         if channel_id not in mine:
@@ -428,6 +441,11 @@ class Streams:
                 self._perform(line, actions)
         if kind == "channel_hello":
             await self._recall_erased(stream, channel_id)
+
+    def _told_of_itself(self, agent: Agent, frame: pb.ConnectRequest) -> None:
+        admit(frame)
+        if frame.HasField("wa_js_report"):
+            self._reports.wa_js(agent, frame.wa_js_report)
 
     async def _recall_erased(self, stream: _Stream, channel_id: ChannelId) -> None:
         """What was erased while this journal was away."""

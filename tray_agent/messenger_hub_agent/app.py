@@ -42,6 +42,7 @@ from messenger_hub_agent.tray.menu import (
 from messenger_hub_agent.turns import Turns
 from messenger_hub_agent.updating.shelf import Shelf
 from messenger_hub_agent.updating.trial import Trial
+from messenger_hub_agent.updating.update import Update
 from messenger_hub_agent.view import channel_views
 from messenger_hub_agent.whatsapp.browser import BrowserOptions
 from messenger_hub_agent.whatsapp.pyppeteer_page import PyppeteerPage
@@ -83,6 +84,7 @@ class Agent:
         self._was_connected = False
         self._visible = visible
         self._trial = Trial(Shelf(folder.wa_js), clock)
+        self._update = Update(self._trial, self._report_wa_js)
         self._stop = asyncio.Event()
         self._problem: AgentProblem | None = None
         self._channels: dict[int, Channel] = {}
@@ -165,9 +167,8 @@ class Agent:
         try:
             async with asyncio.TaskGroup() as group:
                 self._group = group
-                endless = [
-                    group.create_task(one) for one in (self._keep_connected(), self._end_pauses(), self._keep_wa_js())
-                ]
+                works = (self._keep_connected(), self._end_pauses(), self._keep_wa_js(), self._update.run())
+                endless = [group.create_task(one) for one in works]
                 await self._stop.wait()
                 async with asyncio.TaskGroup() as stopping:
                     for channel in self._channels.values():
@@ -230,7 +231,7 @@ class Agent:
         channel: grpc.aio.Channel = await dial(target(self._settings))
         try:
             self._connection = connection = Connection(
-                channel, self._credential.credential, version("messenger-hub"), self._trial.version, self._clock
+                channel, self._credential.credential, version("messenger-hub"), self._update.standing, self._clock
             )
             await connection.run(self._received)
         except HubAway:
@@ -254,12 +255,21 @@ class Agent:
         match frame.WhichOneof("frame"):
             case "assignments":
                 self._assigned(frame.assignments)
+            case "update_wa_js":
+                begun = self._update.begin(frame.update_wa_js)
+                self._report_wa_js(number=frame.update_wa_js.number, refused=not begun)
             case "heartbeat" | None:
                 return
             case _:
                 channel = self._channels.get(frame.channel_id)
                 if channel is not None:
                     channel.receive(frame)
+
+    def _report_wa_js(self, number: int = 0, *, refused: bool = False) -> None:
+        """Where its wa-js stands. A stream that opens later tells it in its hello."""
+        if self._connection is not None:
+            report = pb.WaJsReport(number=number, refused=refused, update=self._update.standing)
+            self._connection.send(pb.ConnectRequest(wa_js_report=report))
 
     def _assigned(self, assignments: pb.Assignments) -> None:
         first, self._connected = not self._connected, True

@@ -95,13 +95,16 @@ class Connection:
     """One life of the bidirectional stream."""
 
     def __init__(
-        self, channel: grpc.aio.Channel, credential: str, version: str, wa_js_version: str, clock: Clock
+        self, channel: grpc.aio.Channel, credential: str, version: str, wa_js: pb.WaJsUpdate, clock: Clock
     ) -> None:
         self._clock = clock
         self._stub = rpc.AgentServiceStub(channel)
         self._credential = credential
         self._hello = pb.AgentHello(
-            version=version, wa_js_version=wa_js_version, platform=f"{platform.system()} {platform.release()}"
+            version=version,
+            wa_js_version=wa_js.in_use,
+            platform=f"{platform.system()} {platform.release()}",
+            wa_js_update=wa_js,
         )
         self._outgoing: asyncio.Queue[pb.ConnectRequest | None] = asyncio.Queue(OUTGOING)
         self._finished = asyncio.Event()

@@ -14,6 +14,7 @@ from messenger_hub_server.rpc.fields import Format
 from messenger_hub_server.services import recipients
 from messenger_hub_server.services.translation import cursor_number
 
+_VERSION = re.compile(r"[0-9]{1,5}(\.[0-9]{1,5}){2}")
 _PRINTABLE_ASCII = re.compile(r"[\x20-\x7e]{1,255}")
 
 
@@ -53,6 +54,10 @@ def _country_code(text: str, _: Caller) -> bool:
     return text.upper() in phonenumbers.SUPPORTED_REGIONS
 
 
+def _version(text: str, _: Caller) -> bool:
+    return _VERSION.fullmatch(text) is not None
+
+
 FORMATS: Mapping[int, Format] = {
     rest_pb2.FORMAT_MOBILE: _mobile,
     rest_pb2.FORMAT_GROUP_ID: _group,
@@ -61,4 +66,5 @@ FORMATS: Mapping[int, Format] = {
     rest_pb2.FORMAT_CURSOR: _cursor,
     rest_pb2.FORMAT_NAME: _name,
     rest_pb2.FORMAT_COUNTRY: _country_code,
+    rest_pb2.FORMAT_VERSION: _version,
 }

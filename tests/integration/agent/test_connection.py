@@ -15,6 +15,7 @@ from messenger_hub_agent.connection import Connection, HubAway, HubRefused, enro
 from tests.fakes.clock import FakeClock
 from tests.integration.agent.hub import SECONDS, Hub, serving
 
+WA_JS = pb.WaJsUpdate(in_use="4.6.0")
 REPORT = pb.ConnectRequest(channel_id=1, channel_report=pb.ChannelReport(reason="x"))
 
 
@@ -29,7 +30,7 @@ async def connected(hub: Hub, clock: FakeClock | None = None) -> AsyncIterator[t
     """A connection whose stream is open, and the task that runs it."""
     opened = asyncio.Event()
     async with dialled(hub) as channel:
-        connection = Connection(channel, "mha_secret", "1.0", "4.6.0", clock or FakeClock())
+        connection = Connection(channel, "mha_secret", "1.0", WA_JS, clock or FakeClock())
         async with asyncio.timeout(SECONDS), asyncio.TaskGroup() as group:
             running = group.create_task(_kept(connection, lambda _: opened.set()))
             await opened.wait()
@@ -67,7 +68,7 @@ async def test_a_hub_that_does_not_want_this_agent_refuses_it(code: grpc.StatusC
     hub.ends = (code, "This desktop was revoked.")
     async with dialled(hub) as channel:
         with pytest.raises(HubRefused, match="revoked"):
-            await Connection(channel, "x", "1", "1", FakeClock()).run(lambda _: None)
+            await Connection(channel, "x", "1", WA_JS, FakeClock()).run(lambda _: None)
 
 
 async def test_an_agent_that_was_pushed_out_by_its_copy_waits_before_it_comes_back() -> None:
@@ -75,14 +76,14 @@ async def test_an_agent_that_was_pushed_out_by_its_copy_waits_before_it_comes_ba
     hub.ends = (grpc.StatusCode.ABORTED, "Another stream of this desktop took over.")
     async with dialled(hub) as channel:
         with pytest.raises(HubAway) as away:
-            await Connection(channel, "x", "1", "1", FakeClock()).run(lambda _: None)
+            await Connection(channel, "x", "1", WA_JS, FakeClock()).run(lambda _: None)
     assert away.value.wait_seconds >= 30
 
 
 async def test_a_hub_that_is_not_there_is_away() -> None:
     async with grpc.aio.insecure_channel("127.0.0.1:1") as channel:
         with pytest.raises(HubAway, match="check the address"):
-            await Connection(channel, "x", "1", "1", FakeClock()).run(lambda _: None)
+            await Connection(channel, "x", "1", WA_JS, FakeClock()).run(lambda _: None)
 
 
 @pytest.mark.parametrize("code", [grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN])
@@ -91,13 +92,13 @@ async def test_a_proxy_that_has_lost_the_hub_is_no_refusal(code: grpc.StatusCode
     hub.ends = (code, "Received RST_STREAM with error code 2")  # as nginx makes it, without the details of a hub
     async with dialled(hub) as channel:
         with pytest.raises(HubAway, match="check the address") as away:
-            await Connection(channel, "x", "1", "1", FakeClock()).run(lambda _: None)
+            await Connection(channel, "x", "1", WA_JS, FakeClock()).run(lambda _: None)
     assert away.value.lost
 
 
 async def test_a_stream_that_ends_for_reader_and_writer_at_once_is_told_once() -> None:
     async with grpc.aio.insecure_channel("127.0.0.1:1") as channel:
-        connection = Connection(channel, "x", "1", "1", FakeClock())
+        connection = Connection(channel, "x", "1", WA_JS, FakeClock())
         connection._stub = _Ending()
         connection.send(REPORT)
         with pytest.raises(HubAway, match="check the address"):

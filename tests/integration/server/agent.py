@@ -39,6 +39,11 @@ class ScriptedAgent:
         """One frame as it is."""
         await self._call.write(request)
 
+    async def tells_of_wa_js(self, stage: str, number: int = 0, *, refused: bool = False, **update: str) -> None:
+        """Where its wa-js stands."""
+        told = pb.WaJsUpdate(stage=pb.WaJsStage.Value(f"WA_JS_STAGE_{stage}"), **update)  # type: ignore[arg-type]
+        await self.write(pb.ConnectRequest(wa_js_report=pb.WaJsReport(number=number, refused=refused, update=told)))
+
     async def next(self, kind: str) -> pb.ConnectResponse:
         """The next frame of a kind, in the order of arrival; others are kept. Raises AioRpcError when the stream ended."""
         async with asyncio.timeout(SECONDS):
@@ -137,14 +142,23 @@ async def enrolled(hub: Hub, name: str = "desk", channel: str = "main") -> pb.En
 
 @asynccontextmanager
 async def connected(
-    hub: Hub, channel_id: int, credential: pb.EnrolResponse, *, hello: bool = True, linked: bool = True
+    hub: Hub,
+    channel_id: int,
+    credential: pb.EnrolResponse,
+    *,
+    hello: bool = True,
+    linked: bool = True,
+    wa_js: pb.WaJsUpdate | None = None,
 ) -> AsyncIterator[ScriptedAgent]:
-    """An open stream, with the channel opened and linked unless told otherwise."""
+    """An open stream, with the channel opened and linked unless told otherwise. Without `wa_js` it is one of a version that cannot be
+    asked for an update."""
     metadata: Sequence[tuple[str, str]] = (("authorization", f"Bearer {credential.credential}"),)
     call = hub.programs.agents.Connect(metadata=metadata)
     agent = ScriptedAgent(credential.agent_id, credential.credential, channel_id, call)
     try:
-        await agent.write(pb.ConnectRequest(agent_hello=pb.AgentHello(version="test", platform="test")))
+        in_use = wa_js.in_use if wa_js is not None else ""
+        first = pb.AgentHello(version="test", platform="test", wa_js_version=in_use, wa_js_update=wa_js)
+        await agent.write(pb.ConnectRequest(agent_hello=first))
         await agent.next("assignments")
         if linked:
             await agent.report()

@@ -1,9 +1,11 @@
 """Why no wa-js was fetched, each as one sentence that says what to do.
 
 UpdateProblem
-├── Unusable      what was asked for or given is not there, or is not it
-├── NpmMissing    nothing to fetch it with
-└── NotFetched    npm tried, and it did not work
+├── Unusable         what was asked for or given is not there, or is not it
+├── NpmMissing       nothing to fetch it with
+├── NotFetched       npm tried, and it did not work
+├── RejectedBefore   the latest was rejected here, and nobody named it
+└── NotStored        it cannot be written
 """
 
 from __future__ import annotations
@@ -28,3 +30,19 @@ class NpmMissing(UpdateProblem):
 
 class NotFetched(UpdateProblem):
     """npm tried, and it did not work."""
+
+
+class RejectedBefore(UpdateProblem):
+    """The latest was rejected here, and nobody named it: which one, and why."""
+
+    def __init__(self, version: str, reason: str) -> None:
+        super().__init__(
+            f"wa-js {version} was rejected here ({reason}): try it again with --to {version}, or wait for a newer one.",
+            "rejected",
+        )
+        self.version = version
+        self.reason = reason
+
+
+class NotStored(UpdateProblem):
+    """It cannot be written."""

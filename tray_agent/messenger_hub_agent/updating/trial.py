@@ -7,7 +7,7 @@ pages: at most the one message of each channel that is under way then has to be 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Protocol
 
@@ -50,6 +50,7 @@ class Trial:
     def __init__(self, memory: Memory, clock: Clock) -> None:
         self._memory = memory
         self._clock = clock
+        self._changed: Callable[[], None] = lambda: None
         self._fetched: wa_js.WaJs | None = None
         self._choice = Choice(pinned=wa_js.version())
         try:
@@ -57,6 +58,15 @@ class Trial:
         except FolderError:
             log.exception("wa-js of the release is used")
         self._keep()
+
+    def on_change(self, callback: Callable[[], None]) -> None:
+        """Calls back after every change of `choice`."""
+        self._changed = callback
+
+    @property
+    def choice(self) -> Choice:
+        """Which one is used, and how far a trial got."""
+        return self._choice
 
     @property
     def version(self) -> str:
@@ -82,8 +92,11 @@ class Trial:
 
     def _take(self) -> None:
         wanted = self._memory.wanted()
-        if wanted is None:
-            return
+        if wanted is not None:
+            self.want(wanted)
+
+    def want(self, wanted: Wanted) -> None:
+        """Does what somebody wants. Raises FolderError or OSError where it cannot be kept; nothing is changed then."""
         if wanted.wa_js is None:
             self._move(self._choice.back())
         elif wanted.wa_js.version != self.version:
@@ -116,6 +129,7 @@ class Trial:
         self._use(choice)
         log.info("wa-js changed", kind=self._choice.stage.value, reason=self.version)
         self._keep()
+        self._changed()
 
     def _use(self, choice: Choice) -> None:
         try:

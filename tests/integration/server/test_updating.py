@@ -1,0 +1,135 @@
+"""An operator has a desktop look for another wa-js: what the hub asks of it, and what it makes of the answers."""
+
+from __future__ import annotations
+
+import asyncio
+
+import grpc
+import pytest
+from grpc_status import rpc_status
+from messenger_hub.admin.v1 import agent_admin_service_pb2 as pb
+from messenger_hub.admin.v1 import hub_admin_service_pb2
+from messenger_hub.agent.v1 import agent_service_pb2
+from messenger_hub_cli.running_hub import reason_of, sentence_of
+from messenger_hub_server.services.admin import updates
+
+from tests.integration.server.agent import ScriptedAgent, connected, enrolled
+from tests.integration.server.hub import SECONDS, Hub
+
+PINNED = agent_service_pb2.WaJsUpdate(
+    stage=agent_service_pb2.WA_JS_STAGE_PINNED, version="4.6.0", in_use="4.6.0", shipped="4.6.0"
+)
+
+
+async def asks(hub: Hub, agent: str = "desk", **fields: object) -> pb.Agent:
+    request = pb.UpdateWaJsRequest(agent=agent, **fields)  # type: ignore[arg-type]
+    answer = await hub.operator.agents.UpdateWaJs(request, metadata=hub.operator.metadata, timeout=SECONDS)
+    assert isinstance(answer, pb.UpdateWaJsResponse)
+    return answer.agent
+
+
+async def listed(hub: Hub) -> pb.Agent:
+    answer = await hub.operator.agents.ListAgents(
+        pb.ListAgentsRequest(), metadata=hub.operator.metadata, timeout=SECONDS
+    )
+    agent: pb.Agent = answer.agents[0]
+    return agent
+
+
+async def once(hub: Hub, stage: str) -> agent_service_pb2.WaJsUpdate:
+    """What is told of the desktop once it has this stage: the hub says when something changes."""
+    number = agent_service_pb2.WaJsStage.Value(f"WA_JS_STAGE_{stage}")
+    changes = hub.operator.hub.WatchHub(
+        hub_admin_service_pb2.WatchHubRequest(), metadata=hub.operator.metadata, timeout=SECONDS
+    )
+    async for _ in changes:
+        if (told := (await listed(hub)).wa_js_update).stage == number:
+            changes.cancel()
+            return told
+    raise EOFError
+
+
+async def refused(hub: Hub, agent: str = "desk", **fields: object) -> tuple[grpc.StatusCode, str, str]:
+    """Status, reason and sentence."""
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await asks(hub, agent, **fields)
+    status = rpc_status.from_call(caught.value)
+    sentence = sentence_of(caught.value.details() or "", status)
+    assert sentence.endswith(".")
+    return caught.value.code(), reason_of(status), sentence
+
+
+async def asked(agent: ScriptedAgent) -> agent_service_pb2.UpdateWaJs:
+    frame = await agent.next("update_wa_js")
+    assert frame.channel_id == 0
+    return frame.update_wa_js
+
+
+async def test_the_desktop_is_asked_and_the_answer_is_what_it_tells(hub: Hub) -> None:
+    async with connected(hub, 1, await enrolled(hub), wa_js=PINNED) as agent:
+        assert (await listed(hub)).wa_js_update == PINNED
+        for fields in ({}, {"version": "4.5.0"}, {"back": True}):
+            async with asyncio.TaskGroup() as group:
+                asking = group.create_task(asks(hub, **fields))
+                wanted = await asked(agent)
+                assert (wanted.version, wanted.back) == (fields.get("version", ""), fields.get("back", False))
+                await agent.tells_of_wa_js("LOOKING", wanted.number, in_use="4.6.0", sentence="npm is asked.")
+            assert asking.result().wa_js_update.sentence == "npm is asked."
+        await agent.tells_of_wa_js("ADOPTED", version="4.7.0", in_use="4.7.0")
+        await agent.next("assignments") if False else None
+        assert (await once(hub, "ADOPTED")).version == "4.7.0"
+
+
+async def test_a_desktop_in_the_middle_of_an_update_says_so_and_two_at_once_do_not_collide(hub: Hub) -> None:
+    async with connected(hub, 1, await enrolled(hub), wa_js=PINNED) as agent, asyncio.TaskGroup() as group:
+        first, second = group.create_task(asks(hub)), group.create_task(refused(hub))
+        for is_refused in (False, True):
+            number = (await asked(agent)).number
+            await agent.tells_of_wa_js("LOOKING", number, refused=is_refused)
+        await first
+        code, reason, sentence = await second
+        assert (code, reason) == (grpc.StatusCode.FAILED_PRECONDITION, "in_progress")
+        assert "already" in sentence
+
+
+async def test_a_desktop_of_an_older_version_is_not_asked_and_the_operator_is_told(hub: Hub) -> None:
+    async with connected(hub, 1, await enrolled(hub)):
+        code, reason, sentence = await refused(hub)
+        assert (code, reason) == (grpc.StatusCode.FAILED_PRECONDITION, "desktop_too_old")
+        assert "update it" in sentence
+        assert not (await listed(hub)).HasField("wa_js_update")
+
+
+async def test_a_desktop_that_is_away_or_silent_is_told_in_time(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(updates, "SECONDS", 0.05)
+    credential = await enrolled(hub)
+    assert (await refused(hub))[1:] == ("no_agent_connected", updates.AWAY)
+    async with connected(hub, 1, credential, wa_js=PINNED):
+        assert (await refused(hub))[1:] == ("no_agent_connected", updates.SILENT)
+
+
+async def test_an_answer_that_nobody_waits_for_is_a_change_like_others(hub: Hub) -> None:
+    async with connected(hub, 1, await enrolled(hub), wa_js=PINNED) as agent:
+        await agent.tells_of_wa_js("PROVING", 99, refused=True, version="4.7.0")
+        await agent.tells_of_wa_js("LOOKING", sentence="x" * 5_000, version="9" * 500)
+        told = await once(hub, "LOOKING")
+        assert (len(told.sentence), len(told.version)) == (1_000, 64)
+
+
+async def test_a_stage_that_this_hub_does_not_know_is_none(hub: Hub) -> None:
+    newer = agent_service_pb2.WaJsUpdate(stage=99, in_use="4.6.0")  # type: ignore[arg-type]
+    async with connected(hub, 1, await enrolled(hub), wa_js=newer):
+        told = (await listed(hub)).wa_js_update
+        assert (told.stage, told.in_use) == (agent_service_pb2.WA_JS_STAGE_UNSPECIFIED, "4.6.0")
+
+
+@pytest.mark.parametrize("version", ["latest", "4.6", "../../x", "4.6.0 ", "123456.0.0", "4.6.0\n"])
+async def test_what_is_no_version_is_refused_before_a_desktop_hears_of_it(hub: Hub, version: str) -> None:
+    code, reason, sentence = await refused(hub, version=version)
+    assert (code, reason) == (grpc.StatusCode.INVALID_ARGUMENT, "validation_failed")
+    assert "version" in sentence
+
+
+async def test_a_version_and_back_exclude_each_other_and_an_unknown_desktop_is_not_found(hub: Hub) -> None:
+    assert (await refused(hub, version="4.6.0", back=True))[0] is grpc.StatusCode.INVALID_ARGUMENT
+    assert (await refused(hub, "nobody"))[0] is grpc.StatusCode.NOT_FOUND
