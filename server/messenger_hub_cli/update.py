@@ -21,10 +21,11 @@ from messenger_hub_agent.updating.shelf import Shelf, Wanted
 from messenger_hub_agent.whatsapp.wa_js import VERSION, WaJs
 
 from messenger_hub_cli.failures import Conflict, Failed, Misused, Refused
-from messenger_hub_cli.output import Json, Record
+from messenger_hub_cli.output import Answer, Json, Record
 from messenger_hub_cli.remembered import AGENT, is_enrolled
 from messenger_hub_cli.signals import interruptible
-from messenger_hub_cli.verb import data_dir_option, verb
+from messenger_hub_cli.update_elsewhere import update_elsewhere
+from messenger_hub_cli.verb import data_dir_option, verb, with_hub
 
 TAKEN_SECONDS = 10.0  # the desktop app looks every two
 CHECKED_SECONDS = 240.0  # what is being sent ends first, and a page that never becomes ready is given up after 90
@@ -36,23 +37,32 @@ def update() -> None:
     """Fetch a newer wa-js than this release ships, or go back to that one."""
 
 
-@verb("wa-js", group=update, example="messenger-hub update wa-js")
+@verb("wa-js", group=update, example="messenger-hub update wa-js\nmessenger-hub update wa-js --agent office-pc")
 @data_dir_option
+@click.option(
+    "--agent", metavar="NAME", help="On the desktop of that name or id, asked through the hub of this machine."
+)
 @click.option("--to", metavar="VERSION", help="This version, also one that was rejected here.  [default: the latest]")
 @click.option("--file", type=click.Path(path_type=Path), help="A package that npm pack has made, without asking npm.")
 @click.option("--integrity", metavar="sha512-…", help="Of --file, as npm states it.")
 @click.option("--back", is_flag=True, help="Use the one that this release ships again.")
-def wa_js(data_dir: Path, to: str | None, file: Path | None, integrity: str | None, back: bool) -> Record:
+def wa_js(
+    data_dir: Path, agent: str | None, to: str | None, file: Path | None, integrity: str | None, back: bool
+) -> Answer | None:
     """Use a newer wa-js, the day that WhatsApp changes its page.
 
     It comes from npm, and has to be what npm states (its sha512). The desktop app of this data folder puts it into WhatsApp Web as
     soon as nothing is being sent, and works on when it has everything that sending needs. Until its first message has reached WhatsApp
     it is on trial: the desktop app goes back to the one before, by itself, when the check or that message shows that it does not do.
+
+    With --agent another desktop does all of this, with the npm that is there; so does the button on the console's page Agents.
     """
     if (file is None) != (integrity is None):
         raise Misused("--file and --integrity belong together: give both, or neither to ask npm.")
     if sum((to is not None, file is not None, back)) > 1:
         raise Misused("--to, --file and --back exclude each other: give one of them.")
+    if agent is not None:
+        return _elsewhere(data_dir, agent, to, file, back=back)
     if not is_enrolled(data_dir):
         raise Misused(f"There is no desktop app in {data_dir}: give its folder with --data-dir.", code="no_agent")
     shelf = Shelf(data_dir / AGENT / WA_JS)
@@ -65,6 +75,13 @@ def wa_js(data_dir: Path, to: str | None, file: Path | None, integrity: str | No
             return _record(choice, f"{described(choice)} Nothing was changed.")
         shelf.want(Wanted(found))
         return _tried(shelf, found.version)
+
+
+def _elsewhere(data_dir: Path, agent: str, to: str | None, file: Path | None, *, back: bool) -> Answer | None:
+    if file is not None:
+        raise Misused("--file is a file of the desktop that uses it: run messenger-hub update wa-js --file there.")
+    _require_version(to, "4.6.0")
+    return asyncio.run(with_hub(update_elsewhere, data_dir, {"agent": agent, "to": to or "", "back": back}))
 
 
 @contextmanager
@@ -86,9 +103,13 @@ def _told() -> Iterator[None]:
 
 def _fetched(choice: Choice, to: str | None) -> WaJs | None:
     """What npm has; None when that is used already, or is older than what is."""
-    if to is not None and not re.fullmatch(VERSION, to):
-        raise Misused(f"{to!r} is no version of wa-js: give three numbers, as in --to {choice.pinned}.")
+    _require_version(to, choice.pinned)
     return asyncio.run(looked_for(choice, to or ""))
+
+
+def _require_version(to: str | None, example: str) -> None:
+    if to is not None and not re.fullmatch(VERSION, to):
+        raise Misused(f"{to!r} is no version of wa-js: give three numbers, as in --to {example}.")
 
 
 def _back(shelf: Shelf, choice: Choice) -> Record:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import sys
+from typing import Any
 
 import grpc
 import pytest
@@ -133,3 +136,61 @@ async def test_what_is_no_version_is_refused_before_a_desktop_hears_of_it(hub: H
 async def test_a_version_and_back_exclude_each_other_and_an_unknown_desktop_is_not_found(hub: Hub) -> None:
     assert (await refused(hub, version="4.6.0", back=True))[0] is grpc.StatusCode.INVALID_ARGUMENT
     assert (await refused(hub, "nobody"))[0] is grpc.StatusCode.NOT_FOUND
+
+
+# ---- the verb -----------------------------------------------------------------------------------------------------------------
+
+
+async def typed(hub: Hub, *arguments: str) -> tuple[int | None, Any]:
+    """Exit code and document of messenger-hub update wa-js at the hub."""
+    words = ("update", "wa-js", "--data-dir", str(hub.data_dir), "--json", *arguments)
+    verb = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "messenger_hub_cli", *words, stdout=asyncio.subprocess.PIPE
+    )
+    printed, _ = await verb.communicate()
+    return verb.returncode, json.loads(printed)
+
+
+async def test_the_verb_waits_for_what_comes_of_it_on_the_other_desktop(hub: Hub) -> None:
+    async with connected(hub, 1, await enrolled(hub), wa_js=PINNED) as agent, asyncio.TaskGroup() as group:
+        typing = group.create_task(typed(hub, "--agent", "desk", "--to", "4.7.0"))
+        wanted = await asked(agent)
+        assert wanted.version == "4.7.0"
+        await agent.tells_of_wa_js("LOOKING", wanted.number)
+        await agent.tells_of_wa_js("CANDIDATE", version="4.7.0")
+        await agent.tells_of_wa_js("PROVING", version="4.7.0", in_use="4.7.0", shipped="4.6.0", sentence="It fits.")
+        code, told = await typing
+        assert (code, told["agent"], told["stage"], told["in_use"]) == (0, "desk", "proving", "4.7.0")
+
+
+@pytest.mark.parametrize(
+    ("stage", "code", "word"),
+    [
+        ("REJECTED", 1, "rejected"),
+        ("REJECTED_BEFORE", 5, "rejected"),
+        ("NO_NPM", 6, "npm_missing"),
+        ("NPM_FAILED", 1, "npm"),
+        ("UNUSABLE", 2, "unusable"),
+        ("NOT_STORED", 6, "not_stored"),
+    ],
+)
+async def test_the_verb_says_why_nothing_was_gained_with_an_exit_code(
+    hub: Hub, stage: str, code: int, word: str
+) -> None:
+    async with connected(hub, 1, await enrolled(hub), wa_js=PINNED) as agent, asyncio.TaskGroup() as group:
+        typing = group.create_task(typed(hub, "--agent", "desk"))
+        await agent.tells_of_wa_js(stage, (await asked(agent)).number, sentence="The desktop says why.")
+        ended, told = await typing
+        assert (ended, told["error"]["code"]) == (code, word)
+        assert told["error"]["message"] == "desk: The desktop says why."
+
+
+async def test_what_the_verb_cannot_ask_of_another_desktop_is_told_before_it_is_asked(hub: Hub) -> None:
+    assert (await typed(hub, "--agent", "nobody"))[0] == 4
+    for options in (("--to", "latest"), ("--file", "x.tgz", "--integrity", "sha512-x"), ("--to", "4.6.0", "--back")):
+        code, told = await typed(hub, "--agent", "desk", *options)
+        assert (code, told["error"]["message"][-1]) == (2, ".")
+    assert (await typed(hub, "--agent", "desk"))[0] == 4
+    async with connected(hub, 1, await enrolled(hub)):
+        code, told = await typed(hub, "--agent", "desk")
+        assert (code, told["error"]["code"]) == (5, "desktop_too_old")
