@@ -49,6 +49,12 @@ SAID = (
     _("WhatsApp Web went away while sending and does not know the message now: look into the chat, then resolve it."),
     # refusals
     _("The channel's desktop app is not connected: start messenger-hub agent on the desktop, then try again."),
+    _("The desktop app is not connected: start messenger-hub agent on the desktop, then try again."),
+    _("The desktop app did not answer: look whether it runs and is connected, then try again."),
+    _(
+        "The desktop app is too old to be asked from here: update it, or run messenger-hub update wa-js on that desktop."
+    ),
+    _("The desktop looks for another wa-js already, or tries one: wait until it has told what came of it."),
     _("It is too late to cancel: the operation has started or is settled. Look it up to see how it ended."),
     _("The desktop gave no picture of the page: try again when the channel is up."),
     _("The operation is not uncertain, so there is nothing to decide. Look it up to see where it stands."),

@@ -16,6 +16,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from jinja2 import Environment, PackageLoader, StrictUndefined, pass_context
 from jinja2.runtime import Context
 from markupsafe import Markup
+from messenger_hub.agent.v1 import agent_service_pb2
 from messenger_hub.v1 import channel_service_pb2, operation_pb2
 
 from messenger_hub_server.console import words
@@ -103,9 +104,10 @@ def _environment(language: str) -> Environment:
     made.filters.update(
         said=said.text, status=said.status, state=said.state, kind=said.kind, when=_when, when_ms=_when_ms
     )
+    made.filters.update(wa_js_stage=said.wa_js_stage)
     made.globals.update(qr=qr, asset=_asset, languages=words.LANGUAGES, paces=words.PACES, scopes=words.SCOPES)
     made.globals.update(statuses=words.STATUSES, kinds=words.TYPES, done_words=words.DONE, token=_token)
-    made.globals.update(states=channel_service_pb2, decisions=operation_pb2)
+    made.globals.update(states=channel_service_pb2, decisions=operation_pb2, stages=agent_service_pb2)
     return made
 
 
@@ -153,6 +155,10 @@ class _Said:
     def state(self, state: int) -> Markup:
         """Of a channel."""
         return self._badge(*words.CHANNEL_STATES[state])
+
+    def wa_js_stage(self, stage: int) -> Markup:
+        """Of an update of wa-js."""
+        return self._badge(*words.WA_JS_STAGES[stage])
 
     def kind(self, number: int) -> str:
         """Of an operation."""

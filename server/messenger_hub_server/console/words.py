@@ -55,6 +55,22 @@ CHANNEL_STATES: Mapping[int, tuple[str, str]] = {
     channel_service_pb2.CHANNEL_STATE_NEEDS_UPDATE: (_("Needs an update"), "bad"),
 }
 
+WA_JS_STAGES: Mapping[int, tuple[str, str]] = {
+    agent_service_pb2.WA_JS_STAGE_UNSPECIFIED: (_("Not known"), "calm"),
+    agent_service_pb2.WA_JS_STAGE_PINNED: (_("As shipped"), "calm"),
+    agent_service_pb2.WA_JS_STAGE_LOOKING: (_("Looking"), "busy"),
+    agent_service_pb2.WA_JS_STAGE_CANDIDATE: (_("On trial"), "busy"),
+    agent_service_pb2.WA_JS_STAGE_PROVING: (_("Proving itself"), "busy"),
+    agent_service_pb2.WA_JS_STAGE_ADOPTED: (_("Adopted"), "good"),
+    agent_service_pb2.WA_JS_STAGE_REJECTED: (_("Rejected"), "warn"),
+    agent_service_pb2.WA_JS_STAGE_NOTHING_NEWER: (_("Nothing newer"), "good"),
+    agent_service_pb2.WA_JS_STAGE_REJECTED_BEFORE: (_("Rejected before"), "warn"),
+    agent_service_pb2.WA_JS_STAGE_NO_NPM: (_("No npm"), "bad"),
+    agent_service_pb2.WA_JS_STAGE_NPM_FAILED: (_("npm failed"), "bad"),
+    agent_service_pb2.WA_JS_STAGE_UNUSABLE: (_("Not usable"), "bad"),
+    agent_service_pb2.WA_JS_STAGE_NOT_STORED: (_("Not stored"), "bad"),
+}
+
 PACES: Mapping[int, tuple[str, str]] = {
     agent_service_pb2.PACE_NORMAL: (_("Normal"), _("1 to 3 seconds between messages, longer before a new chat")),
     agent_service_pb2.PACE_CAREFUL: (_("Careful"), _("slower, for a number that is new to WhatsApp")),
@@ -83,6 +99,7 @@ DONE: Mapping[str, str] = {
     "cancel": _("Cancelled."),
     "resolve": _("Decided."),
     "revoked": _("The desktop was shut out."),
+    "wa-js": _("The desktop was asked to look for a newer wa-js; what comes of it stands below."),
     "activated": _("Activated: its keys work again."),
     "deactivated": _("Deactivated: its keys do not work any more."),
     "password": _("The password was set; all other browsers are signed out."),

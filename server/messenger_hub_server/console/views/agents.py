@@ -1,4 +1,4 @@
-"""Agents: the desktops, how another one joins, and how one is shut out."""
+"""Agents: the desktops, how another one joins, how one gets a newer wa-js, and how one is shut out."""
 
 from __future__ import annotations
 
@@ -48,6 +48,15 @@ async def revoke(request: web.Request) -> web.Response:
     raise done(LIST, "revoked")
 
 
+async def update_wa_js(request: web.Request) -> web.Response:
+    """Has a desktop look for a newer one; what comes of it the list tells."""
+    try:
+        await call(request, pb.UpdateWaJsRequest(agent=request.match_info["id"]), pb.UpdateWaJsResponse)
+    except HubError as error:
+        return await _list(request, error=error, about="wa-js")
+    raise done(LIST, "wa-js")
+
+
 async def asked(request: web.Request) -> web.Response:
     """Before it is done."""
     found = await call(request, pb.ListAgentsRequest(), pb.ListAgentsResponse)
@@ -58,8 +67,12 @@ async def asked(request: web.Request) -> web.Response:
 
 
 async def _list(
-    request: web.Request, given: Mapping[str, str] | None = None, error: HubError | None = None
+    request: web.Request,
+    given: Mapping[str, str] | None = None,
+    error: HubError | None = None,
+    about: str = "enrolment",
 ) -> web.Response:
+    """`about`: the part of the page that the error is about."""
     found = await call(request, pb.ListAgentsRequest(), pb.ListAgentsResponse)
     channels = await call(
         request, channel_admin_service_pb2.ListChannelsRequest(), channel_admin_service_pb2.ListChannelsResponse
@@ -68,6 +81,7 @@ async def _list(
         "agents": found.agents,
         "channels": channels.channels,
         "given": given or {},
+        "about": about,
     }
     return form_page(request, "agents.html", values, error)
 
@@ -77,4 +91,5 @@ ROUTES = [
     web.post(LIST, enrol),
     web.get(LIST + "/{id:[0-9]+}/revoke", asked),
     web.post(LIST + "/{id:[0-9]+}/revoke", revoke),
+    web.post(LIST + "/{id:[0-9]+}/wa-js", update_wa_js),
 ]

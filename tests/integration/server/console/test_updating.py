@@ -1,0 +1,142 @@
+"""A person has a desktop look for a newer wa-js, and sees what comes of it."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from messenger_hub.agent.v1 import agent_service_pb2 as pb
+from messenger_hub_server.console import words
+from messenger_hub_server.services.admin import updates
+from playwright.async_api import Locator, expect
+
+from tests.integration.server.agent import ScriptedAgent, connected, enrolled
+from tests.integration.server.console.guest import guest
+from tests.integration.server.console.test_pages import LOOKS, sound
+from tests.integration.server.console.visitor import Scheme, Visitor, visiting
+from tests.integration.server.hub import Hub
+
+PINNED = pb.WaJsUpdate(stage=pb.WA_JS_STAGE_PINNED, version="4.6.0", in_use="4.6.0", shipped="4.6.0")
+BUTTON = "Look for a newer wa-js desk"
+TOLD = {"version": "4.7.0", "in_use": "4.6.0", "shipped": "4.6.0", "reason": "needed and missing: ChatStore"}
+STAGES = [name.removeprefix("WA_JS_STAGE_") for name in pb.WaJsStage.keys()]  # noqa: SIM118 an enum of protobuf's
+
+
+def row(visitor: Visitor) -> Locator:
+    return visitor.page.locator("#wa-js [role=status]")
+
+
+async def answers(agent: ScriptedAgent, stage: str = "LOOKING", *, refused: bool = False) -> None:
+    number = (await agent.next("update_wa_js")).update_wa_js.number
+    await agent.tells_of_wa_js(stage, number, refused=refused, **TOLD)
+
+
+async def test_a_button_has_the_desktop_look_and_the_page_tells_by_itself_what_comes_of_it(hub: Hub) -> None:
+    async with connected(hub, 1, await enrolled(hub), wa_js=PINNED) as agent, visiting(hub) as visitor:
+        await visitor.go("agents")
+        await expect(row(visitor)).to_contain_text("wa-js 4.6.0 is used, which the desktop's release ships.")
+        async with asyncio.TaskGroup() as group:
+            group.create_task(answers(agent))
+            await visitor.press(BUTTON)
+            await visitor.page.wait_for_url("**/agents?done=wa-js")
+        await expect(row(visitor)).to_contain_text("npm is asked on the desktop")
+        await expect(visitor.page.get_by_role("button", name=BUTTON)).to_have_count(0)
+        await visitor.page.evaluate("document.body.dataset.sameDocument = 'yes'")
+        await agent.tells_of_wa_js("CANDIDATE", **TOLD)
+        await expect(row(visitor)).to_contain_text("wa-js 4.7.0 is fetched")
+        await agent.tells_of_wa_js("PROVING", **TOLD)
+        await expect(row(visitor)).to_contain_text("wa-js 4.7.0 fits WhatsApp Web and is used")
+        await agent.tells_of_wa_js("REJECTED", **TOLD)
+        await expect(row(visitor)).to_contain_text("did not do (needed and missing: ChatStore): 4.6.0 is used again")
+        await expect(visitor.page.get_by_role("button", name=BUTTON)).to_be_visible()
+        assert await visitor.page.evaluate("document.body.dataset.sameDocument") == "yes"
+        assert visitor.complaints == []
+
+
+async def test_the_button_works_with_the_keyboard_alone(hub: Hub) -> None:
+    async with connected(hub, 1, await enrolled(hub), wa_js=PINNED) as agent, visiting(hub) as visitor:
+        await visitor.go("agents")
+        focused = "document.activeElement.innerText"
+        for _ in range(40):
+            await visitor.page.keyboard.press("Tab")
+            if "Look for a newer wa-js" in await visitor.page.evaluate(focused):
+                break
+        async with asyncio.TaskGroup() as group:
+            group.create_task(answers(agent, "NOTHING_NEWER"))
+            await visitor.page.keyboard.press("Enter")
+            await visitor.page.wait_for_url("**/agents?done=wa-js")
+        await expect(row(visitor)).to_contain_text("npm has nothing newer than wa-js 4.6.0")
+
+
+@pytest.mark.parametrize(("scheme", "width"), LOOKS)
+async def test_every_stage_can_be_read_by_everybody(hub: Hub, scheme: Scheme, width: int) -> None:
+    async with (
+        connected(hub, 1, await enrolled(hub), wa_js=PINNED) as agent,
+        visiting(hub, scheme=scheme, width=width) as visitor,
+    ):
+        for stage in STAGES:
+            await agent.tells_of_wa_js(stage, **TOLD)
+            await visitor.go("agents")
+            word = words.WA_JS_STAGES[pb.WaJsStage.Value(f"WA_JS_STAGE_{stage}")][0]
+            await expect(row(visitor).locator(".badge")).to_have_text(word)
+            await sound(visitor, "agents")
+
+
+def test_every_stage_of_the_contract_has_a_word() -> None:
+    assert {*words.WA_JS_STAGES} == {*pb.WaJsStage.values()}
+
+
+@pytest.mark.parametrize(
+    ("language", "button", "said"),
+    [
+        ("pt-BR", "Procurar um wa-js mais novo desk", "O wa-js 4.7.0 foi testado e não serviu"),
+        ("es-MX", "Buscar un wa-js más nuevo desk", "wa-js 4.7.0 se probó y no sirvió"),
+    ],
+)
+async def test_it_is_said_in_the_readers_language(hub: Hub, language: str, button: str, said: str) -> None:
+    async with (
+        connected(hub, 1, await enrolled(hub), wa_js=PINNED) as agent,
+        visiting(hub, language=language) as visitor,
+    ):
+        await visitor.go("agents")
+        await agent.tells_of_wa_js("REJECTED", **TOLD)
+        await expect(row(visitor)).to_contain_text(said)
+        await expect(visitor.page.get_by_role("button", name=button)).to_be_visible()
+
+
+async def test_a_second_wish_while_one_is_under_way_is_told(hub: Hub) -> None:
+    async with connected(hub, 1, await enrolled(hub), wa_js=PINNED) as agent, visiting(hub) as visitor:
+        await visitor.go("agents")
+        async with asyncio.TaskGroup() as group:
+            group.create_task(answers(agent, refused=True))
+            await visitor.press(BUTTON)
+            await expect(visitor.page.locator("#wa-js [role=alert]")).to_have_text(updates.UNDER_WAY)
+        await expect(visitor.page.locator("[role=alert]")).to_have_count(1)
+
+
+async def test_a_desktop_that_cannot_be_asked_has_no_button_and_the_page_says_why(hub: Hub) -> None:
+    credential = await enrolled(hub)
+    async with visiting(hub) as visitor:
+        await visitor.go("agents")
+        await expect(row(visitor)).to_contain_text("Away")
+        async with connected(hub, 1, credential):
+            await expect(row(visitor)).to_contain_text("too old to be asked from here")
+            await expect(visitor.page.get_by_role("button", name=BUTTON)).to_have_count(0)
+
+
+async def test_another_web_page_cannot_press_it(hub: Hub) -> None:
+    async with connected(hub, 1, await enrolled(hub), wa_js=PINNED), guest(hub) as one:
+        assert (await one.post("/console/agents/1/wa-js", {"Origin": "https://evil.example"}))[0] == 403
+        one.csrf = "wrong"
+        assert (await one.post("/console/agents/1/wa-js"))[0] == 403
+    async with guest(hub, signed_in=False) as one:
+        assert (await one.post("/console/agents/1/wa-js"))[0] == 401
+
+
+async def test_a_channel_that_needs_an_update_leads_to_it(hub: Hub) -> None:
+    async with connected(hub, 1, await enrolled(hub), wa_js=PINNED) as agent, visiting(hub) as visitor:
+        await agent.report("NEEDS_UPDATE")
+        await visitor.go("channels/1")
+        await visitor.press("Look for a newer wa-js")
+        await visitor.page.wait_for_url("**/agents#wa-js")
+        await expect(row(visitor)).to_be_visible()
