@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from messenger_hub_agent.folder import WA_JS
 from messenger_hub_agent.updating.shelf import CHOICE
+from messenger_hub_agent.whatsapp.finding import find_browser
 from messenger_hub_agent.whatsapp.wa_js import pinned, version
+from playwright.async_api import Page, async_playwright, expect
 
 from tests.e2e.whole_way.world import SECONDS, World
 from tests.eventually import eventually
 from tests.fakes.package import wa_js_package
+from tests.fakes.registry import Registry, registry
 
 pytestmark = pytest.mark.e2e
 
@@ -147,3 +151,70 @@ def test_one_that_breaks_while_it_loads_is_rejected_when_the_page_never_gets_rea
     assert code == 1 and "not ready within 90 s" in answer["error"]["message"]
     world.reaches(number, *DONE)
     assert len(world.arrivals("it waited")) == 1
+
+
+# ---- from the hub -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def npm_has(world: World, updating: Updating, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Registry]:
+    """What the real npm on the desktop finds."""
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    with registry(tmp_path / "registry") as served:
+        for name, value in served.variables(tmp_path / "npm cache").items():
+            monkeypatch.setenv(name, value)
+        world.end("agent")
+        world.start("agent")
+        world.is_linked()
+        yield served
+
+
+@pytest.fixture
+async def person() -> AsyncIterator[Page]:
+    """Somebody's browser."""
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=find_browser(), headless=True)
+        page = await browser.new_page()
+        page.set_default_timeout(SECONDS * 1000)
+        yield page
+        await browser.close()
+
+
+async def test_a_button_in_the_console_gets_a_newer_one_from_npm_into_the_desktops_page(
+    world: World, npm_has: Registry, person: Page
+) -> None:
+    npm_has.serves(version(), pinned().source)
+    await person.goto(world.ask("console", "--print")["url"])
+    await person.wait_for_url("**/console/")
+    await person.goto(f"{world.http}/console/agents")
+    told, button = person.locator("#wa-js [role=status]").first, person.get_by_role("button", name="Look for a newer")
+    says = expect(told)
+    await button.first.click()
+    await says.to_contain_text(f"npm has nothing newer than wa-js {version()}", timeout=SECONDS * 1000)
+    npm_has.serves(NEWER, pinned().source)
+    await button.first.click()
+    await says.to_contain_text(f"wa-js {NEWER} fits WhatsApp Web and is used", timeout=SECONDS * 1000)
+    await expect(person.locator("#agents")).to_contain_text(f"wa-js {NEWER}")
+    world.reaches(world.send("its first, by the button"), *DONE)
+    await says.to_contain_text(f"wa-js {NEWER} is used and stays", timeout=SECONDS * 1000)
+    npm_has.serves("99.1.0", pinned().source + LACKING)
+    await button.first.click()
+    await says.to_contain_text(
+        "wa-js 99.1.0 was tried and did not do (needed and missing: ChatStore)", timeout=SECONDS * 1000
+    )
+    await says.to_contain_text(f"{NEWER} is used again")
+    world.reaches(world.send("after the rejected one"), *DONE)
+    texts = ("its first, by the button", "after the rejected one")
+    assert [one["body"] for one in world.arrivals(*texts)] == list(texts)
+
+
+def test_the_verb_at_the_hub_does_the_same_for_another_desktop(
+    world: World, updating: Updating, npm_has: Registry
+) -> None:
+    npm_has.serves(NEWER, pinned().source)
+    told = world.ask("update", "wa-js", "--agent", "desktop")
+    assert (told["stage"], told["in_use"]) == ("proving", NEWER)
+    updating.hub_knows(NEWER)
+    told = world.ask("update", "wa-js", "--agent", "desktop", "--back")
+    assert (told["stage"], told["in_use"]) == ("pinned", version())
+    updating.hub_knows(version())
