@@ -13,6 +13,7 @@ import pytest
 from messenger_hub.agent.v1 import agent_service_pb2 as pb
 from messenger_hub_agent import app
 from messenger_hub_agent.tray.menu import ChannelState
+from messenger_hub_agent.updating import update
 from messenger_hub_agent.updating.trial import Trial
 from messenger_hub_agent.whatsapp.wa_js import pinned, version
 
@@ -157,14 +158,16 @@ async def test_while_npm_is_asked_everything_goes_on_and_a_second_request_is_ref
         assert (await told(hub, "CANDIDATE")).update.version == NEWER
 
 
-async def test_an_agent_that_stops_ends_npm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, slow: Npm) -> None:
-    slow.serves(NEWER, SCRIPT)
+async def test_an_agent_that_stops_ends_npm_and_what_npm_has_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, slow: Npm
+) -> None:
+    (slow.folder / "npm").write_text(f"#!/bin/sh\nsleep 1000 &\necho $! > {slow.folder}/began\nwait\n")
     hub = Hub([assignments(1)])
     async with running(hub, tmp_path / "agent", monkeypatch) as desk:
         await desk.until(ChannelState.LINKED)
         asks(desk, 1)
-        process = await began(slow)
-    assert not psutil.pid_exists(process)
+        process = psutil.Process(await began(slow))
+    assert not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
 
 
 @pytest.mark.parametrize(
@@ -234,3 +237,16 @@ async def test_a_full_disk_is_told_and_changes_nothing(
         monkeypatch.setattr(Trial, "want", full)
         asks(desk, 1)
         assert (await told(hub, "NOT_STORED")).update.in_use == version()
+
+
+async def test_a_fault_of_ours_is_told_and_ends_no_channel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def faulty(*_: object) -> None:
+        raise RuntimeError
+
+    monkeypatch.setattr(update, "looked_for", faulty)
+    hub = Hub([assignments(1)])
+    async with running(hub, tmp_path / "agent", monkeypatch) as desk:
+        await desk.until(ChannelState.LINKED)
+        for number in (1, 2):
+            asks(desk, number)
+            assert (await told(hub, "UNUSABLE")).update.sentence == update.FAULT

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
 import shutil
+import signal
+import sys
 import tempfile
 from pathlib import Path
 
@@ -85,7 +89,9 @@ async def _run(*command: str) -> tuple[int | None, bytes]:
     """Its exit code and what it printed."""
     pipe, nothing = asyncio.subprocess.PIPE, asyncio.subprocess.DEVNULL
     try:
-        process = await asyncio.create_subprocess_exec(*command, stdin=nothing, stdout=pipe, stderr=nothing)
+        process = await asyncio.create_subprocess_exec(
+            *command, stdin=nothing, stdout=pipe, stderr=nothing, start_new_session=True
+        )
     except OSError as error:
         raise NotFetched(f"npm cannot be started ({error.strerror}): install it again.", "npm") from error
     try:
@@ -95,9 +101,18 @@ async def _run(*command: str) -> tuple[int | None, bytes]:
         raise NotFetched(f"npm did not answer within {NPM_SECONDS:.0f} s: check the network.", "npm") from error
     finally:
         if process.returncode is None:
-            process.kill()
+            _end(process)
             await process.wait()
     return process.returncode, told
+
+
+def _end(process: asyncio.subprocess.Process) -> None:
+    """With what it has started: npm may be a script that runs another one, which would hold our end of the pipe open."""
+    if sys.platform == "win32":
+        process.kill()
+        return
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 def _problem(told: bytes) -> _Problem:

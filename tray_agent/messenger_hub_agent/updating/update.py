@@ -23,6 +23,7 @@ log = logger(__name__)
 NOT_STORED = (
     "The desktop cannot write the fetched wa-js (is its disk full?): nothing was changed; make room, then ask again."
 )
+FAULT = "The desktop app could not read what npm gave: nothing was changed; its log says why."
 
 
 class Update:
@@ -77,6 +78,10 @@ class Update:
         except OSError as error:
             log.warning("no wa-js fetched", code="not_stored", exc_info=error)
             self._set(NotStored(NOT_STORED, "not_stored"))
+            return
+        except Exception:  # a fault of ours must not end the channels
+            log.exception("no wa-js fetched")
+            self._set(Unusable(FAULT, "fault"))
             return
         if found is not None:
             self._try(Wanted(found))
