@@ -26,6 +26,7 @@ pytestmark = pytest.mark.e2e
 
 DONE = ("sent", "delivered", "read")
 NEWER = "99.0.0"
+BY_BUTTON, BY_VERB = "100.0.0", "101.0.0"  # never rejected: npm's latest would not be taken again
 NEVER_READY_SECONDS = 240
 
 # Everything as before, but the page gives it no ChatStore.
@@ -191,18 +192,18 @@ async def test_a_button_in_the_console_gets_a_newer_one_from_npm_into_the_deskto
     says = expect(told)
     await button.first.click()
     await says.to_contain_text(f"npm has nothing newer than wa-js {version()}", timeout=SECONDS * 1000)
-    npm_has.serves(NEWER, pinned().source)
+    npm_has.serves(BY_BUTTON, pinned().source)
     await button.first.click()
-    await says.to_contain_text(f"wa-js {NEWER} fits WhatsApp Web and is used", timeout=SECONDS * 1000)
-    await expect(person.locator("#agents")).to_contain_text(f"wa-js {NEWER}")
+    await says.to_contain_text(f"wa-js {BY_BUTTON} fits WhatsApp Web and is used", timeout=SECONDS * 1000)
+    await expect(person.locator("#agents")).to_contain_text(f"wa-js {BY_BUTTON}")
     world.reaches(world.send("its first, by the button"), *DONE)
-    await says.to_contain_text(f"wa-js {NEWER} is used and stays", timeout=SECONDS * 1000)
-    npm_has.serves("99.1.0", pinned().source + LACKING)
+    await says.to_contain_text(f"wa-js {BY_BUTTON} is used and stays", timeout=SECONDS * 1000)
+    npm_has.serves("100.1.0", pinned().source + LACKING)
     await button.first.click()
     await says.to_contain_text(
-        "wa-js 99.1.0 was tried and did not do (needed and missing: ChatStore)", timeout=SECONDS * 1000
+        "wa-js 100.1.0 was tried and did not do (needed and missing: ChatStore)", timeout=SECONDS * 1000
     )
-    await says.to_contain_text(f"{NEWER} is used again")
+    await says.to_contain_text(f"{BY_BUTTON} is used again")
     world.reaches(world.send("after the rejected one"), *DONE)
     texts = ("its first, by the button", "after the rejected one")
     assert [one["body"] for one in world.arrivals(*texts)] == list(texts)
@@ -211,10 +212,10 @@ async def test_a_button_in_the_console_gets_a_newer_one_from_npm_into_the_deskto
 def test_the_verb_at_the_hub_does_the_same_for_another_desktop(
     world: World, updating: Updating, npm_has: Registry
 ) -> None:
-    npm_has.serves(NEWER, pinned().source)
+    npm_has.serves(BY_VERB, pinned().source)
     told = world.ask("update", "wa-js", "--agent", "desktop")
-    assert (told["stage"], told["in_use"]) == ("proving", NEWER)
-    updating.hub_knows(NEWER)
+    assert (told["stage"], told["in_use"]) == ("proving", BY_VERB)
+    updating.hub_knows(BY_VERB)
     told = world.ask("update", "wa-js", "--agent", "desktop", "--back")
     assert (told["stage"], told["in_use"]) == ("pinned", version())
     updating.hub_knows(version())
