@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -24,6 +23,7 @@ from messenger_hub_server.store.sqlite import SqliteStore
 from messenger_hub_server.upkeep.due import LONGEST_MS, Due
 from messenger_hub_server.upkeep.retention import AT_ONCE, DAY_MS, EVERY_MS, Fate, Keep, Retention
 from messenger_hub_server.watch import News
+from msgspec.structs import replace
 
 from tests.fakes.draft import DRAFT
 from tests.fakes.line import NotedLine

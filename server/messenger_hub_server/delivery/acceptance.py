@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from messenger_hub_server.errors import FUTURE, HubError, IdempotencyKeyReused, ValidationFailed
 from messenger_hub_server.model import (
@@ -18,8 +18,7 @@ from messenger_hub_server.model import (
 from messenger_hub_server.store.base import Accepted, Known, Late
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Draft:
+class Draft(Struct, frozen=True, kw_only=True, gc=False):
     """A checked request. A `send_at_ms` in the past means now."""
 
     channel_id: ChannelId
@@ -35,8 +34,7 @@ class Draft:
     idempotency: Idempotency | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Receipt:
+class Receipt(Struct, frozen=True, kw_only=True, gc=False):
     """What a caller is told of an accepted request."""
 
     operation_id: OperationId

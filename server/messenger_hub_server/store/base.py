@@ -158,7 +158,7 @@ class TakeEpoch(Struct, frozen=True, kw_only=True, gc=False):
 
 
 class AdvanceJournal(Struct, frozen=True, kw_only=True, gc=False):
-    """Raises the highest stored sequence of a journal; never lowers it. Outcome: the highest now."""
+    """Raises the highest stored sequence of a journal; never lowers it. Outcome: True."""
 
     channel_id: ChannelId
     journal_id: JournalId

@@ -110,7 +110,7 @@ class MemoryStore:
             case base.AdvanceJournal(channel_id=channel_id, journal_id=journal_id, sequence=sequence):
                 key = channel_id, journal_id
                 self._rows.sequences[key] = max(sequence, self._rows.sequences.get(key, 0))
-                return self._rows.sequences[key]
+                return True
             case base.ChangeQueue():
                 return self._change_queue(write)
             case base.ExpireDue(now_ms=now_ms, reason=reason):

@@ -132,19 +132,11 @@ INSERT INTO epoch (channel_id, epoch, journal_id) VALUES (?, ?, ?)
 ON CONFLICT (channel_id) DO UPDATE SET epoch = excluded.epoch, journal_id = excluded.journal_id
 WHERE excluded.epoch > epoch.epoch;
 
--- name: journals
-SELECT json_group_array(json_array(s.channel_id, s.journal_id, s.sequence)) FROM json_each(?) j
-CROSS JOIN journal s ON s.channel_id = j.value ->> 0 AND s.journal_id = j.value ->> 1;
-
--- name: advance_journals
+-- name: advance
+-- For a JSON array of [channel, journal, sequence].
 INSERT INTO journal (channel_id, journal_id, sequence)
 SELECT value ->> 0, value ->> 1, value ->> 2 FROM json_each(?) WHERE true
-ON CONFLICT (channel_id, journal_id) DO UPDATE SET sequence = excluded.sequence;
-
--- name: advance_journal
-INSERT INTO journal (channel_id, journal_id, sequence) VALUES (?, ?, ?)
-ON CONFLICT (channel_id, journal_id) DO UPDATE SET sequence = max(excluded.sequence, journal.sequence)
-RETURNING sequence;
+ON CONFLICT (channel_id, journal_id) DO UPDATE SET sequence = max(excluded.sequence, journal.sequence);
 
 -- name: change_queue
 UPDATE operation SET state = :to, changed_at_ms = :at_ms, reason = :reason, problem_code = :problem_code,

@@ -214,16 +214,13 @@ class Sets:
         return {row[0]: by_number[row[1]] for row in found}, by_number
 
     def advance(self, run: Sequence[base.AdvanceJournal]) -> Sequence[base.Outcome]:
-        """The highest sequence of each journal after its write."""
-        keys = [(write.channel_id, write.journal_id) for write in run]
-        found = msgspec.json.decode(self._one("journals", text_of(keys)))
-        highest: dict[Key, int] = {(channel_id, journal_id): sequence for channel_id, journal_id, sequence in found}
-        outcomes: list[base.Outcome] = []
-        for key, write in zip(keys, run, strict=True):
+        """True each."""
+        highest: dict[Key, int] = {}
+        for write in run:
+            key = write.channel_id, write.journal_id
             highest[key] = max(write.sequence, highest.get(key, write.sequence))
-            outcomes.append(highest[key])
-        self._run("advance_journals", text_of([(*key, sequence) for key, sequence in highest.items()]))
-        return outcomes
+        self._run("advance", text_of([(*key, sequence) for key, sequence in highest.items()]))
+        return [True] * len(run)
 
 
 def _leased(claim: base.Claim, candidates: Sequence[Sequence[rows.Value]]) -> list[Operation]:

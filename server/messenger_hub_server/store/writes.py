@@ -48,6 +48,8 @@ class Writer:
         try:
             if kind is base.Claim:
                 return self._sets.claim(_all(run, base.Claim))
+            if kind is base.AdvanceJournal:
+                return self._sets.advance(_all(run, base.AdvanceJournal))
             if len(run) == 1:
                 return None
             if kind is base.Accept:
@@ -56,8 +58,6 @@ class Writer:
                 return self._sets.start(_all(run, base.Start))
             if kind is base.Change:
                 return self._sets.change(_all(run, base.Change))
-            if kind is base.AdvanceJournal:
-                return self._sets.advance(_all(run, base.AdvanceJournal))
         except NotInJson:
             return None
         return None
@@ -79,8 +79,8 @@ class Writer:
                 return self._import(write)
             case base.TakeEpoch(channel_id=channel_id, epoch=epoch, journal_id=journal_id):
                 return self._run("take_epoch", (channel_id, epoch, journal_id)) == 1
-            case base.AdvanceJournal(channel_id=channel_id, journal_id=journal_id, sequence=sequence):
-                return int(self._one("advance_journal", (channel_id, journal_id, sequence))["sequence"])
+            case base.AdvanceJournal():
+                return self._sets.advance([write])[0]
             case base.ChangeQueue():
                 return self._change_queue(write)
             case base.ExpireDue(now_ms=now_ms, reason=reason):

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from messenger_hub_server.delivery.acceptance import Places, operation
 from messenger_hub_server.model import NewOperation, OperationId, WaId
+from msgspec.structs import replace
 
 from tests.fakes.draft import DRAFT
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -21,6 +20,7 @@ from messenger_hub_server.queue import Queue
 from messenger_hub_server.store.base import Claim, NothingWritten, Outcome, Store, TakeEpoch, Write, WriteUnknown
 from messenger_hub_server.store.memory import MemoryStore
 from messenger_hub_server.watch import News
+from msgspec.structs import replace
 
 from tests.fakes.draft import DRAFT
 from tests.fakes.line import NotedLine
