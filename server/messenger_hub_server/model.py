@@ -19,6 +19,9 @@ WaId = NewType("WaId", str)
 LeaseId = NewType("LeaseId", str)
 JournalId = NewType("JournalId", str)
 
+LATEST_MS = 253_402_300_799_000
+"""The end of the year 9999: the last time that a Timestamp holds."""
+
 JOURNAL_DAYS = 8
 """After so long no desktop's journal holds an entry any more that the hub has: it keeps 7 days."""
 

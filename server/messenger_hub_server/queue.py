@@ -6,7 +6,6 @@ The event loop owns the batching: what arrives while a batch is being written wa
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -17,6 +16,7 @@ from messenger_hub.runtime.log import logger
 
 from messenger_hub_server.delivery import acceptance, handover, ids
 from messenger_hub_server.delivery.acceptance import Draft, Receipt
+from messenger_hub_server.delivery.batch import left_waiting, mixed, shares
 from messenger_hub_server.delivery.states import SETTLED
 from messenger_hub_server.errors import (
     HubError,
@@ -68,7 +68,6 @@ AHEAD = 500  # operation ids left when the next block is fetched
 FREEING = frozenset({Change, ChangeQueue, Replace, base.ExpireDue})  # after these something else may go
 ANSWERS = (Accepted, Known, base.Late)
 RESTORING = frozenset({base.MarkRestored, base.EndRestored})
-RANKS = {kind: rank for rank, kind in enumerate((Accept, base.Start, Change, base.AdvanceJournal, base.Claim))}
 BEFORE_COMMIT: Mapping[type, Failpoint] = {
     Accept: Failpoint.SERVER_BEFORE_ACCEPT,
     base.Claim: Failpoint.SERVER_BEFORE_CLAIM,
@@ -225,7 +224,7 @@ class Queue:
         """Makes writes durable together with whatever else waits. Raises StoreUnavailable, OutcomeUnknown or Stopping.
 
         `frees`: the channels to wake after a change, as something behind it may go now; None is all of them. An accepted
-        operation wakes its channel in any case.
+        operation that waits wakes its channel in any case.
         """
         if self._stopping:
             raise Stopping
@@ -256,7 +255,8 @@ class Queue:
         self._filled.set()
 
     async def _write(self, batch: Sequence[_Waiting]) -> None:
-        order, plain = _mixed(batch)
+        callers = [waiting.writes for waiting in batch]
+        order, plain = mixed(callers)
         writes, offers = handover.with_leases(plain, self._lines.offer)
         taken: Mapping[ChannelId, handover.Taken] = {}
         refused = False
@@ -280,8 +280,10 @@ class Queue:
         else:
             self._follow(writes)
             taken = handover.taken(writes, outcomes)
-            _share(batch, order, outcomes)
-            self._tell(batch, _left_waiting(writes, outcomes))
+            for waiting, share in zip(batch, shares(callers, order, outcomes), strict=True):
+                if not waiting.done.done():
+                    waiting.done.set_result(share)
+            self._tell(batch, left_waiting(writes, outcomes))
         for channel_id, offer in offers.items():
             self._lines.offered(channel_id, offer, taken.get(channel_id, ()))
         if refused:
@@ -464,49 +466,7 @@ class Queue:
         return await self.find(successor.id, None)
 
 
-def _left_waiting(writes: Sequence[Write], outcomes: Sequence[Outcome]) -> Collection[ChannelId]:
-    """The channels on which something was accepted that no claim behind it has seen."""
-    waits: set[ChannelId] = set()
-    timed: set[ChannelId] = set()
-    for write, outcome in zip(writes, outcomes, strict=True):
-        match write:
-            case Accept(operation=new) if isinstance(outcome, Accepted) and not outcome.leased:
-                # A claim may have been asked for before a send_at that was reached by the time of the acceptance.
-                (waits if new.send_at_ms is None else timed).add(new.channel_id)
-            case base.Claim(channel_id=channel_id):
-                waits.discard(channel_id)
-            case _:
-                pass
-    return waits | timed
-
-
 def _fail(batch: Sequence[_Waiting], error: HubError) -> None:
     for waiting in batch:
         if not waiting.done.done():
             waiting.done.set_exception(error)
-
-
-def _mixed(batch: Sequence[_Waiting]) -> tuple[Sequence[tuple[int, int]], Sequence[Write]]:
-    """All writes with those of a kind together, which the store does in one go, and whose each is (caller, position).
-
-    The callers are there at the same time, so nothing is promised about the order between them; each one's own writes keep theirs.
-    """
-    kinds: defaultdict[tuple[int, int], list[tuple[int, int]]] = defaultdict(list)
-    for caller, waiting in enumerate(batch):
-        turn = last = 0
-        for position, write in enumerate(waiting.writes):
-            rank = RANKS.get(type(write), len(RANKS))
-            turn += rank < last
-            last = rank
-            kinds[turn, rank].append((caller, position))
-    order = [one for kind in sorted(kinds) for one in kinds[kind]]
-    return order, [batch[caller].writes[position] for caller, position in order]
-
-
-def _share(batch: Sequence[_Waiting], order: Sequence[tuple[int, int]], outcomes: Sequence[Outcome]) -> None:
-    shares: list[list[Outcome]] = [[False] * len(waiting.writes) for waiting in batch]
-    for (caller, position), outcome in zip(order, outcomes, strict=True):
-        shares[caller][position] = outcome
-    for waiting, share in zip(batch, shares, strict=True):
-        if not waiting.done.done():
-            waiting.done.set_result(share)

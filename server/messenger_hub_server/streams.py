@@ -215,9 +215,12 @@ class _Stream:
 class _Line:
     """One channel's machine with what it waits for; see lines.Line. `roomy`: streams may be read."""
 
-    def __init__(self, channel: machine.Channel, perform: Perform, clock: Clock) -> None:
+    def __init__(
+        self, channel: machine.Channel, perform: Perform, failed: Callable[[_Line], None], clock: Clock
+    ) -> None:
         self.machine = channel
         self._perform = perform
+        self._failed = failed
         self._clock = clock
         self.pending: list[machine.Load | machine.Commit] = []
         self.filled = asyncio.Event()
@@ -226,16 +229,23 @@ class _Line:
         self.roomy.set()
 
     def wake(self) -> None:
-        self._perform(self, self.machine.wake(self._clock.now_ms()))
+        self._contain(lambda: self.machine.wake(self._clock.now_ms()))
 
     def offer(self, count: int) -> machine.Offer | None:
         return self.machine.offer(count)
 
     def offered(self, offer: machine.Offer, taken: Taken) -> None:
-        self._perform(self, self.machine.offered(offer, taken, self._clock.now_ms()))
+        self._contain(lambda: self.machine.offered(offer, taken, self._clock.now_ms()))
 
     def unknown(self, offer: machine.Offer) -> None:
-        self._perform(self, self.machine.unknown(offer))
+        self._contain(lambda: self.machine.unknown(offer))
+
+    def _contain(self, decide: Callable[[], Sequence[machine.Action]]) -> None:
+        """The queue calls: a fault of ours must not end it, and with it all channels."""
+        try:
+            self._perform(self, decide())
+        except Exception:
+            self._failed(self)
 
     def add(self, action: machine.Load | machine.Commit) -> None:
         """To be performed after what waits already."""
@@ -461,7 +471,7 @@ class Streams:
     def _line(self, channel_id: ChannelId) -> _Line:
         line = self._lines.get(channel_id)
         if line is None:
-            line = self._lines[channel_id] = _Line(self._machine(channel_id), self._perform, self._clock)
+            line = self._lines[channel_id] = _Line(self._machine(channel_id), self._perform, self._failed, self._clock)
             if self._group is None:
                 raise Stopping
             self._group.create_task(self._serve(channel_id, line))
@@ -510,8 +520,7 @@ class Streams:
                     log.warning("channel not read", channel=channel_id, exc_info=True)
                     self._restart(channel_id, line, StoreUnavailable())
                 except Exception:  # a fault of ours must not end the lines of other channels
-                    log.exception("channel failed", channel=channel_id)
-                    self._restart(channel_id, line, Internal())
+                    self._failed(line)
 
     async def _next(self, channel_id: ChannelId, line: _Line) -> None:
         """Performs the next load, or all commits up to it in one transaction."""
@@ -537,6 +546,11 @@ class Streams:
             position += len(commit.writes)
             self._perform(line, line.machine.committed(commit.then, mine, self._clock.now_ms()))
             _tell_restored(channel_id, commit, mine)
+
+    def _failed(self, line: _Line) -> None:
+        """A fault of ours; called where it is caught."""
+        log.exception("channel failed", channel=line.machine.id)
+        self._restart(line.machine.id, line, Internal())
 
     def _restart(self, channel_id: ChannelId, line: _Line, error: HubError) -> None:
         """What a failed commit left behind is unknown here: every stream of the channel says hello again."""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from messenger_hub_server.delivery import acceptance, handover, ids, restoration
+from messenger_hub_server.delivery import acceptance, batch, handover, ids, restoration
 from messenger_hub_server.delivery import channel as machine
 from messenger_hub_server.model import (
     AgentId,
@@ -44,7 +44,13 @@ if TYPE_CHECKING:
     from tests.simulation.world import World
 
 CHANNEL = ChannelId(1)
-MEANWHILE = 0.3  # how often something comes from a desktop while a request is being written
+MEANWHILE = 0.3  # how often something happens while a request is being written
+SHARED = 0.3  # how often it is written together with what the line has
+UNTOLD = 0.2  # how often a request begins before the line has heard of its transaction
+
+
+def _writes(commits: Sequence[machine.Commit]) -> Sequence[Write]:
+    return [write for commit in commits for write in commit.writes]
 
 
 class CommitFailed(Exception):
@@ -97,6 +103,7 @@ class Hub:
         self.restores = 0
         self.looked_at_ms = 0
         self.running = False
+        self.untold: Callable[[], None] | None = None
 
     @property
     def holding(self) -> bool:
@@ -147,6 +154,7 @@ class Hub:
 
     def crash(self) -> None:
         self.running = False
+        self.untold = None
         self.wants.clear()
         for wire in self.wires:
             wire.break_off(self.world.dice)
@@ -242,56 +250,97 @@ class Hub:
             oracle.doubt((row.body for row in self.world.open_rows()), why)
 
     def accept(self, news: Sequence[NewOperation]) -> Sequence[Outcome]:
-        """One transaction, as queue.py does it: with leases as far as the machine offers some. Raises CommitFailed or Crashed."""
-        plain = [Accept(operation=new) for new in news]
+        """A request's transaction, as queue.py does it: now and then with what the line has, and with leases as far as the machine
+        offers some before it hears of the transaction before. Raises CommitFailed or Crashed."""
+        commits = self._take_commits() if self.untold is None and self.world.dice.random() < SHARED else []
+        callers: list[Sequence[Write]] = [
+            [Accept(operation=new) for new in news],
+            *([_writes(commits)] if commits else []),
+        ]
+        order, plain = batch.mixed(callers)
         writes, offers = handover.with_leases(plain, lambda _, count: self.machine.offer(count))
-        while self.world.dice.random() < MEANWHILE:
-            self.world.dice.choice((self.frame, self.close))()  # while it is being written
+        self.tell()
+        self._meanwhile()
         try:
             outcomes = self.commit(writes)
         except CommitFailed as failure:
-            for offer in offers.values():
-                unknown = failure.unknown
-                self.perform(self.machine.unknown(offer) if unknown else self.machine.offered(offer, (), self.now_ms))
-            self.wake()
+            self._accepting_failed(offers.values(), unknown=failure.unknown, line_too=bool(commits))
             raise
         if self.world.misfortune("server crash"):
             self.crash()
             raise Crashed
+        mine, *line = batch.shares(callers, order, outcomes)
+        if batch.left_waiting(writes, outcomes):
+            self.wake()
         taken = handover.taken(writes, outcomes)
         for channel_id, offer in offers.items():
             self.perform(self.machine.offered(offer, taken.get(channel_id, ()), self.now_ms))
-        if any(isinstance(outcome, Accepted) and not outcome.leased for outcome in outcomes):
-            self.wake()
-        return outcomes
+        if line:
+            self._committed(commits, line[0])
+        return mine
 
-    def step(self) -> bool:
-        """Performs the next load, or all commits up to it in one transaction."""
-        if not self.running or not self.wants:
-            return False
-        if isinstance(load := self.wants[0], machine.Load):
-            self.wants.popleft()
-            stored = self.store.delivery_now(CHANNEL, load.journal_id)
-            self.perform(self.machine.loaded(load.hello, stored, self.file.mark, self.now_ms))
-            return True
+    def _accepting_failed(self, offers: Collection[machine.Offer], *, unknown: bool, line_too: bool) -> None:
+        for offer in offers:
+            self.perform(self.machine.unknown(offer) if unknown else self.machine.offered(offer, (), self.now_ms))
+        if unknown:
+            self.wake()
+        if line_too:
+            self._restart_channel()
+
+    def _meanwhile(self) -> None:
+        """What comes from desktops and operators while a request is being written."""
+        while self.world.dice.random() < MEANWHILE:
+            self.world.dice.choice((self.frame, self.close, self.wake, self._load))()
+
+    def _take_commits(self) -> Sequence[machine.Commit]:
+        """All commits of the line up to its next load."""
         commits: list[machine.Commit] = []
         while self.wants and isinstance(commit := self.wants[0], machine.Commit):
             commits.append(commit)
             self.wants.popleft()
-        try:
-            outcomes = self.commit([write for commit in commits for write in commit.writes])
-        except CommitFailed:
-            self._restart_channel()
-            return True
-        if self.world.misfortune("server crash"):
-            self.crash()  # between the commit and the answers
-            return True
+        return commits
+
+    def _committed(self, commits: Sequence[machine.Commit], outcomes: Sequence[Outcome]) -> None:
         position = 0
         for commit in commits:
             mine = outcomes[position : position + len(commit.writes)]
             position += len(commit.writes)
             self.perform(self.machine.committed(commit.then, mine, self.now_ms))
+
+    def _load(self) -> bool:
+        if not self.wants or not isinstance(load := self.wants[0], machine.Load):
+            return False
+        self.wants.popleft()
+        stored = self.store.delivery_now(CHANNEL, load.journal_id)
+        self.perform(self.machine.loaded(load.hello, stored, self.file.mark, self.now_ms))
         return True
+
+    def step(self) -> bool:
+        """Performs the next load, or all commits up to it in one transaction."""
+        if not self.running or not self.wants:
+            return False
+        if self._load():
+            return True
+        commits = self._take_commits()
+        try:
+            outcomes = self.commit(_writes(commits))
+        except CommitFailed:
+            self.untold = self._restart_channel
+        else:
+            if self.world.misfortune("server crash"):
+                self.crash()  # between the commit and the answers
+                return True
+            self.untold = lambda: self._committed(commits, outcomes)
+        if not self.world.calm and self.world.dice.random() < UNTOLD:
+            self.world.accept()  # its transaction begins before the line has heard of this one
+        self.tell()
+        return True
+
+    def tell(self) -> None:
+        """The line hears of its last transaction."""
+        untold, self.untold = self.untold, None
+        if untold is not None:
+            untold()
 
     def _restart_channel(self) -> None:
         self.wants.clear()

@@ -177,7 +177,7 @@ class Returned:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GivenBack:
-    """Then: nothing."""
+    """Then: look for work."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ from messenger_hub.v1 import operation_pb2
 
 from messenger_hub_server.delivery.acceptance import Draft, Receipt
 from messenger_hub_server.errors import HubError
-from messenger_hub_server.model import Idempotency, SessionApi
+from messenger_hub_server.model import LATEST_MS, Idempotency, SessionApi
 from messenger_hub_server.queue import Queue
 from messenger_hub_server.rpc.chain import CallContext
 from messenger_hub_server.rpc.fields import fingerprint
@@ -41,7 +41,8 @@ class Intake:
         """What the caller gave, else the session API's default lifetime, counted from when it may be sent."""
         if given_ms is not None or not session_api.default_lifetime_seconds:
             return given_ms
-        return max(send_at_ms or 0, self._clock.now_ms()) + session_api.default_lifetime_seconds * 1000
+        from_ms = max(send_at_ms or 0, self._clock.now_ms())
+        return min(from_ms + session_api.default_lifetime_seconds * 1000, LATEST_MS)
 
 
 def idempotency(session_api: SessionApi, rpc: str, key: str, normalised: Message) -> Idempotency | None:

@@ -312,6 +312,14 @@ async def test_a_default_lifetime_expires_what_waited_too_long(hub: Hub) -> None
     assert lease.expires_at.ToMilliseconds() == pytest.approx(now + 3_600_000, abs=1_000)
 
 
+@pytest.mark.parametrize("seconds", [-1, 365 * 24 * 3600 + 1, 315_576_000_000])
+async def test_a_default_lifetime_is_a_year_at_most(hub: Hub, seconds: int) -> None:
+    settings = admin_pb.SessionApiSettings(default_lifetime=Duration(seconds=seconds))
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await hub.session_api(settings=settings)
+    assert reason(caught.value) == "VALIDATION_FAILED"
+
+
 async def test_a_default_country_completes_national_numbers(hub: Hub) -> None:
     api = await hub.session_api(settings=admin_pb.SessionApiSettings(default_country="de"))
     async with hub.http.post(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from messenger_hub_server.delivery import batch
 from messenger_hub_server.delivery.acceptance import Places
 from messenger_hub_server.delivery.channel import Channel
 from messenger_hub_server.model import NewOperation
@@ -76,9 +77,7 @@ def accepts_into_a_lease_before_its_time(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(NewOperation, "due", True)
 
 
-@mutant(
-    held_by="in one process nothing is committed between a machine's offer and what it is for; several nodes would need it"
-)
+@mutant(held_by="what is leased under it is given back or fenced, as its stream is no longer the live one")
 def accepts_into_a_lease_of_a_dead_epoch(patch: pytest.MonkeyPatch) -> None:
     """Rule 12 does not ask whether the epoch stands."""
     reworded(patch, MemoryStore, "_goes_at_once", {"!= lease.epoch": "== 0"})
@@ -119,3 +118,15 @@ def forgets_what_waits_behind_a_lease(patch: pytest.MonkeyPatch) -> None:
 def forgets_what_came_back(patch: pytest.MonkeyPatch) -> None:
     """A lease ends in the queue again, and nobody looks for it there."""
     reworded(patch, Channel, "_freed", {"or self._behind or back": ""})
+
+
+@mutant(Focus(faults=frozenset(), often={World.cancel: 0.2, World.tick: 0.3, World.accept: 0.5}))
+def wakes_nobody_for_what_is_accepted(patch: pytest.MonkeyPatch) -> None:
+    """What was accepted and not leased at once is found by chance."""
+    patch.setattr(batch, "left_waiting", lambda *_: ())
+
+
+@mutant()
+def keeps_its_promises_of_credit(patch: pytest.MonkeyPatch) -> None:
+    """What an offer left over never goes back into the credit."""
+    reworded(patch, Channel, "offered", {"attachment.promised -= len(offer.lease_ids)": "pass"})

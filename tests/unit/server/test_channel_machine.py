@@ -216,3 +216,23 @@ def test_an_end_looks_for_work_only_when_some_may_wait_behind_it() -> None:
         assert isinstance(end, Commit)
         claims = [a for a in channel.committed(end.then, [True, 1], 0) if isinstance(a, Commit)]
         assert [isinstance(write, Claim) for commit in claims for write in commit.writes] == [True] * waits
+
+
+def test_what_a_desktop_that_lost_the_channel_has_ended_is_looked_behind_also_when_its_stream_is_gone() -> None:
+    """Its facts may free a chat, or bring something back to the queue, of which the owner's stream knows nothing."""
+    other, facts = AgentId(2), StreamId(2)
+    channel = ready()
+    idle(channel)
+    frame = pb.ConnectRequest(channel_id=1, channel_hello=pb.ChannelHello(journal_id="b" * 32))
+    (load,) = channel.receive(facts, other, frame, 0)
+    assert isinstance(load, Load)
+    stored = Delivery(epoch=1, journal_id=JOURNAL, sequence=0, leased=[])
+    channel.loaded(load.hello, stored, HighMark(), 0)
+    sent = pb.JournalEntry(sequence=1, whatsapp_id="3EB0", lease_id="L9", outcome=pb.Outcome(kind=pb.Outcome.KIND_SENT))
+    page = pb.JournalPage(entries=[sent], last=True)
+    (stored_page,) = channel.receive(facts, other, pb.ConnectRequest(channel_id=1, journal_page=page), 0)
+    assert isinstance(stored_page, Commit)
+    channel.lost(facts, 0)
+    (claim,) = channel.committed(stored_page.then, [True for _ in stored_page.writes], 0)
+    assert isinstance(claim, Commit)
+    assert [type(write) for write in claim.writes] == [Claim]

@@ -13,10 +13,10 @@ from messenger_hub.admin.v1 import channel_admin_service_pb2 as pb
 from messenger_hub_server.console.showing import done, form_page, page
 from messenger_hub_server.console.views.visit import call, form, number
 from messenger_hub_server.errors import HubError
+from messenger_hub_server.model import LATEST_MS
 
 LIST = "/console/channels"
 HOUR_MS = 3_600_000
-MOST_MS = 253_402_300_799_000  # the year 9999
 MOST_HOURS = 24 * 365
 
 
@@ -114,7 +114,7 @@ def _before_ms(given: Mapping[str, str]) -> int:
     """0: nothing is to be cancelled. What cannot be read must not stand for that."""
     if "before_ms" not in given:
         return 0
-    before_ms = number(given["before_ms"], MOST_MS)
+    before_ms = number(given["before_ms"], LATEST_MS)
     if not before_ms:
         raise web.HTTPBadRequest
     return before_ms

@@ -21,6 +21,7 @@ from messenger_hub_server.services.translation import milliseconds, timestamp
 FIRST_SCOPES = frozenset({rest_pb2.SCOPE_SEND, rest_pb2.SCOPE_CONTACTS, rest_pb2.SCOPE_LOOK_UP})
 OVERLAP_SECONDS = 24 * 3600
 LONGEST_OVERLAP_SECONDS = 30 * 24 * 3600
+MOST_LIFETIME_SECONDS = 365 * 24 * 3600
 MOST_IMPORTS = 1000
 DEACTIVATED = "Cancelled when its session API was deactivated"
 _ORIGIN = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?|https?://\[[0-9A-Fa-f:.]+\](:[0-9]{1,5})?")
@@ -150,8 +151,9 @@ def _with(session_api: SessionApi, settings: pb.SessionApiSettings) -> SessionAp
 
 def _lifetime(lifetime: Duration) -> int:
     seconds = lifetime.seconds
-    if seconds < 0 or (seconds == 0 and lifetime.nanos):
-        raise ValidationFailed({"settings.default_lifetime": ["The default lifetime field must be in whole seconds."]})
+    if not 0 <= seconds <= MOST_LIFETIME_SECONDS or (seconds == 0 and lifetime.nanos):
+        sentence = "The default lifetime field must be in whole seconds, 365 days at most."
+        raise ValidationFailed({"settings.default_lifetime": [sentence]})
     return seconds
 
 
