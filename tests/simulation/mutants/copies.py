@@ -20,7 +20,16 @@ from tests.simulation.plan import Focus
 from tests.simulation.world import World
 
 
-@mutant(Focus(faults=RESTORES | {"move", "forced_move"}, ways=NOW, harm=0.1, tension=0.05))
+@mutant(
+    Focus(
+        faults=RESTORES | {"move", "forced_move"},
+        ways=NOW,
+        harm=0.02,
+        tension=0.1,
+        often={World.desk_page: 0.5, World.accept: 0.5},
+    ),
+    runs=1000,
+)
 def trusts_a_journal_that_took_over_later(patch: pytest.MonkeyPatch) -> None:
     """The witness is whichever journal the file names."""
     words = {"file.epoch and stored_epoch >= file.taken_over_at": "file.epoch"}

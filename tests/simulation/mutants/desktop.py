@@ -147,7 +147,16 @@ def believes_noes_of_a_broken_network(patch: pytest.MonkeyPatch) -> None:
     reworded(patch, existence.Doubts, "not_found", words)
 
 
-@mutant(Focus(faults=COPIES, ways=THEN, harm=0.06, tension=0.15, often={World.network_step: 10}))
+@mutant(
+    Focus(
+        faults=COPIES,
+        ways=THEN,
+        harm=0.02,
+        tension=0.1,
+        often={World.network_step: 10, World.tick: 6, World.desk_work: 0.3},
+    ),
+    runs=1000,
+)
 def numbers_entries_before_they_are_written(patch: pytest.MonkeyPatch) -> None:
     """A renewal in between leaves an entry with a number of the former id (journal.py's part is the simulator's)."""
     original, renewed, start = agent.Channel._append, agent.Channel.renewed, agent.Channel.__init__

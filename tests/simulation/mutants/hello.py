@@ -20,6 +20,7 @@ from tests.simulation.mutants.catalogue import (
     reworded,
 )
 from tests.simulation.plan import Focus
+from tests.simulation.world import World
 
 
 @mutant(Focus(faults=FOLDERS))
@@ -69,7 +70,17 @@ def does_not_outbid_the_file(patch: pytest.MonkeyPatch) -> None:
     reworded(patch, restoration, "marks", {"if file.epoch > stored:": "if False:"})
 
 
-@mutant(Focus(faults=ROLLED_BACK, luck={"journal fault": 0.2}))
+@mutant(
+    Focus(
+        faults=ROLLED_BACK,
+        luck={"journal fault": 0.2},
+        harm=0.05,
+        tension=0.03,
+        timed=0.5,
+        often={World.cancel: 0.3, World.hub_store: 0.3},
+    ),
+    runs=1000,
+)
 def takes_an_answer_to_another_hello(patch: pytest.MonkeyPatch) -> None:
     """Answers of the store to an earlier hello of the same stream count for the present one."""
     words = {"attachment if attachment is not None and attachment.id == hello else None": "attachment"}

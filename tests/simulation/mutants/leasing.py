@@ -102,7 +102,16 @@ def keeps_a_lease_for_a_stream_that_is_gone(patch: pytest.MonkeyPatch) -> None:
     reworded(patch, Channel, "offered", {"if writes else []": "if not writes else []"})
 
 
-@mutant(Focus(faults=CUTS, harm=0.1, tension=0.1, often={World.accept: 3}))
+@mutant(
+    Focus(
+        faults=CUTS,
+        luck={"commit fails": 0.2},
+        harm=0.02,
+        tension=0.2,
+        often={World.accept: 6, World.desk_work: 0.5},
+    ),
+    runs=1000,
+)
 def goes_on_after_an_unknown_commit(patch: pytest.MonkeyPatch) -> None:
     """Whether a lease is stored is not known, and nobody finds out."""
     patch.setattr(Channel, "unknown", lambda *_: [])
