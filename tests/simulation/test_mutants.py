@@ -9,8 +9,10 @@ from tests.simulation.play import play
 
 # How much of the catalogue may be missed: what is left then has a reason beside it.
 SHARE = 0.95
-# Found too seldom for a test: other rules mend what they break within moments, so it shows only when a run ends just then.
-RARE = frozenset({"trusts_the_silence_of_the_journal"})
+# Found too seldom for a test. Of the first, other rules mend what it breaks within moments, so it shows only when a run ends just then;
+# the second needs a message that an undone time has sent, and a cancellation in the moment in which it is found (the machine's own tests
+# hold that rule).
+RARE = frozenset({"trusts_the_silence_of_the_journal", "voids_what_was_found"})
 FOUND = [name for name, mutant in MUTANTS.items() if not mutant.held_by and name not in RARE]
 
 

@@ -77,9 +77,7 @@ def ignores_a_late_no(patch: pytest.MonkeyPatch) -> None:
     reworded(patch, agent.Channel, "_answered", {"lease is None or go.go or": "True or"})
 
 
-@mutant(
-    Focus(faults=COPIES | {"cut"}, ways=THEN, harm=0.05, tension=0.05, often={World.cancel: 4, World.desk_page: 0.3})
-)
+@mutant(Focus(faults=COPIES, ways=THEN, tension=0.03, often={World.cancel: 3, World.hub_store: 6, World.tick: 6}))
 def voids_what_was_found(patch: pytest.MonkeyPatch) -> None:
     """A no makes void what the look-up before the send has found."""
     reworded(patch, agent.Channel, "_answered", {" or go.lease_id in self._found": ""})

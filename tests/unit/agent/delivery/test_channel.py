@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from messenger_hub.agent.v1 import agent_service_pb2 as pb
 from messenger_hub_agent.delivery.channel import Append, Channel, JournalView, RenewJournal, SaveEpoch, Send
-from messenger_hub_agent.delivery.work import Clear
+from messenger_hub_agent.delivery.work import Clear, Found
 
 CHECKED = pb.Lease(lease_id="L1", whatsapp_id="3EB0", epoch=1, send_text=pb.SendText(chat="1@c.us", text="hello"))
 
@@ -49,3 +49,19 @@ def test_the_hello_of_the_next_stream_waits_until_a_refused_journal_is_renewed()
     (hello,) = channel.renewed("b" * 32, 0)
     assert isinstance(hello, Send)
     assert hello.frame.channel_hello.journal_id == "b" * 32
+
+
+def test_a_no_leaves_alone_what_was_found_in_whatsapp_before_it_was_asked_for() -> None:
+    """The hub takes it for never started; the look-up that follows says what is there."""
+    channel = online()
+    received(channel, leases=pb.Leases(leases=[CHECKED]))
+    (intent,) = channel.checked("L1", Found(), 0)
+    assert isinstance(intent, Append)
+    channel.disconnected(0)
+    intent.entries[0].sequence = 1
+    channel.appended(intent, 0)
+    channel.connected()
+    received(channel, recall=pb.Recall())
+    channel.read([], last=True)
+    assert received(channel, goes=pb.Goes(goes=[pb.Goes.Go(lease_id="L1", go=False)])) == []
+    assert list(channel.journal.open) == ["L1"]
