@@ -1,9 +1,12 @@
-"""Sentences that others say and pages show, marked for the catalogue: those that never change with a time, a name or a number.
+"""Sentences that others say and pages show, marked for the catalogue: as they are, or with places for names, numbers and times.
 
 They stand here as well as where they are said, because who says them knows no language. A test holds the two together.
 """
 
 from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
 
 from messenger_hub_server.console.words import _
 
@@ -67,3 +70,99 @@ SAID = (
     _("That is neither the admin token nor the console's password."),
     _("This link was used, or is older than ten minutes: make another one."),
 )
+
+WORDS = (
+    # of checks
+    _("Data folder"),
+    _("Disk"),
+    _("Database"),
+    _("Local network"),
+    _("Desktops"),
+    _("none yet: run messenger-hub up, or enrol one under Agents"),
+    _("has never connected: start the desktop app there"),
+    _("of an unknown version"),
+    _("no warning in the last hour"),
+    _("can be written"),
+    # a time that has passed
+    _("1 day"),
+    _("1 hour"),
+    _("1 minute"),
+    _("less than a minute"),
+    # a channel's state
+    _("offline"),
+    _("starting"),
+    _("unlinked"),
+    _("passkey_needed"),
+    _("linked"),
+    _("restricted"),
+    _("changed_account"),
+    _("paused"),
+    _("needs_update"),
+    # refusals
+    _("The default lifetime field must be in whole seconds, 365 days at most."),
+    _("The cors origins field must be origins, for example https://shop.example."),
+    _("The selected agent is revoked: enrol it again."),
+)
+"""The same, too short to be looked for in the programs: a test has them said."""
+
+SHAPES = (
+    # of checks
+    _("Desktop %(name)s"),
+    _("Channel %(name)s"),
+    _("%(path)s is made at the first start"),
+    _("%(path)s cannot be written: run this as its owner"),
+    _("%(path)s can be read by others: %(remedy)s"),
+    _("%(path)s, for its owner only"),
+    _("%(size)s GiB free: make room, or nothing can be queued soon"),
+    _("%(size)s GiB free: a browser's profile may need more"),
+    _("%(size)s GiB free"),
+    _("reached at %(address)s, with a certificate that names it"),
+    _(
+        "this machine is %(address)s now, and the certificate names %(names)s: programs call it by name; desktops that joined by the "
+        "old address join again with a new link"
+    ),
+    _("has been away for %(lasted)s: is it on, and does the desktop app run there?"),
+    _("%(count)s days"),
+    _("%(count)s hours"),
+    _("%(count)s minutes"),
+    _("runs Messenger Hub %(theirs)s, and the hub %(ours)s: update the older one"),
+    _("connected, Messenger Hub %(version)s"),
+    _("%(count)s may or may not have been sent: look into the chats, then decide under Operations"),
+    _("%(count)s faults in the last hour: the last ones are under Log"),
+    _("%(count)s warnings in the last hour: they are under Log"),
+    _("cannot be written, so nothing is accepted: %(why)s"),
+    _("%(state)s: %(reason)s"),
+    # of fields
+    _("The %(field)s field is required when %(other)s is not present."),
+    _("The %(field)s field is required."),
+    _("The %(field)s field is prohibited when %(other)s is present."),
+    _("The %(field)s field must not hold NUL."),
+    _("The %(field)s field must not be greater than %(count)s characters."),
+    _("The %(field)s field format is invalid."),
+    _("The %(field)s field must be between %(least)s and %(most)s."),
+    _("The selected %(field)s is invalid."),
+    _("The %(field)s field must be a valid date."),
+    _("The %(field)s field must be a date after %(other)s."),
+    _("The %(field)s field must be a date in the future."),
+)
+"""Sentences with places; the first that fits counts."""
+
+PLACES: Mapping[str, str] = {"count": r"\d+", "size": r"[\d.]+", "state": "[a-z_]+"}
+"""What may stand in a place of that name; in all others anything."""
+
+
+def _pattern(shape: str) -> re.Pattern[str]:
+    parts = re.split(r"%\((\w+)\)s", shape)
+    places = [f"(?P<{name}>{PLACES.get(name, '.+?')})" for name in parts[1::2]]
+    return re.compile("".join(re.escape(text) + place for text, place in zip(parts[::2], [*places, ""], strict=True)))
+
+
+_PATTERNS = {shape: _pattern(shape) for shape in SHAPES}
+
+
+def shaped(sentence: str, translate: Callable[[str], str], say: Callable[[str], str]) -> str | None:
+    """The sentence in another language, if it has a shape: `translate` knows the shapes, and `say` says what stands in its places."""
+    for shape, pattern in _PATTERNS.items():
+        if found := pattern.fullmatch(sentence):
+            return translate(shape) % {name: say(value) for name, value in found.groupdict().items()}
+    return None

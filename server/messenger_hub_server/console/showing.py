@@ -21,6 +21,7 @@ from messenger_hub.v1 import channel_service_pb2, operation_pb2
 
 from messenger_hub_server.console import words
 from messenger_hub_server.console.guard import SIGNED_IN
+from messenger_hub_server.console.said import shaped
 from messenger_hub_server.errors import HubError, ValidationFailed
 
 LANGUAGE_COOKIE = "messenger_hub_language"
@@ -145,8 +146,11 @@ class _Said:
         self.catalogue = catalogue
 
     def text(self, text: str) -> str:
-        """A sentence of the catalogue, or the text as it is."""
-        return self.catalogue.gettext(text) if text else ""
+        """A sentence of the catalogue, or one of a known shape, or the text as it is."""
+        if not text:
+            return ""
+        known = self.catalogue.gettext(text)
+        return known if known != text else shaped(text, self.catalogue.gettext, self.text) or text
 
     def status(self, status: int) -> Markup:
         """Of an operation."""

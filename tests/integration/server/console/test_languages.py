@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 from importlib.resources import files
 from pathlib import Path
 
@@ -10,12 +11,16 @@ import pytest
 from babel.messages.catalog import Catalog
 from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po
+from messenger_hub_server import checks
 from messenger_hub_server.console import site, words
-from messenger_hub_server.console.said import SAID
+from messenger_hub_server.console.said import SAID, SHAPES, WORDS, shaped
+from messenger_hub_server.own_certificate import OwnCertificate
 
 from tests.integration.server.console.guest import HTML, guest
 from tests.integration.server.hub import Hub
 
+SAME = {"pt_BR": {"Log", "Desktop till", "Desktops"}, "es": {"Log"}}
+"""Words that are the same in that language."""
 TRANSLATED = [name for name in words.LANGUAGES if name != words.ENGLISH]
 METHODS = [("**.py", "python"), ("templates/**.html", "jinja2")]
 
@@ -56,6 +61,65 @@ def test_what_the_catalogue_says_that_others_say_they_do_say(request: pytest.Fix
     programs = [*(root / "server").rglob("*.py"), *(root / "tray_agent").rglob("*.py")]
     said = "".join(path.read_text() for path in programs if own not in path.parents)
     assert [sentence for sentence in SAID if f'"{sentence}"' not in said] == []
+
+
+def checked(tmp_path: Path) -> list[str]:
+    """Each thing that a check can say, and its name."""
+    hosts = frozenset({"127.0.0.1", "hub.local"})
+    certificate = OwnCertificate(certificate=tmp_path, key=tmp_path, fingerprint="", hosts=hosts)
+    now = datetime.now(UTC)
+    lines = [{"timestamp": now.isoformat(), "level": level} for level in ("warning", "error")]
+    away = [None, 10.0, 100.0, 200.0, 3_600.0, 9_000.0, 90_000.0, 200_000.0]
+    shared = tmp_path / "shared"
+    shared.mkdir(mode=0o755)
+    desktops = [checks.Desktop(name="till", connected=False, version="", away_seconds=seconds) for seconds in away]
+    desktops += [
+        checks.Desktop(name="till", connected=True, version=version, away_seconds=None) for version in ("", "1", "2")
+    ]
+    sizes = [(0, 0, free) for free in (1 << 20, 1 << 29, 1 << 40)]
+    findings = [
+        checks.folder(tmp_path / "new"), checks.folder(shared), checks.folder(tmp_path),
+        *[checks.disk(tmp_path, lambda _, size=size: size) for size in sizes],  # type: ignore[misc]
+        checks.network(certificate, "127.0.0.1"), checks.network(certificate, "10.0.0.9"),
+        *checks.desktops([], "2"), *checks.desktops(desktops, "2"), *checks.doubts(3),
+        checks.log([], now), checks.log(lines[:1], now), checks.log(lines, now),
+    ]  # fmt: skip
+    return [text for one in findings for text in (one.name, one.said)]
+
+
+def refused() -> list[str]:
+    """Each thing that is said of a field: those of the contract's own messages that have such a rule."""
+    return [
+        "The mobile field is required when group id is not present.", "The name field is required.",
+        "The group id field is prohibited when mobile is present.", "The name field must not hold NUL.",
+        "The name field must not be greater than 60 characters.", "The phone field format is invalid.",
+        "The rate per minute field must be between 0 and 1000000.", "The selected scopes is invalid.",
+        "The send at field must be a valid date.", "The expires at field must be a date after send at.",
+        "The expires at field must be a date in the future.",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("language", TRANSLATED)
+def test_what_checks_and_forms_say_is_said_in_the_readers_language(language: str, tmp_path: Path) -> None:
+    translate = words.translations(language).gettext
+
+    def say(text: str) -> str:
+        known = translate(text)
+        return known if known != text else shaped(text, translate, say) or text
+
+    sentences = [*WORDS, *checked(tmp_path), *refused(), "Channel shop", "linked: Messages go out"]
+    assert [one for one in sentences if say(one) == one and one not in SAME[language]] == []
+
+
+def test_each_sentence_with_places_is_said_by_somebody(tmp_path: Path) -> None:
+    used: set[str] = set()
+    for sentence in [*checked(tmp_path), *refused(), "Channel shop", "linked: Messages go out"]:
+        shaped(sentence, lambda shape: used.add(shape) or shape, str)  # type: ignore[func-returns-value]
+    assert set(SHAPES) - used == {
+        "%(path)s cannot be written: run this as its owner",  # the tests run as root
+        "cannot be written, so nothing is accepted: %(why)s",
+        "%(count)s days", "%(count)s hours", "%(count)s minutes",  # inside another
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(
