@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 from messenger_hub_agent.whatsapp import win32
+from messenger_hub_agent.whatsapp.browser_process import BrowserProcess
 from messenger_hub_agent.whatsapp.leftover import end_leftover
 from messenger_hub_agent.whatsapp.pipe import Pipe
-from messenger_hub_agent.whatsapp.process import BrowserProcess, processes
+from messenger_hub_agent.whatsapp.process import processes
 from messenger_hub_agent.whatsapp.profile import Profile, discard_profile, take_profile
 
 SECONDS = 20
@@ -37,7 +38,7 @@ class Opened:
     async def is_over(self) -> int:
         async with asyncio.timeout(SECONDS):
             await self.ended.wait()
-            return await self.browser.process.wait()
+            return await self.browser.family.process.wait()
 
 
 @asynccontextmanager
@@ -64,8 +65,8 @@ async def opened(folder: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator
         yield Opened(profile, browser, pipe, answers, ended)
     finally:
         pipe.close()
-        browser.kill()
-        await browser.process.wait()
+        browser.family.kill()
+        await browser.family.process.wait()
         profile.release()
         discard_profile(folder)
 
@@ -93,15 +94,15 @@ async def test_its_death_is_told_by_the_pipe(tmp_path: Path, monkeypatch: pytest
 async def test_it_is_killed_with_its_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with opened(tmp_path, monkeypatch) as one:
         assert await one.ask("hello") == 5
-        one.browser.kill()
+        one.browser.family.kill()
         assert await one.is_over() == 1
 
 
 async def test_one_that_outlived_its_agent_is_found_and_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with opened(tmp_path, monkeypatch) as one:
         assert await one.ask("hello") == 5
-        assert f"{one.profile.folder}" in win32.command_line(one.browser.process.pid)
-        assert one.browser.process.pid in processes.at_work(one.profile.folder)
+        assert f"{one.profile.folder}" in win32.command_line(one.browser.family.process.pid)
+        assert one.browser.family.process.pid in processes.at_work(one.profile.folder)
         await end_leftover(one.profile.folder, save_seconds=0.2)
         assert await one.is_over() == 1
 

@@ -12,9 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from messenger_hub.runtime.system.unix import Family
 from messenger_hub_agent.whatsapp import browser as browser_module
 from messenger_hub_agent.whatsapp import running_browser
 from messenger_hub_agent.whatsapp.browser import NO_SANDBOX, Browser, BrowserOptions
+from messenger_hub_agent.whatsapp.browser_process import BrowserProcess
 from messenger_hub_agent.whatsapp.errors import (
     BrowserDied,
     BrowserError,
@@ -25,7 +27,6 @@ from messenger_hub_agent.whatsapp.errors import (
 )
 from messenger_hub_agent.whatsapp.finding import find_browser
 from messenger_hub_agent.whatsapp.page import PageError, PageGone, PageTimeout
-from messenger_hub_agent.whatsapp.process_unix import Running
 from messenger_hub_agent.whatsapp.profile import NOBODY_CHANGES, USER_IDS, discard_profile, take_profile
 from messenger_hub_agent.whatsapp.pyppeteer_page import PyppeteerPage
 
@@ -281,7 +282,7 @@ class Gone:
 async def test_the_number_of_a_browser_that_is_gone_may_be_another_programs_which_is_left_alone(tmp_path: Path) -> None:
     options = BrowserOptions(program=None, visible=False, log=tmp_path / "log")
     with subprocess.Popen(["sleep", "60"], start_new_session=True) as another:
-        await Browser(Running(Gone(another.pid), -1, -1), tmp_path, options).end()  # type: ignore[arg-type]
+        await Browser(BrowserProcess(Family(Gone(another.pid)), -1, -1), tmp_path, options).end()  # type: ignore[arg-type]
         with pytest.raises(subprocess.TimeoutExpired):
             another.wait(0.2)
         another.kill()

@@ -13,9 +13,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from messenger_hub_agent.whatsapp.browser_process import BrowserProcess
 from messenger_hub_agent.whatsapp.errors import BrowserDied, SandboxRefused
 from messenger_hub_agent.whatsapp.finding import find_browser
-from messenger_hub_agent.whatsapp.process import BrowserProcess, processes
+from messenger_hub_agent.whatsapp.process import processes
 from messenger_hub_agent.whatsapp.profile import Profile
 
 END_SECONDS = 10.0  # what the browser gets to save everything
@@ -80,7 +81,7 @@ class Browser:
 
     def __init__(self, running: BrowserProcess, program: Path, options: BrowserOptions) -> None:
         self._running = running
-        self._process = running.process
+        self._process = running.family.process
         self._options = options
         self._program = program
         self.read_descriptor = running.read_descriptor
@@ -129,7 +130,7 @@ class Browser:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(END_SECONDS):
                 await self._process.wait()
-        self._running.kill()
+        self._running.family.kill()
         async with asyncio.timeout(KILL_SECONDS):
             await self._process.wait()
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
+from messenger_hub_agent.whatsapp.browser_process import BrowserProcess
 from messenger_hub_agent.whatsapp.profile import Profile
 
 if sys.platform == "win32":
@@ -25,18 +25,6 @@ class PipeEnd(Protocol):
 
     def close(self) -> None:
         """Gives it up."""
-        ...
-
-
-class BrowserProcess(Protocol):
-    """One running browser. `read_descriptor` and `write_descriptor` are our ends of its pipe: descriptors, or handles on Windows."""
-
-    process: asyncio.subprocess.Process
-    read_descriptor: int
-    write_descriptor: int
-
-    def kill(self) -> None:
-        """Ends it and its helpers at once; harmless where they have ended."""
         ...
 
 

@@ -9,11 +9,13 @@ import os
 import signal
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from messenger_hub.runtime.system import here
+
 from messenger_hub_agent.whatsapp import launcher
+from messenger_hub_agent.whatsapp.browser_process import BrowserProcess
 from messenger_hub_agent.whatsapp.profile import Profile
 
 assert sys.platform != "win32"  # noqa: S101 for mypy, which then skips this file when it checks Windows
@@ -21,30 +23,14 @@ assert sys.platform != "win32"  # noqa: S101 for mypy, which then skips this fil
 _PROCESSES = Path("/proc")
 
 
-@dataclass(slots=True)
-class Running:
-    """See BrowserProcess."""
-
-    process: asyncio.subprocess.Process
-    read_descriptor: int
-    write_descriptor: int
-
-    def kill(self) -> None:
-        """See BrowserProcess."""
-        # Its helpers too: they are in its group. Once it is gone, its number may be another program's by now.
-        if self.process.returncode is None or not _is_there(self.process.pid):
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(self.process.pid, signal.SIGKILL)
-
-
 async def start(
     program: Path, arguments: Sequence[str], profile: Profile, environment: Mapping[str, str], log: BinaryIO
-) -> Running:
+) -> BrowserProcess:
     """See Processes."""
     their_read, our_write = os.pipe()
     our_read, their_write = os.pipe()
     try:
-        process = await asyncio.create_subprocess_exec(
+        family = await here.start_family(
             *(sys.executable, "-I", "-S", launcher.__file__),
             *(str(their_read), str(their_write), str(profile.user_id), str(program)),
             *arguments,
@@ -54,7 +40,6 @@ async def start(
             stdin=asyncio.subprocess.DEVNULL,
             stdout=log,
             stderr=log,
-            start_new_session=True,  # Ctrl-C ends us, and we end the browser
         )
     except BaseException:
         os.close(our_read)
@@ -63,7 +48,7 @@ async def start(
     finally:
         os.close(their_read)
         os.close(their_write)
-    return Running(process, our_read, our_write)
+    return BrowserProcess(family, our_read, our_write)
 
 
 def environment(profile: Profile) -> Mapping[str, str]:
@@ -90,13 +75,3 @@ def kill_stranger(process_id: int) -> None:
     """See Processes. It leads its group: its helpers too."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process_id, signal.SIGKILL)
-
-
-def _is_there(process_id: int) -> bool:
-    try:
-        os.kill(process_id, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass
-    return True

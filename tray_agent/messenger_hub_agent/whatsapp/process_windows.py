@@ -15,10 +15,13 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from messenger_hub.runtime.environment import without_ours
+from messenger_hub.runtime.system import here
+
+from messenger_hub_agent.whatsapp.browser_process import BrowserProcess
 from messenger_hub_agent.whatsapp.command_line import is_of
 from messenger_hub_agent.whatsapp.profile import Profile
 
@@ -29,73 +32,45 @@ from asyncio.windows_utils import PipeHandle, pipe  # noqa: E402
 
 from messenger_hub_agent.whatsapp import win32  # noqa: E402
 
-SUSPENDED = 0x4  # CREATE_SUSPENDED
-_OURS = "MESSENGER_HUB"
-
-
-@dataclass(slots=True)
-class Running:
-    """See BrowserProcess."""
-
-    process: asyncio.subprocess.Process
-    read_descriptor: int
-    write_descriptor: int
-    job: int
-
-    def kill(self) -> None:
-        """See BrowserProcess. The job is given up with it."""
-        if self.job:
-            win32.end_job(self.job)
-            self.job = 0
-        if self.process.returncode is None:
-            with contextlib.suppress(ProcessLookupError, PermissionError):  # it is ending
-                self.process.kill()
-
 
 async def start(
     program: Path, arguments: Sequence[str], profile: Profile, environment: Mapping[str, str], log: BinaryIO
-) -> Running:
+) -> BrowserProcess:
     """See Processes."""
     # As asyncio has them for a child's standard streams: the end that is written to must be readable too, which is how its loop learns
     # that the other side is gone.
     their_read, our_write = pipe(duplex=True, overlapped=(False, True))
     our_read, their_write = pipe(duplex=False, overlapped=(True, False))
     theirs = [their_read, their_write]
-    process = None
     try:
         for handle in theirs:
             os.set_handle_inheritable(handle, True)
-        process = await asyncio.create_subprocess_exec(
+        family = await here.start_family(
             str(program),
             f"--remote-debugging-io-pipes={their_read},{their_write}",
             *arguments,
             # These and the standard streams, and nothing else.
             startupinfo=subprocess.STARTUPINFO(lpAttributeList={"handle_list": theirs}),
-            # Suspended until it is in its job, and so are all its helpers; without the Ctrl-C that ends us.
-            creationflags=SUSPENDED | subprocess.CREATE_NEW_PROCESS_GROUP,
             env=environment,
             cwd=program.anchor,
             stdin=asyncio.subprocess.DEVNULL,
             stdout=log,
             stderr=log,
         )
-        job = win32.resume_in_job(process.pid)
     except BaseException:
         _winapi.CloseHandle(our_read)
         _winapi.CloseHandle(our_write)
-        if process is not None and process.returncode is None:
-            process.kill()
         raise
     finally:
         for handle in theirs:
             _winapi.CloseHandle(handle)
-    return Running(process, our_read, our_write, job)
+    return BrowserProcess(family, our_read, our_write)
 
 
 def environment(profile: Profile) -> Mapping[str, str]:
     """See Processes. Edge and Chrome need much of it: where the system, the user's folders and temporary files are."""
     del profile
-    return {name: value for name, value in os.environ.items() if not name.upper().startswith(_OURS)}
+    return without_ours()
 
 
 def pipe_end(descriptor: int, mode: str) -> PipeHandle:

@@ -16,7 +16,7 @@ assert sys.platform == "win32"  # noqa: S101 for mypy, which then skips this fil
 _kernel = ctypes.WinDLL("kernel32", use_last_error=True)
 _native = ctypes.WinDLL("ntdll")
 
-_TERMINATE, _SET_QUOTA, _SUSPEND_RESUME, _QUERY = 0x1, 0x100, 0x800, 0x1000
+_TERMINATE, _QUERY = 0x1, 0x1000
 _COMMAND_LINE = 60  # ProcessCommandLineInformation, since Windows 8.1
 _MOST_PROCESSES = 65_536
 _LONGEST = 2 * 32_767 + 64  # a command line in UTF-16, behind its own header
@@ -25,15 +25,10 @@ _kernel.OpenProcess.argtypes = [wintypes.DWORD, wintypes.BOOL, wintypes.DWORD]
 _kernel.OpenProcess.restype = wintypes.HANDLE
 _kernel.CloseHandle.argtypes = [wintypes.HANDLE]
 _kernel.TerminateProcess.argtypes = [wintypes.HANDLE, wintypes.UINT]
-_kernel.CreateJobObjectW.argtypes = [wintypes.LPVOID, wintypes.LPCWSTR]
-_kernel.CreateJobObjectW.restype = wintypes.HANDLE
-_kernel.AssignProcessToJobObject.argtypes = [wintypes.HANDLE, wintypes.HANDLE]
-_kernel.TerminateJobObject.argtypes = [wintypes.HANDLE, wintypes.UINT]
 _kernel.K32EnumProcesses.argtypes = [
     *(ctypes.POINTER(wintypes.DWORD), wintypes.DWORD),
     ctypes.POINTER(wintypes.DWORD),
 ]
-_native.NtResumeProcess.argtypes = [wintypes.HANDLE]
 _native.NtQueryInformationProcess.argtypes = [
     *(wintypes.HANDLE, ctypes.c_int, wintypes.LPVOID, wintypes.ULONG),
     ctypes.POINTER(wintypes.ULONG),
@@ -44,26 +39,6 @@ class _Text(ctypes.Structure):
     """UNICODE_STRING; `size` is in bytes."""
 
     _fields_ = (("size", wintypes.USHORT), ("room", wintypes.USHORT), ("text", wintypes.LPVOID))
-
-
-def resume_in_job(process_id: int) -> int:
-    """Puts a process that was started suspended into a new job and lets it go on; returns the job, or 0 where it has ended already."""
-    job = int(_kernel.CreateJobObjectW(None, None) or 0)
-    if not job:
-        raise _failed()
-    with _opened(process_id, _TERMINATE | _SET_QUOTA | _SUSPEND_RESUME) as process:
-        is_in = _kernel.AssignProcessToJobObject(job, process)
-        _native.NtResumeProcess(process)
-    if not is_in:
-        _kernel.CloseHandle(job)
-        return 0
-    return job
-
-
-def end_job(job: int) -> None:
-    """Ends all that is in it, and gives it up."""
-    _kernel.TerminateJobObject(job, 1)
-    _kernel.CloseHandle(job)
 
 
 def end_process(process_id: int) -> None:

@@ -21,6 +21,16 @@ class Openness:
     remedy: str
 
 
+class Family(Protocol):
+    """A child with all that it starts and that stays with it."""
+
+    process: asyncio.subprocess.Process
+
+    def kill(self) -> None:
+        """Ends all of it at once, also what the child has left behind; harmless where nothing is left."""
+        ...
+
+
 class System(Protocol):
     """One operating system."""
 
@@ -93,6 +103,10 @@ class System(Protocol):
 
     CHILD_OPTIONS: Mapping[str, Any]
     """Options of a subprocess that Ctrl-C in our terminal does not reach, and that opens no window of its own."""
+
+    async def start_family(self, program: str, *arguments: str, **options: Any) -> Family:
+        """Starts a child as with CHILD_OPTIONS, and with a subprocess's other `options`. Raises OSError."""
+        ...
 
     def ask_to_end(self, process: asyncio.subprocess.Process) -> None:
         """Asks a child that was started with CHILD_OPTIONS and --with-parent to finish; it has not ended yet."""

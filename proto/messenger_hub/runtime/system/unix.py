@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import os
 import signal
@@ -10,6 +11,7 @@ import stat
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +109,32 @@ def speak_utf8() -> None:
     """See System. The locale decides, which is UTF-8 since Python 3.7 also where it is C."""
 
 
+@dataclass(slots=True)
+class Family:
+    """See Family. It is a process group, which the child leads."""
+
+    process: asyncio.subprocess.Process
+
+    def kill(self) -> None:
+        """See Family."""
+        # Once the child is gone, its number may be another program's by now.
+        if self.process.returncode is None or not _is_there(self.process.pid):
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.process.pid, signal.SIGKILL)
+
+
+async def start_family(program: str, *arguments: str, **options: Any) -> Family:
+    """See System."""
+    starting = asyncio.ensure_future(asyncio.create_subprocess_exec(program, *arguments, **options, **CHILD_OPTIONS))
+    try:
+        return Family(await asyncio.shield(starting))
+    except asyncio.CancelledError:
+        # The child runs before the loop has taken it over, and the library would end it without what it has started by then.
+        with contextlib.suppress(OSError):
+            Family(await starting).kill()
+        raise
+
+
 def ask_to_end(process: asyncio.subprocess.Process) -> None:
     """See System."""
     process.send_signal(signal.SIGTERM)
@@ -120,3 +148,13 @@ def with_streams(program: str) -> str:
 def without_window(program: str) -> str:
     """See System."""
     return program
+
+
+def _is_there(process_id: int) -> bool:
+    try:
+        os.kill(process_id, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True

@@ -27,11 +27,19 @@ _ACCESS_LIST = 0x4  # DACL_SECURITY_INFORMATION
 _REVISION = 1  # SDDL_REVISION_1
 _TOKEN_QUERY, _TOKEN_USER = 0x8, 1
 _THIS_PROCESS = wintypes.HANDLE(-1)
+_TERMINATE, _SET_QUOTA, _SUSPEND_RESUME = 0x1, 0x100, 0x800
 
 _kernel.MoveFileExW.argtypes = [wintypes.LPCWSTR, wintypes.LPCWSTR, wintypes.DWORD]
 _kernel.LocalFree.argtypes = [wintypes.LPVOID]
 _kernel.LocalFree.restype = wintypes.LPVOID
 _kernel.CloseHandle.argtypes = [wintypes.HANDLE]
+_kernel.OpenProcess.argtypes = [wintypes.DWORD, wintypes.BOOL, wintypes.DWORD]
+_kernel.OpenProcess.restype = wintypes.HANDLE
+_kernel.CreateJobObjectW.argtypes = [wintypes.LPVOID, wintypes.LPCWSTR]
+_kernel.CreateJobObjectW.restype = wintypes.HANDLE
+_kernel.AssignProcessToJobObject.argtypes = [wintypes.HANDLE, wintypes.HANDLE]
+_kernel.TerminateJobObject.argtypes = [wintypes.HANDLE, wintypes.UINT]
+_native.NtResumeProcess.argtypes = [wintypes.HANDLE]
 _native.NtSuspendProcess.argtypes = [wintypes.HANDLE]
 _advanced.OpenProcessToken.argtypes = [wintypes.HANDLE, wintypes.DWORD, ctypes.POINTER(wintypes.HANDLE)]
 _advanced.GetTokenInformation.argtypes = [
@@ -69,6 +77,29 @@ def move(draft: Path, target: Path) -> None:
 def suspend_this_process() -> None:
     """Until somebody resumes it."""
     _native.NtSuspendProcess(_THIS_PROCESS)
+
+
+def resume_in_job(process_id: int) -> int:
+    """Puts a process that was started suspended into a new job and lets it go on; returns the job, or 0 where it has ended already."""
+    job = int(_kernel.CreateJobObjectW(None, None) or 0)
+    if not job:
+        raise _failed()
+    process = _kernel.OpenProcess(_TERMINATE | _SET_QUOTA | _SUSPEND_RESUME, False, process_id)
+    if not process:
+        raise _failed()
+    is_in = _kernel.AssignProcessToJobObject(job, process)
+    _native.NtResumeProcess(process)
+    _kernel.CloseHandle(process)
+    if not is_in:
+        _kernel.CloseHandle(job)
+        return 0
+    return job
+
+
+def end_job(job: int) -> None:
+    """Ends all that is in it, and gives it up."""
+    _kernel.TerminateJobObject(job, 1)
+    _kernel.CloseHandle(job)
 
 
 @functools.cache

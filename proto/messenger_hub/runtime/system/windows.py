@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
 from typing import Any
 
@@ -28,6 +29,7 @@ CHILD_OPTIONS: Mapping[str, Any] = {
     # A console of its own that nobody sees: Ctrl-C and the closing of ours do not reach it.
     "creationflags": subprocess.CREATE_NO_WINDOW | subprocess.CREATE_NEW_PROCESS_GROUP
 }
+SUSPENDED = 0x4  # CREATE_SUSPENDED
 APP_PATHS = r"SOFTWARE\Microsoft\Windows\CurrentVersion\App Paths"
 REPLACE_SECONDS, REPLACE_PAUSE_SECONDS = 2.0, 0.02
 """A virus scanner or a reader has the old file open for a moment, and then it cannot be replaced."""
@@ -135,6 +137,34 @@ def speak_utf8() -> None:
     for stream in (sys.stdin, sys.stdout, sys.stderr):
         if stream is not None and hasattr(stream, "reconfigure"):  # a program without a window has none
             stream.reconfigure(encoding="utf-8")
+
+
+@dataclass(slots=True)
+class Family:
+    """See Family. It is a job, or none where the child ended before it was in one."""
+
+    process: asyncio.subprocess.Process
+    job: int
+
+    def kill(self) -> None:
+        """See Family. The job is given up with it."""
+        if self.job:
+            win32.end_job(self.job)
+            self.job = 0
+        if self.process.returncode is None:
+            with contextlib.suppress(ProcessLookupError, PermissionError):  # it is ending
+                self.process.kill()
+
+
+async def start_family(program: str, *arguments: str, **options: Any) -> Family:
+    """See System. Suspended until it is in its job, and so is all that it starts."""
+    flags = CHILD_OPTIONS["creationflags"] | SUSPENDED
+    process = await asyncio.create_subprocess_exec(program, *arguments, **options, creationflags=flags)
+    try:
+        return Family(process, win32.resume_in_job(process.pid))
+    except BaseException:
+        process.kill()
+        raise
 
 
 def ask_to_end(process: asyncio.subprocess.Process) -> None:
