@@ -12,13 +12,14 @@ from pathlib import Path
 
 import click
 from messenger_hub.runtime.folder import FolderError
+from messenger_hub.runtime.version import VERSION
 from messenger_hub_agent.folder import WA_JS
 from messenger_hub_agent.updating import package
 from messenger_hub_agent.updating.choice import Choice, Stage, described
 from messenger_hub_agent.updating.looking import looked_for
 from messenger_hub_agent.updating.problems import NotFetched, NpmMissing, RejectedBefore, Unusable
 from messenger_hub_agent.updating.shelf import Shelf, Wanted
-from messenger_hub_agent.whatsapp.wa_js import VERSION, WaJs
+from messenger_hub_agent.whatsapp.wa_js import WaJs
 
 from messenger_hub_cli.failures import Conflict, Failed, Misused, Refused
 from messenger_hub_cli.output import Answer, Json, Record
@@ -70,7 +71,7 @@ def wa_js(
         choice = shelf.choice()
         if back:
             return _back(shelf, choice)
-        found = package.opened(file, integrity) if file and integrity else _fetched(choice, to)
+        found = package.opened(file, integrity, str(file)) if file and integrity else _fetched(choice, to)
         if found is None or found.version == choice.in_use:
             return _record(choice, f"{described(choice)} Nothing was changed.")
         shelf.want(Wanted(found))
@@ -118,7 +119,12 @@ def _back(shelf: Shelf, choice: Choice) -> Record:
     shelf.want(Wanted())
     if not _until(lambda: not shelf.waits, TAKEN_SECONDS):
         return _record(choice, f"The desktop app does not run: it goes back to wa-js {choice.pinned} when it starts.")
-    return _record(shelf.choice(), f"The desktop app goes back to wa-js {choice.pinned}.")
+    now = shelf.choice()
+    if now.in_use != now.pinned:
+        raise Failed(
+            f"The desktop app could not go back ({described(now).rstrip('.')}): its log says why.", code="not_stored"
+        )
+    return _record(now, f"The desktop app goes back to wa-js {now.pinned}.")
 
 
 def _tried(shelf: Shelf, version: str) -> Record:

@@ -13,7 +13,7 @@ from messenger_hub.v1 import channel_service_pb2
 from messenger_hub_server.model import Agent, AgentId, Channel, ChannelId, Group, LinkState, Pace
 from messenger_hub_server.presence import Presence
 from messenger_hub_server.registry import Registry
-from messenger_hub_server.reports import LinkReport, WaJsUpdate
+from messenger_hub_server.reports import LinkReport
 from messenger_hub_server.services.explanation import BACKLOG
 from messenger_hub_server.services.translation import timestamp
 from messenger_hub_server.store.base import Outcome, PutGroups, Write
@@ -51,6 +51,7 @@ class Assignments:
         uncertain: Callable[[ChannelId], int],
         pictured: Callable[[ChannelId, pb.PagePicture], None],
         answered: Callable[[AgentId, pb.WaJsReport], None],
+        left: Callable[[AgentId], None],
         api_address: Callable[[], str],
         clock: Clock,
     ) -> None:
@@ -61,6 +62,7 @@ class Assignments:
         self._uncertain = uncertain
         self._pictured = pictured
         self._answered = answered
+        self._left = left
         self._api_address = api_address
         self._clock = clock
 
@@ -108,7 +110,7 @@ class Assignments:
 
     def connected(self, agent: Agent, hello: pb.AgentHello) -> None:
         """The agent's stream is open."""
-        told = _wa_js_update(hello.wa_js_update) if hello.HasField("wa_js_update") else None
+        told = hello.wa_js_standing if hello.HasField("wa_js_standing") else None
         self._presence.agent_connected(agent.id, hello.version, hello.wa_js_version, hello.platform, told)
         self._registry.agent_seen(agent.id, self._clock.now_ms(), hello.version, hello.wa_js_version)
 
@@ -119,6 +121,7 @@ class Assignments:
     def gone(self, agent: Agent) -> None:
         """The agent's last stream has ended."""
         self._presence.agent_gone(agent.id)
+        self._left(agent.id)
 
     async def channel(self, channel_id: ChannelId, report: pb.ChannelReport) -> None:
         """What a channel's page shows. A report without a state that agents may report is ignored."""
@@ -159,8 +162,8 @@ class Assignments:
         self._pictured(channel_id, picture)
 
     def wa_js(self, agent: Agent, report: pb.WaJsReport) -> None:
-        """Where the agent's wa-js stands. First, so that whoever asked for an update finds what came of it."""
-        self._presence.agent_updates(agent.id, _wa_js_update(report.update))
+        """Where the agent's wa-js stands. First, so that whoever asked for another one finds what came of it."""
+        self._presence.agent_tells_of_wa_js(agent.id, report.standing)
         self._answered(agent.id, report)
 
 
@@ -173,18 +176,6 @@ def _pause(channel: Channel) -> str:
     if channel.paused_reason is None and channel.backlog_oldest_ms is not None:
         return BACKLOG
     return channel.paused_reason or ""
-
-
-def _wa_js_update(told: pb.WaJsUpdate) -> WaJsUpdate:
-    known = told.stage in pb.WaJsStage.values()
-    return WaJsUpdate(
-        stage=told.stage if known else pb.WA_JS_STAGE_UNSPECIFIED,
-        version=told.version,
-        in_use=told.in_use,
-        shipped=told.shipped,
-        reason=told.reason,
-        sentence=told.sentence,
-    )
 
 
 def _ms(moment: Timestamp) -> int | None:

@@ -1,7 +1,7 @@
 """What one frame of an agent may be, whoever sends it: the contract's counts and forms, and times that a calendar knows.
 
-What the frames mean together is the machine's business (delivery/channel.py). Sentences for people are cut instead of refused: a journal
-that holds a long one would otherwise never get through its hello.
+What the frames mean together is the machine's business (delivery/channel.py). Sentences for people are cut to one line instead of refused:
+a journal that holds another one would otherwise never get through its hello.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Any
 
 from google.protobuf.timestamp_pb2 import Timestamp
 from messenger_hub.agent.v1 import agent_service_pb2 as pb
+from messenger_hub.runtime.version import VERSION
 
 from messenger_hub_server.errors import UnexpectedFrame
 
@@ -29,6 +30,7 @@ MOST_PICTURE = 900 * 1024
 LEAST_SECONDS, MOST_SECONDS = -62_135_596_800, 253_402_300_799  # the years 1 to 9999
 
 _JOURNAL_ID = re.compile(r"[0-9a-f]{32}")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _ACCOUNT = re.compile(r"[0-9]{0,20}")
 
 
@@ -41,16 +43,23 @@ def admit(frame: pb.ConnectRequest) -> None:
 
 def _agent_hello(hello: pb.AgentHello) -> None:
     _cut(hello, MOST_VERSION, "version", "wa_js_version", "platform")
-    _wa_js_update(hello.wa_js_update)
+    if hello.HasField("wa_js_standing"):
+        _wa_js_standing(hello.wa_js_standing)
 
 
 def _wa_js_report(report: pb.WaJsReport) -> None:
-    _wa_js_update(report.update)
+    _wa_js_standing(report.standing)
 
 
-def _wa_js_update(update: pb.WaJsUpdate) -> None:
-    _cut(update, MOST_VERSION, "version", "in_use", "shipped")
-    _cut(update, MOST_SENTENCE, "reason", "sentence")
+def _wa_js_standing(standing: pb.WaJsStanding) -> None:
+    """A version gets into a command that people copy; a stage of a newer contract is none here."""
+    for name in ("version", "in_use", "shipped"):
+        if re.match(VERSION, getattr(standing, name)) is None:
+            standing.ClearField(name)
+    if standing.stage not in pb.WaJsStage.values():
+        standing.ClearField("stage")
+    _times(standing, "looked_at")
+    _cut(standing, MOST_SENTENCE, "reason", "sentence")
 
 
 def _channel_hello(hello: pb.ChannelHello) -> None:
@@ -155,10 +164,12 @@ def _ids(message: Any, *names: str) -> None:
 
 
 def _cut(message: Any, most: int, *names: str) -> None:
+    """What remains is one line without commands to a terminal."""
     for name in names:
         text = getattr(message, name)
-        if len(text) > most:
-            setattr(message, name, text[: most - 1] + "…")
+        shown = _CONTROL.sub(" ", text if len(text) <= most else text[: most - 1] + "…")
+        if shown != text:
+            setattr(message, name, shown)
 
 
 def _times(message: Any, *names: str) -> None:

@@ -144,6 +144,7 @@ async def assemble(
         commits=queue,
         pictured=pictures.came,
         answered=updates.came,
+        left=updates.gone,
         api_address=api_address,
         clock=clock,
     )

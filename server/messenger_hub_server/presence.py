@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
+from messenger_hub.agent.v1.agent_service_pb2 import WaJsStanding
 from messenger_hub.runtime.clock import Clock
 
 from messenger_hub_server.model import AgentId, ChannelId
-from messenger_hub_server.reports import AgentPresence, ChannelPresence, LinkReport, WaJsUpdate
+from messenger_hub_server.reports import AgentPresence, ChannelPresence, LinkReport
 
-__all__ = ["AgentPresence", "ChannelPresence", "LinkReport", "Presence", "WaJsUpdate"]
+__all__ = ["AgentPresence", "ChannelPresence", "LinkReport", "Presence"]
 
 
 class Presence:
@@ -31,7 +32,7 @@ class Presence:
         version: str,
         wa_js_version: str,
         platform: str,
-        wa_js_update: WaJsUpdate | None = None,
+        wa_js_standing: WaJsStanding | None = None,
     ) -> None:
         """The agent's stream is open."""
         now = self._clock.now_ms()
@@ -42,15 +43,15 @@ class Presence:
             version=version,
             wa_js_version=wa_js_version,
             platform=platform,
-            wa_js_update=wa_js_update,
+            wa_js_standing=wa_js_standing,
         )
         self._changed()
 
-    def agent_updates(self, agent_id: AgentId, update: WaJsUpdate) -> None:
+    def agent_tells_of_wa_js(self, agent_id: AgentId, standing: WaJsStanding) -> None:
         """Where the agent's wa-js stands now."""
         agent = self._agents.get(agent_id)
-        if agent is not None and agent.wa_js_update != update:
-            self._agents[agent_id] = replace(agent, wa_js_update=update)
+        if agent is not None and agent.wa_js_standing != standing:
+            self._agents[agent_id] = replace(agent, wa_js_standing=standing)
             self._changed()
 
     def agent_seen(self, agent_id: AgentId) -> None:

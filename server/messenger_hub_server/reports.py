@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from messenger_hub.agent.v1.agent_service_pb2 import WaJsStanding
+
 from messenger_hub_server.model import LinkState
 
 
@@ -34,21 +36,9 @@ class ChannelPresence:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WaJsUpdate:
-    """Where an agent's wa-js stands, as the contract's WaJsUpdate; `stage` is a number of WaJsStage."""
-
-    stage: int
-    version: str = ""
-    in_use: str = ""
-    shipped: str = ""
-    reason: str = ""
-    sentence: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class AgentPresence:
-    """An agent that was connected since the hub started. `since_ms` is when it connected, or when it went. `wa_js_update` is None for
-    one that cannot be asked for an update."""
+    """An agent that was connected since the hub started. `since_ms` is when it connected, or when it went. `wa_js_standing` is None for
+    one that cannot be asked for another wa-js."""
 
     connected: bool
     since_ms: int
@@ -56,4 +46,4 @@ class AgentPresence:
     version: str = ""
     wa_js_version: str = ""
     platform: str = ""
-    wa_js_update: WaJsUpdate | None = None
+    wa_js_standing: WaJsStanding | None = None

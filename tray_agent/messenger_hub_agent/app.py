@@ -84,7 +84,7 @@ class Agent:
         self._was_connected = False
         self._visible = visible
         self._trial = Trial(Shelf(folder.wa_js), clock)
-        self._update = Update(self._trial, self._report_wa_js)
+        self._update = Update(self._trial, clock, self._report_wa_js)
         self._stop = asyncio.Event()
         self._problem: AgentProblem | None = None
         self._channels: dict[int, Channel] = {}
@@ -268,7 +268,7 @@ class Agent:
     def _report_wa_js(self, number: int = 0, *, refused: bool = False) -> None:
         """Where its wa-js stands. A stream that opens later tells it in its hello."""
         if self._connection is not None:
-            report = pb.WaJsReport(number=number, refused=refused, update=self._update.standing)
+            report = pb.WaJsReport(number=number, refused=refused, standing=self._update.standing)
             self._connection.send(pb.ConnectRequest(wa_js_report=report))
 
     def _assigned(self, assignments: pb.Assignments) -> None:

@@ -95,7 +95,7 @@ class Connection:
     """One life of the bidirectional stream."""
 
     def __init__(
-        self, channel: grpc.aio.Channel, credential: str, version: str, wa_js: pb.WaJsUpdate, clock: Clock
+        self, channel: grpc.aio.Channel, credential: str, version: str, wa_js: pb.WaJsStanding, clock: Clock
     ) -> None:
         self._clock = clock
         self._stub = rpc.AgentServiceStub(channel)
@@ -104,7 +104,7 @@ class Connection:
             version=version,
             wa_js_version=wa_js.in_use,
             platform=f"{platform.system()} {platform.release()}",
-            wa_js_update=wa_js,
+            wa_js_standing=wa_js,
         )
         self._outgoing: asyncio.Queue[pb.ConnectRequest | None] = asyncio.Queue(OUTGOING)
         self._finished = asyncio.Event()

@@ -201,7 +201,7 @@ class Executor:
         version = self._page.wa_js_version
         blamed = error.code in SCRIPT_CODES and self._trial.on_trial(version)
         if blamed:
-            self._trial.failed(version, f"a script of the page failed ({error.code})")
+            self._trial.failed(version, f"a script of the page failed: {error.code}")
         return blamed
 
     async def _save(self, contact: str, name: str) -> Performed:

@@ -374,14 +374,14 @@ class PageWatch:
         self._unanswered += blamed or isinstance(error, PageTimeout | PageGone)
         if self._unanswered >= HUNG_LOOKS:
             log.warning("page hangs and is opened again")
-            self._trial.failed(self._page.wa_js_version, f"the page did not answer ({error.code})")
+            self._trial.failed(self._page.wa_js_version, f"the page did not answer: {error.code}")
             await self._reopen()
         elif self._waited_in_vain():
             await self._try_afresh()
 
     async def _try_afresh(self) -> None:
         log.warning("page not ready and opened again", seconds=round(self._patience))
-        self._trial.failed(self._page.wa_js_version, f"not ready within {self._patience:.0f} s")
+        self._trial.failed(self._page.wa_js_version, f"the page did not get ready in time: {self._patience:.0f} s")
         self._patience = min(READY_MOST_SECONDS, 2 * self._patience)
         await self._open_afresh()
 

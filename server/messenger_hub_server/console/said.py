@@ -50,6 +50,17 @@ SAID = (
     _("WhatsApp Web did not answer"),
     _("The number is not on WhatsApp: check its country code."),
     _("WhatsApp Web went away while sending and does not know the message now: look into the chat, then resolve it."),
+    # why a wa-js was not taken
+    _("it took a message that WhatsApp Web does not know afterwards"),
+    _("npm did not answer in time"),
+    _("npm packed nothing"),
+    _("npm names no released version"),
+    _("npm states no sha512"),
+    _("npm gave another version than was asked for"),
+    _("it is not what npm states"),
+    _("it is no package of wa-js"),
+    _("there is no such version"),
+    _("that is no version"),
     # refusals
     _("The channel's desktop app is not connected: start messenger-hub agent on the desktop, then try again."),
     _("The desktop app is not connected: start messenger-hub agent on the desktop, then try again."),
@@ -57,7 +68,8 @@ SAID = (
     _(
         "The desktop app is too old to be asked from here: update it, or run messenger-hub update wa-js on that desktop."
     ),
-    _("The desktop looks for another wa-js already, or tries one: wait until it has told what came of it."),
+    _("The desktop looks for another wa-js already: wait until it has told what came of it."),
+    _("The desktop was revoked: enrol it again with messenger-hub agent enrol, then try again."),
     _("It is too late to cancel: the operation has started or is settled. Look it up to see how it ended."),
     _("The desktop gave no picture of the page: try again when the channel is up."),
     _("The operation is not uncertain, so there is nothing to decide. Look it up to see where it stands."),
@@ -106,6 +118,13 @@ WORDS = (
 """The same, too short to be looked for in the programs: a test has them said."""
 
 SHAPES = (
+    # why a wa-js was not taken
+    _("needed and missing: %(names)s"),
+    _("a script of the page failed: %(code)s"),
+    _("the page did not answer: %(code)s"),
+    _("the page did not get ready in time: %(lasted)s"),
+    _("npm says: %(code)s"),
+    _("npm cannot be started: %(why)s"),
     # of checks
     _("Desktop %(name)s"),
     _("Channel %(name)s"),

@@ -161,7 +161,7 @@ class _Said:
         return self._badge(*words.CHANNEL_STATES[state])
 
     def wa_js_stage(self, stage: int) -> Markup:
-        """Of an update of wa-js."""
+        """Of another wa-js."""
         return self._badge(*words.WA_JS_STAGES[stage])
 
     def kind(self, number: int) -> str:

@@ -69,6 +69,8 @@ WA_JS_STAGES: Mapping[int, tuple[str, str]] = {
     agent_service_pb2.WA_JS_STAGE_NPM_FAILED: (_("npm failed"), "bad"),
     agent_service_pb2.WA_JS_STAGE_UNUSABLE: (_("Not usable"), "bad"),
     agent_service_pb2.WA_JS_STAGE_NOT_STORED: (_("Not stored"), "bad"),
+    agent_service_pb2.WA_JS_STAGE_FAULT: (_("Failed"), "bad"),
+    agent_service_pb2.WA_JS_STAGE_USED_ALREADY: (_("Used already"), "good"),
 }
 
 PACES: Mapping[int, tuple[str, str]] = {

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 
 import phonenumbers
+from messenger_hub.runtime.version import VERSION
 from messenger_hub.v1 import rest_pb2
 
 from messenger_hub_server.errors import ValidationFailed
@@ -14,7 +15,6 @@ from messenger_hub_server.rpc.fields import Format
 from messenger_hub_server.services import recipients
 from messenger_hub_server.services.translation import cursor_number
 
-_VERSION = re.compile(r"[0-9]{1,5}(\.[0-9]{1,5}){2}")
 _PRINTABLE_ASCII = re.compile(r"[\x20-\x7e]{1,255}")
 
 
@@ -55,7 +55,7 @@ def _country_code(text: str, _: Caller) -> bool:
 
 
 def _version(text: str, _: Caller) -> bool:
-    return _VERSION.fullmatch(text) is not None
+    return re.match(VERSION, text) is not None
 
 
 FORMATS: Mapping[int, Format] = {

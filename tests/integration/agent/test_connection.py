@@ -15,7 +15,7 @@ from messenger_hub_agent.connection import Connection, HubAway, HubRefused, enro
 from tests.fakes.clock import FakeClock
 from tests.integration.agent.hub import SECONDS, Hub, serving
 
-WA_JS = pb.WaJsUpdate(in_use="4.6.0")
+WA_JS = pb.WaJsStanding(in_use="4.6.0")
 REPORT = pb.ConnectRequest(channel_id=1, channel_report=pb.ChannelReport(reason="x"))
 
 

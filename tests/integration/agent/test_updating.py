@@ -14,6 +14,7 @@ from messenger_hub.agent.v1 import agent_service_pb2 as pb
 from messenger_hub_agent import app
 from messenger_hub_agent.tray.menu import ChannelState
 from messenger_hub_agent.updating import update
+from messenger_hub_agent.updating.problems import Fault
 from messenger_hub_agent.updating.trial import Trial
 from messenger_hub_agent.whatsapp.wa_js import pinned, version
 
@@ -80,10 +81,10 @@ async def told(hub: Hub, stage: str, holds: Callable[[pb.WaJsReport], bool] = la
     async with asyncio.timeout(SECONDS):
         while True:
             frame = await hub.heard.get()
-            report = pb.WaJsReport(update=frame.agent_hello.wa_js_update)
+            report = pb.WaJsReport(standing=frame.agent_hello.wa_js_standing)
             if frame.HasField("wa_js_report"):
                 report = frame.wa_js_report
-            if report.update.stage == number and holds(report):
+            if report.standing.stage == number and holds(report):
                 return report
 
 
@@ -98,22 +99,24 @@ async def test_a_newer_one_is_fetched_tried_and_told_step_by_step(
     hub = Hub([assignments(1)])
     async with running(hub, tmp_path / "agent", monkeypatch) as desk:
         hello = await said_in_hello(hub)
-        assert (hello.wa_js_update.stage, hello.wa_js_update.in_use) == (pb.WA_JS_STAGE_PINNED, version())
+        assert (hello.wa_js_standing.stage, hello.wa_js_standing.in_use) == (pb.WA_JS_STAGE_PINNED, version())
         await desk.until(ChannelState.LINKED)
         asks(desk, 7)
         answer = await told(hub, "LOOKING", lambda one: one.number != 0)
         assert (answer.number, answer.refused) == (7, False)
         candidate = await told(hub, "CANDIDATE")
-        assert (candidate.number, candidate.update.version, candidate.update.in_use) == (0, NEWER, NEWER)
+        assert (candidate.number, candidate.standing.version, candidate.standing.in_use) == (0, NEWER, NEWER)
         again = await said_in_hello(hub)
-        assert (again.wa_js_version, again.wa_js_update.version) == (NEWER, NEWER)
+        assert (again.wa_js_version, again.wa_js_standing.version) == (NEWER, NEWER)
         await desk.until_pages_have(NEWER)
         await desk.until(ChannelState.LINKED)
         assert desk.agent is not None
         desk.agent._trial.sent(NEWER)
-        assert (await told(hub, "ADOPTED")).update.sentence == f"wa-js {NEWER} is used; this release ships {version()}."
+        assert (
+            await told(hub, "ADOPTED")
+        ).standing.sentence == f"wa-js {NEWER} is used; the desktop app ships {version()}."
         asks(desk, 8)
-        assert (await told(hub, "NOTHING_NEWER")).update.version == NEWER
+        assert (await told(hub, "NOTHING_NEWER")).standing.version == NEWER
 
 
 async def test_one_that_does_not_do_is_told_with_its_reason_and_npm_is_not_believed_twice(
@@ -127,10 +130,10 @@ async def test_one_that_does_not_do_is_told_with_its_reason_and_npm_is_not_belie
         await told(hub, "CANDIDATE")
         assert desk.agent is not None
         desk.agent._trial.failed(NEWER, "it failed")
-        rejected = (await told(hub, "REJECTED")).update
+        rejected = (await told(hub, "REJECTED")).standing
         assert (rejected.version, rejected.in_use, rejected.reason) == (NEWER, version(), "it failed")
         asks(desk, 2)
-        assert (await told(hub, "REJECTED_BEFORE")).update.reason == "it failed"
+        assert (await told(hub, "REJECTED_BEFORE")).standing.reason == "it failed"
         asks(desk, 3, NEWER)
         await told(hub, "CANDIDATE")
         asks(desk, 4, back=True)
@@ -155,7 +158,7 @@ async def test_while_npm_is_asked_everything_goes_on_and_a_second_request_is_ref
         assert (await hub.heard_of("page_picture")).page_picture.jpeg == b"JPEG"
         assert desk.view is not None and desk.view.channels[0].state is ChannelState.LINKED
         await opens(slow, 2)
-        assert (await told(hub, "CANDIDATE")).update.version == NEWER
+        assert (await told(hub, "CANDIDATE")).standing.version == NEWER
 
 
 async def test_an_agent_that_stops_ends_npm_and_what_npm_has_started(
@@ -191,23 +194,48 @@ async def test_an_npm_that_is_missing_or_fails_is_told_with_what_to_do(
     async with running(hub, tmp_path / "agent", monkeypatch) as desk:
         await desk.until(ChannelState.LINKED)
         asks(desk, 1)
-        update = (await told(hub, stage)).update
+        update = (await told(hub, stage)).standing
         assert word in update.sentence and update.in_use == version()
 
 
+@pytest.mark.parametrize(
+    ("wanted", "reason", "word"),
+    [
+        ("", "it is not what npm states", "fetch it again"),
+        ("98.7.6", "there is no such version", "npm view"),
+        ("npm:left-pad", "that is no version", "three numbers"),
+    ],
+)
 async def test_what_is_not_what_npm_states_or_is_no_version_is_not_taken(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, npm: Npm
+    wanted: str, reason: str, word: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, npm: Npm
 ) -> None:
     npm.serves(NEWER, SCRIPT, states=wa_js_package(tmp_path / "other.tgz", NEWER, "// something else"))
     hub = Hub([assignments(1)])
     async with running(hub, tmp_path / "agent", monkeypatch) as desk:
         await desk.until(ChannelState.LINKED)
-        for number, wanted in enumerate(("", "98.7.6", "npm:left-pad"), 1):
-            asks(desk, number, wanted)
-            update = (await told(hub, "UNUSABLE")).update
-            assert update.in_use == version() and update.sentence.endswith((".", " lists them."))
+        asks(desk, 1, wanted)
+        standing = (await told(hub, "UNUSABLE")).standing
+        assert (standing.reason, standing.in_use) == (reason, version())
+        assert word in standing.sentence and str(tmp_path) not in standing.sentence
         assert desk.agent is not None
         assert desk.agent._trial.wa_js() == pinned()
+
+
+async def test_the_version_that_is_used_is_told_as_such_whatever_was_rejected_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, npm: Npm
+) -> None:
+    npm.serves(NEWER, SCRIPT)
+    hub = Hub([assignments(1)])
+    async with running(hub, tmp_path / "agent", monkeypatch) as desk:
+        await desk.until(ChannelState.LINKED)
+        asks(desk, 1)
+        looked = (await told(hub, "CANDIDATE")).standing
+        assert desk.agent is not None
+        desk.agent._trial.failed(NEWER, "it failed")
+        asks(desk, 2, version())
+        standing = (await told(hub, "USED_ALREADY")).standing
+        assert (standing.version, standing.in_use, standing.reason) == (version(), version(), "")
+        assert standing.looked_at.ToMilliseconds() >= looked.looked_at.ToMilliseconds() > 0
 
 
 async def test_a_package_of_another_version_than_npm_names_is_refused(
@@ -220,7 +248,7 @@ async def test_a_package_of_another_version_than_npm_names_is_refused(
     async with running(hub, tmp_path / "agent", monkeypatch) as desk:
         await desk.until(ChannelState.LINKED)
         asks(desk, 1)
-        sentence = (await told(hub, "UNUSABLE")).update.sentence
+        sentence = (await told(hub, "UNUSABLE")).standing.sentence
         assert "98.0.0" in sentence and NEWER in sentence
 
 
@@ -236,7 +264,7 @@ async def test_a_full_disk_is_told_and_changes_nothing(
         await desk.until(ChannelState.LINKED)
         monkeypatch.setattr(Trial, "want", full)
         asks(desk, 1)
-        assert (await told(hub, "NOT_STORED")).update.in_use == version()
+        assert (await told(hub, "NOT_STORED")).standing.in_use == version()
 
 
 async def test_a_fault_of_ours_is_told_and_ends_no_channel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -249,4 +277,4 @@ async def test_a_fault_of_ours_is_told_and_ends_no_channel(tmp_path: Path, monke
         await desk.until(ChannelState.LINKED)
         for number in (1, 2):
             asks(desk, number)
-            assert (await told(hub, "UNUSABLE")).update.sentence == update.FAULT
+            assert (await told(hub, "FAULT")).standing.sentence == Fault().sentence

@@ -41,8 +41,8 @@ class ScriptedAgent:
 
     async def tells_of_wa_js(self, stage: str, number: int = 0, *, refused: bool = False, **update: str) -> None:
         """Where its wa-js stands."""
-        told = pb.WaJsUpdate(stage=pb.WaJsStage.Value(f"WA_JS_STAGE_{stage}"), **update)  # type: ignore[arg-type]
-        await self.write(pb.ConnectRequest(wa_js_report=pb.WaJsReport(number=number, refused=refused, update=told)))
+        told = pb.WaJsStanding(stage=pb.WaJsStage.Value(f"WA_JS_STAGE_{stage}"), **update)  # type: ignore[arg-type]
+        await self.write(pb.ConnectRequest(wa_js_report=pb.WaJsReport(number=number, refused=refused, standing=told)))
 
     async def next(self, kind: str) -> pb.ConnectResponse:
         """The next frame of a kind, in the order of arrival; others are kept. Raises AioRpcError when the stream ended."""
@@ -148,7 +148,7 @@ async def connected(
     *,
     hello: bool = True,
     linked: bool = True,
-    wa_js: pb.WaJsUpdate | None = None,
+    wa_js: pb.WaJsStanding | None = None,
 ) -> AsyncIterator[ScriptedAgent]:
     """An open stream, with the channel opened and linked unless told otherwise. Without `wa_js` it is one of a version that cannot be
     asked for an update."""
@@ -157,7 +157,7 @@ async def connected(
     agent = ScriptedAgent(credential.agent_id, credential.credential, channel_id, call)
     try:
         in_use = wa_js.in_use if wa_js is not None else ""
-        first = pb.AgentHello(version="test", platform="test", wa_js_version=in_use, wa_js_update=wa_js)
+        first = pb.AgentHello(version="test", platform="test", wa_js_version=in_use, wa_js_standing=wa_js)
         await agent.write(pb.ConnectRequest(agent_hello=first))
         await agent.next("assignments")
         if linked:

@@ -458,7 +458,7 @@ async def test_one_with_which_the_page_never_gets_ready_is_rejected_when_the_pat
         await watched.later(1)
         assert tried.stage is Stage.REJECTED
         assert (await watched.later(1, LINKED)).can_work
-    assert "not ready within 90 s" in tried.memory.kept[-1].rejections[-1].reason
+    assert "did not get ready in time: 90 s" in tried.memory.kept[-1].rejections[-1].reason
 
 
 async def test_one_whose_look_ups_fail_again_and_again_is_rejected() -> None:

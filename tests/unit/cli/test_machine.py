@@ -19,8 +19,8 @@ def test_a_clock_that_is_off_says_by_how_much_and_what_to_do(seconds: float, ver
 @pytest.mark.parametrize(
     ("choice", "verdict", "said"),
     [
-        (SHIPPED, Verdict.GOOD, "wa-js 4.6.0 is used, which this release ships"),
-        (SHIPPED.wanted("4.7.0").fits().sent(), Verdict.GOOD, "wa-js 4.7.0 is used; this release ships 4.6.0"),
+        (SHIPPED, Verdict.GOOD, "wa-js 4.6.0 is used, which the desktop app ships"),
+        (SHIPPED.wanted("4.7.0").fits().sent(), Verdict.GOOD, "wa-js 4.7.0 is used; the desktop app ships 4.6.0"),
         (
             SHIPPED.wanted("4.7.0").failed("needed and missing: Cmd", 0),
             Verdict.LOOK,

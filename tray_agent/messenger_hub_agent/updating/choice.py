@@ -14,8 +14,7 @@ from enum import Enum, auto
 from typing import Annotated, assert_never
 
 import msgspec
-
-from messenger_hub_agent.whatsapp.wa_js import VERSION
+from messenger_hub.runtime.version import VERSION
 
 MOST_REJECTIONS = 20
 
@@ -129,7 +128,7 @@ def described(choice: Choice) -> str:
     """What is used here, as a sentence for a person."""
     match choice.stage:
         case Stage.PINNED:
-            return f"wa-js {choice.pinned} is used, which this release ships."
+            return f"wa-js {choice.pinned} is used, which the desktop app ships."
         case Stage.CANDIDATE:
             return f"wa-js {choice.candidate} is on trial: WhatsApp Web is opened with it as soon as nothing is being sent."
         case Stage.PROVING:
@@ -137,7 +136,7 @@ def described(choice: Choice) -> str:
                 f"wa-js {choice.candidate} fits WhatsApp Web and is used; its first message decides whether it stays."
             )
         case Stage.ADOPTED:
-            return f"wa-js {choice.adopted} is used; this release ships {choice.pinned}."
+            return f"wa-js {choice.adopted} is used; the desktop app ships {choice.pinned}."
         case Stage.REJECTED:
             rejection = choice.rejection(choice.candidate)
             why = f" ({rejection.reason})" if rejection is not None else ""

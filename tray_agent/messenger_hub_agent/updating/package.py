@@ -35,24 +35,25 @@ class _Description(msgspec.Struct, frozen=True):
     version: str
 
 
-def opened(file: Path, integrity: str) -> WaJs:
-    """wa-js out of the package in this file. `integrity`: as npm states it, sha512-… . Raises Unusable, and OSError for the file."""
+def opened(file: Path, integrity: str, name: str) -> WaJs:
+    """wa-js out of the package in this file, which a person knows by that name. `integrity`: as npm states it, sha512-… . Raises
+    Unusable, and OSError for the file."""
     if file.stat().st_size > MOST_PACKED:
-        raise _no_wa_js(file, "it is too large")
+        raise _no_wa_js(name, "it is too large")
     packed = file.read_bytes()
-    _verify(file, packed, integrity)
+    _verify(name, packed, integrity)
     try:
-        with tarfile.open(fileobj=io.BytesIO(_unpacked(file, packed)), mode="r:") as archive:
+        with tarfile.open(fileobj=io.BytesIO(_unpacked(name, packed)), mode="r:") as archive:
             description = msgspec.json.decode(_member(archive, DESCRIPTION), type=_Description)
             if description.name != NAME:
-                raise _no_wa_js(file, f"it is {description.name[:100]}")
+                raise _no_wa_js(name, f"it is {description.name[:100]}")
             content = {"version": description.version, "source": _member(archive, SOURCE).decode()}
             return msgspec.convert(content, WaJs)
     except (tarfile.TarError, KeyError, ValueError, msgspec.MsgspecError) as error:
-        raise _no_wa_js(file, "what it should hold is not in it") from error
+        raise _no_wa_js(name, "what it should hold is not in it") from error
 
 
-def _verify(file: Path, packed: bytes, integrity: str) -> None:
+def _verify(name: str, packed: bytes, integrity: str) -> None:
     algorithm, _, stated = integrity.strip().partition("-")
     try:
         digest = base64.b64decode(stated, validate=True)
@@ -62,19 +63,24 @@ def _verify(file: Path, packed: bytes, integrity: str) -> None:
         raise Unusable(
             f"The integrity has to be what npm states: sha512- and 88 characters, as in npm view {NAME} dist.integrity.",
             "integrity",
+            "npm states no sha512",
         )
     if not hmac.compare_digest(hashlib.sha512(packed).digest(), digest):
-        raise Unusable(f"{file} is not what the integrity says: nothing was changed; fetch it again.", "integrity")
+        raise Unusable(
+            f"{name} is not what the integrity says: nothing was changed; fetch it again.",
+            "integrity",
+            "it is not what npm states",
+        )
 
 
-def _unpacked(file: Path, packed: bytes) -> bytes:
+def _unpacked(name: str, packed: bytes) -> bytes:
     unpacking = zlib.decompressobj(GZIP)
     try:
         content = unpacking.decompress(packed, MOST_UNPACKED)
     except zlib.error as error:
-        raise _no_wa_js(file, "it is not compressed as npm does") from error
+        raise _no_wa_js(name, "it is not compressed as npm does") from error
     if not unpacking.eof:
-        raise _no_wa_js(file, "it is cut off, or too large")
+        raise _no_wa_js(name, "it is cut off, or too large")
     return content
 
 
@@ -87,5 +93,9 @@ def _member(archive: tarfile.TarFile, name: str) -> bytes:
     return content.read()
 
 
-def _no_wa_js(file: Path, why: str) -> Unusable:
-    return Unusable(f"{file} is no package of wa-js ({why}): give what npm pack {NAME} has made.", "no_wa_js")
+def _no_wa_js(name: str, why: str) -> Unusable:
+    return Unusable(
+        f"{name} is no package of wa-js ({why}): nothing was changed; take what npm pack {NAME} makes.",
+        "no_wa_js",
+        "it is no package of wa-js",
+    )

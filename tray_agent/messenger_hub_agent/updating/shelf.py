@@ -103,7 +103,8 @@ class Shelf:
     def _sweep(self, needed: Collection[str]) -> None:
         for path in self.path.glob("[0-9]*.json"):
             if path.name not in needed:
-                path.unlink()
+                with suppress(OSError):  # the next time
+                    path.unlink()
 
 
 def _name(version: str) -> str:

@@ -1,15 +1,16 @@
-"""What a desktop tells of its wa-js: the choice, and what became of the last look at npm. Pure."""
+"""What a desktop tells of its wa-js: the choice, and what came of the last look at npm. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import assert_never
 
 from messenger_hub.agent.v1 import agent_service_pb2 as pb
 
 from messenger_hub_agent.updating.choice import Choice, Stage, described
+from messenger_hub_agent.updating.looking import Look, Looking, NothingNewer, UsedAlready
 from messenger_hub_agent.updating.problems import (
+    Fault,
     NotFetched,
     NotStored,
     NpmMissing,
@@ -33,28 +34,15 @@ PROBLEMS: Mapping[type[UpdateProblem], pb.WaJsStage.ValueType] = {
     NotFetched: pb.WA_JS_STAGE_NPM_FAILED,
     RejectedBefore: pb.WA_JS_STAGE_REJECTED_BEFORE,
     NotStored: pb.WA_JS_STAGE_NOT_STORED,
+    Fault: pb.WA_JS_STAGE_FAULT,
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Looking:
-    """A look goes on; `named` is the version that somebody wants, empty for the latest."""
-
-    named: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NothingNewer:
-    """npm has none that is newer than what is used."""
-
-
-Look = Looking | NothingNewer | UpdateProblem | None
-"""The last one; None where the choice tells everything."""
-
-
-def standing(choice: Choice, look: Look) -> pb.WaJsUpdate:
-    """As the hub is told."""
-    told = pb.WaJsUpdate(in_use=choice.in_use, shipped=choice.pinned)
+def standing(choice: Choice, look: Look, looked_at_ms: int) -> pb.WaJsStanding:
+    """As the hub is told. `looked_at_ms` is 0 before the first look."""
+    told = pb.WaJsStanding(in_use=choice.in_use, shipped=choice.pinned)
+    if looked_at_ms:
+        told.looked_at.FromMilliseconds(looked_at_ms)
     match look:
         case Looking(named=named):
             told.stage, told.version = pb.WA_JS_STAGE_LOOKING, named
@@ -63,10 +51,13 @@ def standing(choice: Choice, look: Look) -> pb.WaJsUpdate:
         case NothingNewer():
             told.stage, told.version = pb.WA_JS_STAGE_NOTHING_NEWER, choice.in_use
             told.sentence = f"npm has nothing newer than wa-js {choice.in_use}, which is used."
+        case UsedAlready():
+            told.stage, told.version = pb.WA_JS_STAGE_USED_ALREADY, choice.in_use
+            told.sentence = f"wa-js {choice.in_use} is used already: nothing was changed."
         case UpdateProblem():
-            told.stage, told.sentence = PROBLEMS[type(look)], look.sentence[:MOST]
+            told.stage, told.sentence, told.reason = PROBLEMS[type(look)], look.sentence[:MOST], look.reason[:MOST]
             if isinstance(look, RejectedBefore):
-                told.version, told.reason = look.version, look.reason[:MOST]
+                told.version = look.version
         case None:
             _tell_choice(told, choice)
         case _:
@@ -74,7 +65,7 @@ def standing(choice: Choice, look: Look) -> pb.WaJsUpdate:
     return told
 
 
-def _tell_choice(told: pb.WaJsUpdate, choice: Choice) -> None:
+def _tell_choice(told: pb.WaJsStanding, choice: Choice) -> None:
     told.stage, told.sentence = STAGES[choice.stage], described(choice)[:MOST]
     told.version = choice.in_use
     if choice.stage is Stage.REJECTED:

@@ -98,10 +98,15 @@ class Trial:
     def want(self, wanted: Wanted) -> None:
         """Does what somebody wants. Raises FolderError or OSError where it cannot be kept; nothing is changed then."""
         if wanted.wa_js is None:
-            self._move(self._choice.back())
+            choice = self._choice.back()
         elif wanted.wa_js.version != self.version:
             self._memory.put(wanted.wa_js)
-            self._move(self._choice.wanted(wanted.wa_js.version))
+            choice = self._choice.wanted(wanted.wa_js.version)
+        else:
+            return
+        self._memory.keep(choice)
+        self._use(choice)
+        self._tell()
 
     # ---- what pages tell ----------------------------------------------------------------------------------------------------
 
@@ -126,9 +131,13 @@ class Trial:
     # ---- inside -------------------------------------------------------------------------------------------------------------
 
     def _move(self, choice: Choice) -> None:
+        """What pages tell holds also where it cannot be kept."""
         self._use(choice)
-        log.info("wa-js changed", kind=self._choice.stage.value, reason=self.version)
         self._keep()
+        self._tell()
+
+    def _tell(self) -> None:
+        log.info("wa-js changed", kind=self._choice.stage.value, reason=self.version)
         self._changed()
 
     def _use(self, choice: Choice) -> None:

@@ -13,6 +13,7 @@ from typing import Annotated
 from urllib.parse import urlsplit
 
 import msgspec
+from messenger_hub.runtime.version import VERSION
 
 from messenger_hub_agent.whatsapp.errors import AssetMissing
 
@@ -23,9 +24,6 @@ BINDING = "__messengerHubEmit"
 # By default wa-js beacons to an analytics host, may send the addresses in messages to preview servers of third parties, and renames the
 # linked device. It reads this object once, when it is evaluated.
 CONFIGURATION = {"disableGoogleAnalytics": True, "linkPreviewApiServers": [], "deviceName": False}
-
-VERSION = r"^[0-9]{1,5}\.[0-9]{1,5}\.[0-9]{1,5}\Z"
-"""Of a release of wa-js: three numbers."""
 
 
 class WaJs(msgspec.Struct, frozen=True):

@@ -82,6 +82,7 @@ async def _list(
         "channels": channels.channels,
         "given": given or {},
         "about": about,
+        "here": LIST,  # also after a refusal, whose address cannot be fetched
     }
     return form_page(request, "agents.html", values, error)
 

@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from messenger_hub.admin.v1 import agent_admin_service_pb2 as pb
-from messenger_hub.agent.v1 import agent_service_pb2
 from messenger_hub.runtime.join_link import JoinLink
 
 from messenger_hub_server.errors import DesktopTooOld, InvalidCredential, NoAgentConnected
 from messenger_hub_server.model import Agent
-from messenger_hub_server.presence import Presence, WaJsUpdate
+from messenger_hub_server.presence import Presence
 from messenger_hub_server.reach import Reach
 from messenger_hub_server.registry import Registry
 from messenger_hub_server.rpc.chain import CallContext
 from messenger_hub_server.services.admin.updates import AWAY, Updates
 from messenger_hub_server.services.translation import timestamp
 from messenger_hub_server.streams import Streams
+
+REVOKED = "The desktop was revoked: enrol it again with messenger-hub agent enrol, then try again."
 
 
 class AgentAdminHandlers:
@@ -60,10 +61,12 @@ class AgentAdminHandlers:
     async def update_wa_js(self, request: pb.UpdateWaJsRequest, _: CallContext) -> pb.UpdateWaJsResponse:
         """Has a desktop begin."""
         agent = self._registry.agent_named(request.agent)
+        if not agent.active:
+            raise NoAgentConnected(REVOKED)
         presence = self._presence.agent(agent.id)
         if presence is None or not presence.connected:
             raise NoAgentConnected(AWAY)
-        if presence.wa_js_update is None:
+        if presence.wa_js_standing is None:
             raise DesktopTooOld
         await self._updates.begin(agent.id, request.version, back=request.back)
         return pb.UpdateWaJsResponse(agent=self._message(agent))
@@ -81,18 +84,5 @@ class AgentAdminHandlers:
             channels=sorted(channel.name for channel in channels if channel is not None),
             active=agent.active,
             enrolled_at=timestamp(agent.enrolled_at_ms),
-            wa_js_update=_told(presence.wa_js_update) if presence is not None else None,
+            wa_js_standing=presence.wa_js_standing if presence is not None else None,
         )
-
-
-def _told(update: WaJsUpdate | None) -> agent_service_pb2.WaJsUpdate | None:
-    if update is None:
-        return None
-    return agent_service_pb2.WaJsUpdate(
-        stage=agent_service_pb2.WaJsStage.ValueType(update.stage),
-        version=update.version,
-        in_use=update.in_use,
-        shipped=update.shipped,
-        reason=update.reason,
-        sentence=update.sentence,
-    )

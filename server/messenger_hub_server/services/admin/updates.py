@@ -1,19 +1,18 @@
-"""Updates of wa-js, asked of desktops over the streams; what comes of them they tell by themselves."""
+"""Another wa-js, asked of desktops over the streams; what comes of it they tell by themselves."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 
 from messenger_hub.agent.v1 import agent_service_pb2 as pb
 
 from messenger_hub_server.errors import InProgress, NoAgentConnected
 from messenger_hub_server.model import AgentId
+from messenger_hub_server.services.admin.answers import Answers, Away
 
-SECONDS = 10.0
 AWAY = "The desktop app is not connected: start messenger-hub agent on the desktop, then try again."
 SILENT = "The desktop app did not answer: look whether it runs and is connected, then try again."
-UNDER_WAY = "The desktop looks for another wa-js already, or tries one: wait until it has told what came of it."
+UNDER_WAY = "The desktop looks for another wa-js already: wait until it has told what came of it."
 
 Ask = Callable[[AgentId, pb.ConnectResponse], bool]
 
@@ -23,29 +22,28 @@ class Updates:
 
     def __init__(self, ask: Ask) -> None:
         self._ask = ask
-        self._waiting: dict[tuple[AgentId, int], asyncio.Future[bool]] = {}
-        self._number = 0
+        self._answers: Answers[AgentId, bool] = Answers()
 
     async def begin(self, agent_id: AgentId, version: str, *, back: bool) -> None:
-        """Returns once the desktop has begun. Raises NoAgentConnected or InProgress, within SECONDS."""
-        self._number += 1
-        key = agent_id, self._number
-        begun: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        self._waiting[key] = begun
+        """Returns once the desktop has begun. Raises NoAgentConnected or InProgress, within the time of an answer."""
+
+        def send(number: int) -> bool:
+            wanted = pb.UpdateWaJs(number=number, version=version, back=back)
+            return self._ask(agent_id, pb.ConnectResponse(update_wa_js=wanted))
+
         try:
-            wanted = pb.UpdateWaJs(number=self._number, version=version, back=back)
-            if not self._ask(agent_id, pb.ConnectResponse(update_wa_js=wanted)):
-                raise NoAgentConnected(AWAY)
-            async with asyncio.timeout(SECONDS):
-                if not await begun:
-                    raise InProgress(UNDER_WAY)
+            begun = await self._answers.ask(agent_id, send)
+        except Away as error:
+            raise NoAgentConnected(AWAY) from error
         except TimeoutError as error:
             raise NoAgentConnected(SILENT) from error
-        finally:
-            del self._waiting[key]
+        if not begun:
+            raise InProgress(UNDER_WAY)
 
     def came(self, agent_id: AgentId, report: pb.WaJsReport) -> None:
-        """A desktop's answer; one that nobody waits for any more, and a change, are dropped."""
-        waiting = self._waiting.get((agent_id, report.number))
-        if waiting is not None and not waiting.done():
-            waiting.set_result(not report.refused)
+        """A desktop's answer, or a change."""
+        self._answers.came(agent_id, report.number, not report.refused)
+
+    def gone(self, agent_id: AgentId) -> None:
+        """The desktop's stream has ended."""
+        self._answers.gone(agent_id)

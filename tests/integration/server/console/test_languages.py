@@ -99,6 +99,14 @@ def refused() -> list[str]:
     ]  # fmt: skip
 
 
+def rejected() -> list[str]:
+    """Each reason with places for which a desktop does not take a wa-js."""
+    return [
+        "needed and missing: ChatStore", "a script of the page failed: script_error", "the page did not answer: timeout",
+        "the page did not get ready in time: 90 s", "npm says: ENOTFOUND", "npm cannot be started: Exec format error",
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize("language", TRANSLATED)
 def test_what_checks_and_forms_say_is_said_in_the_readers_language(language: str, tmp_path: Path) -> None:
     translate = words.translations(language).gettext
@@ -107,13 +115,13 @@ def test_what_checks_and_forms_say_is_said_in_the_readers_language(language: str
         known = translate(text)
         return known if known != text else shaped(text, translate, say) or text
 
-    sentences = [*WORDS, *checked(tmp_path), *refused(), "Channel shop", "linked: Messages go out"]
+    sentences = [*WORDS, *checked(tmp_path), *refused(), *rejected(), "Channel shop", "linked: Messages go out"]
     assert [one for one in sentences if say(one) == one and one not in SAME[language]] == []
 
 
 def test_each_sentence_with_places_is_said_by_somebody(tmp_path: Path) -> None:
     used: set[str] = set()
-    for sentence in [*checked(tmp_path), *refused(), "Channel shop", "linked: Messages go out"]:
+    for sentence in [*checked(tmp_path), *refused(), *rejected(), "Channel shop", "linked: Messages go out"]:
         shaped(sentence, lambda shape: used.add(shape) or shape, str)  # type: ignore[func-returns-value]
     assert set(SHAPES) - used == {
         "%(path)s cannot be written: run this as its owner",  # the tests run as root

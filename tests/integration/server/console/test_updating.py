@@ -16,7 +16,7 @@ from tests.integration.server.console.test_pages import LOOKS, sound
 from tests.integration.server.console.visitor import Scheme, Visitor, visiting
 from tests.integration.server.hub import Hub
 
-PINNED = pb.WaJsUpdate(stage=pb.WA_JS_STAGE_PINNED, version="4.6.0", in_use="4.6.0", shipped="4.6.0")
+PINNED = pb.WaJsStanding(stage=pb.WA_JS_STAGE_PINNED, version="4.6.0", in_use="4.6.0", shipped="4.6.0")
 BUTTON = "Look for a newer wa-js desk"
 TOLD = {"version": "4.7.0", "in_use": "4.6.0", "shipped": "4.6.0", "reason": "needed and missing: ChatStore"}
 STAGES = [name.removeprefix("WA_JS_STAGE_") for name in pb.WaJsStage.keys()]  # noqa: SIM118 an enum of protobuf's
@@ -89,8 +89,16 @@ def test_every_stage_of_the_contract_has_a_word() -> None:
 @pytest.mark.parametrize(
     ("language", "button", "said"),
     [
-        ("pt-BR", "Procurar um wa-js mais novo desk", "O wa-js 4.7.0 foi testado e não serviu"),
-        ("es-MX", "Buscar un wa-js más nuevo desk", "wa-js 4.7.0 se probó y no sirvió"),
+        (
+            "pt-BR",
+            "Procurar um wa-js mais novo desk",
+            "O wa-js 4.7.0 foi testado e não serviu (necessário e ausente: ChatStore)",
+        ),
+        (
+            "es-MX",
+            "Buscar un wa-js más nuevo desk",
+            "wa-js 4.7.0 se probó y no sirvió (necesario y ausente: ChatStore)",
+        ),
     ],
 )
 async def test_it_is_said_in_the_readers_language(hub: Hub, language: str, button: str, said: str) -> None:
@@ -110,8 +118,38 @@ async def test_a_second_wish_while_one_is_under_way_is_told(hub: Hub) -> None:
         async with asyncio.TaskGroup() as group:
             group.create_task(answers(agent, refused=True))
             await visitor.press(BUTTON)
-            await expect(visitor.page.locator("#wa-js [role=alert]")).to_have_text(updates.UNDER_WAY)
-        await expect(visitor.page.locator("[role=alert]")).to_have_count(1)
+            alert = visitor.page.get_by_role("alert")
+            await expect(alert).to_have_text(updates.UNDER_WAY)
+        await agent.tells_of_wa_js("REJECTED", **TOLD)
+        await expect(row(visitor)).to_contain_text("4.6.0 is used again")
+        await expect(alert).to_have_count(1)
+        assert [one for one in visitor.complaints if "409" not in one] == []
+
+
+async def test_a_refusal_is_told_also_where_no_desktop_is_left(hub: Hub) -> None:
+    async with guest(hub) as one:
+        status, text, _ = await one.post("/console/agents/99/wa-js")
+    assert status == 404 and 'role="alert"' in text and 'hx-get="/console/agents"' in text
+
+
+@pytest.mark.parametrize("stage", ["NPM_FAILED", "UNUSABLE"])
+async def test_why_nothing_was_fetched_and_when_is_told(hub: Hub, stage: str) -> None:
+    async with connected(hub, 1, await enrolled(hub), wa_js=PINNED) as agent, visiting(hub) as visitor:
+        await visitor.go("agents")
+        number = pb.WaJsStage.Value(f"WA_JS_STAGE_{stage}")
+        standing = pb.WaJsStanding(stage=number, in_use="4.6.0", reason="npm says: ENOTFOUND")
+        standing.looked_at.FromSeconds(1_700_000_000)
+        await agent.write(pb.ConnectRequest(wa_js_report=pb.WaJsReport(standing=standing)))
+        await expect(row(visitor)).to_contain_text("(npm says: ENOTFOUND)")
+        await expect(row(visitor).locator("time")).to_have_attribute("datetime", "2023-11-14T22:13:20+00:00")
+
+
+async def test_a_candidate_that_no_page_checks_does_not_take_the_button_away(hub: Hub) -> None:
+    async with connected(hub, 1, await enrolled(hub), wa_js=PINNED) as agent, visiting(hub) as visitor:
+        await agent.tells_of_wa_js("CANDIDATE", **TOLD)
+        await visitor.go("agents")
+        await expect(row(visitor)).to_contain_text("wa-js 4.7.0 is fetched")
+        await expect(visitor.page.get_by_role("button", name=BUTTON)).to_be_visible()
 
 
 async def test_a_desktop_that_cannot_be_asked_has_no_button_and_the_page_says_why(hub: Hub) -> None:

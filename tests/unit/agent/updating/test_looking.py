@@ -32,5 +32,5 @@ def test_the_latest_is_tried_where_it_is_newer_and_what_is_named_where_it_is_ano
 
 
 def test_what_was_rejected_here_is_not_taken_again_unless_it_is_named() -> None:
-    with pytest.raises(RejectedBefore, match=r"4\.7\.0 was rejected here .*ChatStore.*--to 4\.7\.0"):
+    with pytest.raises(RejectedBefore, match=r"4\.7\.0 was rejected on the desktop .*ChatStore.*--to 4\.7\.0"):
         is_wanted(REJECTED, "4.7.0", "")

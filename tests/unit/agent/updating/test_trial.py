@@ -93,3 +93,15 @@ def test_a_wish_that_cannot_be_kept_is_dropped() -> None:
     memory = Full()
     assert trying(memory).wa_js() == pinned()
     assert memory.wish is None
+
+
+def test_a_wish_that_cannot_be_made_durable_changes_nothing() -> None:
+    memory = FakeMemory()
+    trial = trying(memory)
+    memory.broken = OSError("full")
+    with pytest.raises(OSError, match="full"):
+        trial.want(Wanted())
+    assert trial.wa_js() == NEWER
+    memory.wish = Wanted()
+    trial.take_wish()
+    assert trial.wa_js() == NEWER
