@@ -34,6 +34,7 @@ STOP_SECONDS = 35.0  # a send is answered or given up within 30 s
 FORGET_SECONDS = 3600.0
 AGAIN_SECONDS = 5.0
 CARE_SECONDS = 60.0
+HELD_SECONDS = 1.0  # between two numbers that the icon shows
 PICTURES = 4  # of the page that may be asked for at a time
 MOST_PICTURE = 900 * 1024  # what the contract takes
 
@@ -85,6 +86,7 @@ class Channel:
         self._stopping = False
         self._happened: asyncio.Queue[Callable[[], Sequence[machine.Action]]] = asyncio.Queue(10_000)
         self._idle = asyncio.Event()
+        self._held_changed = asyncio.Event()
         self._windows = asyncio.Event()
         self._pictures: asyncio.Queue[int] = asyncio.Queue(PICTURES)
         self._window_wanted = True  # it opens with the browser
@@ -103,6 +105,11 @@ class Channel:
     def sight(self) -> Sight:
         """What the page shows, for the tray."""
         return self._watch.sight
+
+    @property
+    def held(self) -> int:
+        """How many operations the hub has handed over that have not ended, for the tray."""
+        return self._machine.held
 
     # ---- the stream ---------------------------------------------------------------------------------------------------------
 
@@ -181,6 +188,7 @@ class Channel:
                 group.create_task(self._forget())
                 group.create_task(self._show_windows())
                 group.create_task(self._show_pages())
+                group.create_task(self._show_held())
                 group.create_task(self._care_for_browser())
                 group.create_task(self._serve_and_end(group))
         except* _Done:
@@ -273,13 +281,23 @@ class Channel:
             happened = await self._next()
             if happened is _finish:
                 return
-            before = self._machine.next_send_at_ms()
+            before, held = self._machine.next_send_at_ms(), self._machine.held
             for action in happened():
                 await self._perform(action, group)
             if self._machine.next_send_at_ms() != before:
                 self._report()
+            if self._machine.held != held:
+                self._held_changed.set()
             if self._machine.idle:
                 self._idle.set()
+
+    async def _show_held(self) -> None:
+        """The icon says how many wait: once a second at most, as with the pace off that changes many times."""
+        while True:
+            await self._held_changed.wait()
+            self._held_changed.clear()
+            self._changed()
+            await asyncio.sleep(HELD_SECONDS)
 
     async def _next(self) -> Callable[[], Sequence[machine.Action]]:
         at_ms = self._machine.wake_at_ms()

@@ -48,7 +48,7 @@ def _view(assignment: pb.Assignments.Assignment, channel: Channel | None) -> Cha
         reason=reason,
         restricted_until=until,
         paused_until=paused_until,
-        queue_depth=assignment.queue_depth,
+        queue_depth=assignment.queue_depth + (channel.held if channel is not None else 0),
         uncertain=assignment.uncertain,
         has_backlog=assignment.HasField("backlog_oldest"),
     )

@@ -63,6 +63,12 @@ class Desk:
                 self._changed.clear()
                 await self._changed.wait()
 
+    async def until_waiting(self, count: int) -> None:
+        async with asyncio.timeout(SECONDS):
+            while self.view is None or [one.queue_depth for one in self.view.channels] != [count]:
+                self._changed.clear()
+                await self._changed.wait()
+
     async def until_pages_have(self, wa_js: str) -> None:
         async with asyncio.timeout(SECONDS):
             while any(page.wa_js_version != wa_js for page in self.pages):
@@ -150,6 +156,29 @@ async def test_the_page_is_pictured_for_whoever_asks_and_an_empty_answer_says_th
             desk.agent._received(show)
             told = await hub.heard_of("page_picture")
             assert (told.channel_id, told.page_picture) == (1, pb.PagePicture(number=3, jpeg=jpeg))
+
+
+async def test_what_the_desktop_has_in_hand_still_waits_in_the_tray(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The hub counts what it has not handed over; nothing of it is gone before the pace has let it out."""
+    hub = Hub([assignments(1, queue_depth=2, pace=pb.PACE_CAREFUL)])
+    leases = [
+        pb.Lease(
+            lease_id=f"L{one}", whatsapp_id=f"3EB0{one}", epoch=1, send_text=pb.SendText(chat=f"{one}@c.us", text="x")
+        )
+        for one in (1, 2, 3)
+    ]
+    async with running(hub, tmp_path / "agent", monkeypatch) as desk:
+        await desk.until(ChannelState.LINKED)
+        await desk.until_waiting(2)
+        assert desk.agent is not None
+        desk.agent._received(pb.ConnectResponse(channel_id=1, recall=pb.Recall()))
+        await hub.heard_of("journal_page")
+        desk.agent._received(pb.ConnectResponse(channel_id=1, welcome=pb.Welcome(epoch=1)))
+        await hub.heard_of("credit")
+        desk.agent._received(pb.ConnectResponse(channel_id=1, leases=pb.Leases(leases=leases)))
+        await desk.until_waiting(5)
 
 
 async def test_a_pause_for_a_while_ends_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -49,7 +49,7 @@ class ChannelView:
     paused_until: datetime | None = None
     """Only with `PAUSED`: when it goes on by itself; shown as it is."""
     queue_depth: int | None = None
-    """How many operations wait; None when the server has not said."""
+    """How many operations wait, at the hub or on this desktop; None when the server has not said."""
     uncertain: int = 0
     """On how many a person has to decide, because they may or may not have been sent."""
     has_backlog: bool = False
