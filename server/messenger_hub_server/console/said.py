@@ -100,6 +100,13 @@ WORDS = (
     _("1 hour"),
     _("1 minute"),
     _("less than a minute"),
+    _("a moment ago"),
+    _("Queued with 1 other"),
+    _("WhatsApp refuses messages to new chats for a while; existing chats go on"),
+    # why a channel lost its link
+    _("it was logged out here"),
+    _("the phone has removed this device"),
+    _("the account was removed from the phone"),
     # a channel's state
     _("offline"),
     _("starting"),
@@ -118,6 +125,17 @@ WORDS = (
 """The same, too short to be looked for in the programs: a test has them said."""
 
 SHAPES = (
+    # of a channel and of what waits on it
+    _("Waiting for the desktop app, last seen %(when)s"),
+    _("The hub's database was restored, and the desktop's journal has to tell what is missing. %(told)s"),
+    _("The channel is paused on the desktop until %(when)s: resume it in the tray's menu"),
+    _("WhatsApp refuses messages to new chats until %(when)s; existing chats go on"),
+    _("Started, then the desktop app went away, last seen %(when)s; checked when it is back"),
+    _("Held until %(when)s"),
+    _("%(told)s; tried again at %(when)s"),
+    _("Queued with %(count)s others"),
+    _("The channel's pace: next message in %(count)s s"),
+    _("%(lasted)s ago"),
     # why a wa-js was not taken
     _("needed and missing: %(names)s"),
     _("a script of the page failed: %(code)s"),
@@ -141,6 +159,7 @@ SHAPES = (
         "old address join again with a new link"
     ),
     _("has been away for %(lasted)s: is it on, and does the desktop app run there?"),
+    _("%(count)s seconds"),
     _("%(count)s days"),
     _("%(count)s hours"),
     _("%(count)s minutes"),
@@ -150,7 +169,6 @@ SHAPES = (
     _("%(count)s faults in the last hour: the last ones are under Log"),
     _("%(count)s warnings in the last hour: they are under Log"),
     _("cannot be written, so nothing is accepted: %(why)s"),
-    _("%(state)s: %(reason)s"),
     # of fields
     _("The %(field)s field is required when %(other)s is not present."),
     _("The %(field)s field is required."),
@@ -163,10 +181,12 @@ SHAPES = (
     _("The %(field)s field must be a valid date."),
     _("The %(field)s field must be a date after %(other)s."),
     _("The %(field)s field must be a date in the future."),
+    # whatever else has a reason behind it
+    _("%(told)s: %(why)s"),
 )
 """Sentences with places; the first that fits counts."""
 
-PLACES: Mapping[str, str] = {"count": r"\d+", "size": r"[\d.]+", "state": "[a-z_]+"}
+PLACES: Mapping[str, str] = {"count": r"\d+", "size": r"[\d.]+"}
 """What may stand in a place of that name; in all others anything."""
 
 

@@ -99,6 +99,21 @@ def refused() -> list[str]:
     ]  # fmt: skip
 
 
+def waited() -> list[str]:
+    """Each reason with places for which an operation waits (services/explanation.py)."""
+    when = "2026-11-27 12:00:00 UTC"
+    return [
+        "Waiting for the desktop app, last seen 3 minutes ago", f"Held until {when}", "Queued with 3 others",
+        "The hub's database was restored, and the desktop's journal has to tell what is missing. Waiting for the desktop app, never "
+        "seen yet",
+        f"The channel is paused on the desktop until {when}: resume it in the tray's menu",
+        f"WhatsApp refuses messages to new chats until {when}; existing chats go on",
+        "Started, then the desktop app went away, last seen a moment ago; checked when it is back",
+        f"WhatsApp Web did not answer; tried again at {when}", "The channel's pace: next message in 7 s", "3 days ago",
+        "45 seconds", "Waiting for a person to link WhatsApp with messenger-hub channel link: the phone has removed this device",
+    ]  # fmt: skip
+
+
 def rejected() -> list[str]:
     """Each reason with places for which a desktop does not take a wa-js."""
     return [
@@ -115,13 +130,21 @@ def test_what_checks_and_forms_say_is_said_in_the_readers_language(language: str
         known = translate(text)
         return known if known != text else shaped(text, translate, say) or text
 
-    sentences = [*WORDS, *checked(tmp_path), *refused(), *rejected(), "Channel shop", "linked: Messages go out"]
+    sentences = [
+        *WORDS,
+        *checked(tmp_path),
+        *refused(),
+        *rejected(),
+        *waited(),
+        "Channel shop",
+        "linked: Messages go out",
+    ]
     assert [one for one in sentences if say(one) == one and one not in SAME[language]] == []
 
 
 def test_each_sentence_with_places_is_said_by_somebody(tmp_path: Path) -> None:
     used: set[str] = set()
-    for sentence in [*checked(tmp_path), *refused(), *rejected(), "Channel shop", "linked: Messages go out"]:
+    for sentence in [*checked(tmp_path), *refused(), *rejected(), *waited(), "Channel shop", "linked: Messages go out"]:
         shaped(sentence, lambda shape: used.add(shape) or shape, str)  # type: ignore[func-returns-value]
     assert set(SHAPES) - used == {
         "%(path)s cannot be written: run this as its owner",  # the tests run as root
