@@ -17,6 +17,7 @@ from messenger_hub.runtime.log import logger
 from messenger_hub_server.delivery import acceptance, handover, ids
 from messenger_hub_server.delivery.acceptance import Draft, Receipt
 from messenger_hub_server.delivery.batch import left_waiting, mixed, shares
+from messenger_hub_server.delivery.channel import Offer
 from messenger_hub_server.delivery.states import SETTLED
 from messenger_hub_server.errors import (
     HubError,
@@ -258,36 +259,37 @@ class Queue:
         callers = [waiting.writes for waiting in batch]
         order, plain = mixed(callers)
         writes, offers = handover.with_leases(plain, self._lines.offer)
-        taken: Mapping[ChannelId, handover.Taken] = {}
-        refused = False
         try:
-            await self._raise_epochs(writes)
-            since = self._clock.monotonic()
-            passing_types(BEFORE_COMMIT, writes)
-            outcomes = await self.store.apply(writes)
-            passing_types(AFTER_COMMIT, writes)
-            self._observe(self._clock.monotonic() - since)
+            outcomes = await self._apply(writes)
         except base.WriteUnknown:
             _fail(batch, OutcomeUnknown())
             for channel_id, offer in offers.items():
                 self._lines.unknown(channel_id, offer)
             self._lines.wake_all()  # some of it may be there, and nobody will tell of it
-            return
         except (base.NothingWritten, OSError):
             _fail(batch, StoreUnavailable())
+            self._answer(offers, {})
         except base.StoreError:
-            refused = True
+            self._answer(offers, {})
+            await self._one_by_one(batch)
         else:
             self._follow(writes)
-            taken = handover.taken(writes, outcomes)
-            for waiting, share in zip(batch, shares(callers, order, outcomes), strict=True):
-                if not waiting.done.done():
-                    waiting.done.set_result(share)
+            _share(batch, shares(callers, order, outcomes))
             self._tell(batch, left_waiting(writes, outcomes))
+            self._answer(offers, handover.taken(writes, outcomes))
+
+    async def _apply(self, writes: Sequence[Write]) -> Sequence[Outcome]:
+        await self._raise_epochs(writes)
+        since = self._clock.monotonic()
+        passing_types(BEFORE_COMMIT, writes)
+        outcomes = await self.store.apply(writes)
+        passing_types(AFTER_COMMIT, writes)
+        self._observe(self._clock.monotonic() - since)
+        return outcomes
+
+    def _answer(self, offers: Mapping[ChannelId, Offer], taken: Mapping[ChannelId, handover.Taken]) -> None:
         for channel_id, offer in offers.items():
             self._lines.offered(channel_id, offer, taken.get(channel_id, ()))
-        if refused:
-            await self._one_by_one(batch)
 
     def _follow(self, writes: Sequence[Write]) -> None:
         if RESTORING.isdisjoint(map(type, writes)):
@@ -470,3 +472,9 @@ def _fail(batch: Sequence[_Waiting], error: HubError) -> None:
     for waiting in batch:
         if not waiting.done.done():
             waiting.done.set_exception(error)
+
+
+def _share(batch: Sequence[_Waiting], given: Sequence[Sequence[Outcome]]) -> None:
+    for waiting, share in zip(batch, given, strict=True):
+        if not waiting.done.done():
+            waiting.done.set_result(share)
