@@ -17,7 +17,7 @@ from tests.simulation.plan import STEPS, WISHES, Focus, Plan, Step
 from tests.simulation.world import World
 
 CALM: Sequence[Step] = tuple(step for step in STEPS if step not in WISHES and step is not World.tick)
-LONGEST_CALM = 3_000
+LONGEST_CALM = 10_000
 QUIET = 40  # each round asks one desk, whichever
 STUCK = 150  # nothing waits for a time that is further away
 ANY = Focus()
