@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 
 from aiohttp import web
@@ -20,6 +21,9 @@ from messenger_hub_server.console.showing import page
 from messenger_hub_server.console.views.visit import CALLS, call
 
 LATEST = 8
+STARTS_SECONDS = (
+    120  # a page is ready within seconds; longer, and WhatsApp Web is offline, or the desktop has no network
+)
 NEEDS_A_PERSON = frozenset(
     {
         channel_service_pb2.CHANNEL_STATE_OFFLINE,
@@ -55,11 +59,13 @@ async def home(request: web.Request) -> web.Response:
         operation_admin_service_pb2.ListOperationsResponse,
     )
     day = await call(request, hub_admin_service_pb2.GetActivityRequest(), hub_admin_service_pb2.GetActivityResponse)
+    now = time.time()
     values = {
         "hub": hub,
         "activity": chart(day.hours),
         "channels": channels,
-        "attention": [one for one in channels if _needs_a_person(one)],
+        "attention": [one for one in channels if needs_a_person(one, now)],
+        "starting": any(_starts(one) for one in channels),
         "latest": latest.operations,
         "uncertain": uncertain.operations,
         "steps": await _steps(request, channels, bool(latest.operations)),
@@ -67,8 +73,16 @@ async def home(request: web.Request) -> web.Response:
     return page(request, "home.html", values)
 
 
-def _needs_a_person(channel: channel_admin_service_pb2.Channel) -> bool:
-    return channel.status.channel in NEEDS_A_PERSON or channel.HasField("backlog_oldest")
+def needs_a_person(channel: channel_admin_service_pb2.Channel, now: float) -> bool:
+    """Whether somebody has to look at it, at Unix seconds `now`: one that starts gets there by itself, as long as it does not last."""
+    lasts = now - channel.status.since.seconds > STARTS_SECONDS
+    return (
+        channel.status.channel in NEEDS_A_PERSON or channel.HasField("backlog_oldest") or (_starts(channel) and lasts)
+    )
+
+
+def _starts(channel: channel_admin_service_pb2.Channel) -> bool:
+    return channel.status.channel == channel_service_pb2.CHANNEL_STATE_STARTING
 
 
 async def changes(request: web.Request) -> web.StreamResponse:
