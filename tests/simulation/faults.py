@@ -197,9 +197,13 @@ def database_restored(world: World) -> bool:
     world.restoring = True
     behind = kept.store.delivery_now(CHANNEL, world.hub.file.mark.journal_id).epoch >= world.hub.file.mark.epoch - 1
     world.unbetrayed = way == "disk of then" or (way == "file of now" and behind)
+    world.hub.undecided = ""
     if world.hub.restored:
         # A copy from within a restore: that nobody leased anything then is all that is known of what was accepted meanwhile.
         world.oracle.unguarded |= world.oracle.arrived.keys()
+        world.hub.undecided = (
+            "a copy from within a restore: what was accepted since is not told apart from what it held"
+        )
     if way != "file of now":
         world.oracle.epoch_streams.clear()  # what was given out since is not known any more
     if way == "file lost":

@@ -24,6 +24,7 @@ from messenger_hub_server.store.base import (
     Accept,
     Accepted,
     AdvanceJournal,
+    ChangeQueue,
     Claim,
     EndRestored,
     ExpireDue,
@@ -104,6 +105,7 @@ class Hub:
         self.looked_at_ms = 0
         self.running = False
         self.untold: Callable[[], None] | None = None
+        self.undecided = ""  # why the sweep of a restored channel takes more for the copy's than the copy held
 
     @property
     def holding(self) -> bool:
@@ -198,6 +200,10 @@ class Hub:
         marked = self.restored
         journals = {write.journal_id for write in writes if isinstance(write, AdvanceJournal)}
         known = {one: self.store.delivery_now(CHANNEL, one).sequence for one in journals}
+        if self.undecided and any(
+            isinstance(one, ChangeQueue) and one.to is OperationState.UNCERTAIN for one in writes
+        ):
+            self.world.oracle.doubt((row.body for row in self.world.open_rows()), self.undecided)
         outcomes = self.store.apply_now(writes)
         for write, outcome in zip(writes, outcomes, strict=True):
             if isinstance(write, MarkRestored):
@@ -226,6 +232,7 @@ class Hub:
             case TakeEpoch(epoch=epoch, journal_id=journal_id):
                 self.world.oracle.epochs.append((epoch, journal_id))
             case EndRestored():
+                self.undecided = ""
                 self.world.oracle.told()
             case _:
                 pass
@@ -247,6 +254,7 @@ class Hub:
         elif not mark.journal_id and self.world.restoring and len(oracle.epochs) > oracle.epochs_then:
             why = "an owner took an epoch before a desktop noticed: which was the copy's own is not known"
         if why:
+            self.undecided = why
             oracle.doubt((row.body for row in self.world.open_rows()), why)
 
     def accept(self, news: Sequence[NewOperation]) -> Sequence[Outcome]:
