@@ -15,6 +15,7 @@ from messenger_hub.agent.v1 import agent_service_pb2 as pb
 from messenger_hub.runtime.version import VERSION
 
 from messenger_hub_server.errors import UnexpectedFrame
+from messenger_hub_server.model import LATEST_MS
 
 MOST_EPOCH = 2**62
 """What a hello may outbid the hub with. Refusing more would lock the channel out for ever once such an epoch was believed; this leaves
@@ -27,7 +28,7 @@ MOST_NAME = 256
 MOST_ID = 128
 MOST_QR = 4_096
 MOST_PICTURE = 900 * 1024
-LEAST_SECONDS, MOST_SECONDS = -62_135_596_800, 253_402_300_799  # the years 1 to 9999
+LEAST_SECONDS, MOST_SECONDS = -62_135_596_800, LATEST_MS // 1000  # the years 1 to 9999
 
 _JOURNAL_ID = re.compile(r"[0-9a-f]{32}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Protocol
 
-from messenger_hub_server.delivery.channel import Offer
+from messenger_hub_server.delivery.actions import Offer
 from messenger_hub_server.delivery.handover import Taken
 from messenger_hub_server.model import ChannelId
 
@@ -37,14 +36,9 @@ class Lines:
     def __init__(self) -> None:
         self._lines: dict[ChannelId, Line] = {}
 
-    def subscribe(self, channel_id: ChannelId, line: Line) -> Callable[[], None]:
-        """From now on the channel's line, instead of any other; returns what ends that."""
+    def subscribe(self, channel_id: ChannelId, line: Line) -> None:
+        """From now on the channel's line, instead of any other."""
         self._lines[channel_id] = line
-        return lambda: self._forget(channel_id, line)
-
-    def _forget(self, channel_id: ChannelId, line: Line) -> None:
-        if self._lines.get(channel_id) is line:
-            del self._lines[channel_id]
 
     def wake(self, channel_id: ChannelId) -> None:
         """The channel may have something to lease."""

@@ -16,8 +16,8 @@ from messenger_hub.runtime.log import logger
 
 from messenger_hub_server.delivery import acceptance, handover, ids
 from messenger_hub_server.delivery.acceptance import Draft, Receipt
+from messenger_hub_server.delivery.actions import Offer
 from messenger_hub_server.delivery.batch import left_waiting, mixed, shares
-from messenger_hub_server.delivery.channel import Offer
 from messenger_hub_server.delivery.states import SETTLED
 from messenger_hub_server.errors import (
     HubError,

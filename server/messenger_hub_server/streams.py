@@ -16,10 +16,11 @@ from messenger_hub.runtime.clock import Clock
 from messenger_hub.runtime.failpoints import Failpoint, passing, passing_frame
 from messenger_hub.runtime.log import logger
 
-from messenger_hub_server.delivery import channel as machine
-from messenger_hub_server.delivery.handover import Taken
+from messenger_hub_server.delivery import actions
+from messenger_hub_server.delivery.channel import Channel
 from messenger_hub_server.errors import HubError, Internal, Replaced, Stopping, StoreUnavailable, UnexpectedFrame
 from messenger_hub_server.frames import admit
+from messenger_hub_server.line import ChannelLine
 from messenger_hub_server.lines import Line
 from messenger_hub_server.model import (
     JOURNAL_DAYS,
@@ -46,7 +47,6 @@ from messenger_hub_server.store.base import (
 log = logger(__name__)
 
 OUTGOING = 1_000  # frames a stream may lag behind before it is ended
-MOST_WRITES = 2_000  # of a channel that wait for their commit before its streams are read no further
 ERASED = 1_000  # WhatsApp ids a frame
 JOURNAL_KEEPS_MS = JOURNAL_DAYS * 86_400_000
 SILENCE_SECONDS = 45  # then a heartbeat; two missed ones end the stream
@@ -165,8 +165,8 @@ class Wishes(Protocol):
 class Lines(Protocol):
     """Who says that a channel has work, and asks for leases of what it accepts."""
 
-    def subscribe(self, channel_id: ChannelId, line: Line) -> Callable[[], None]:
-        """From now on the channel's line; returns what ends that."""
+    def subscribe(self, channel_id: ChannelId, line: Line) -> None:
+        """From now on the channel's line."""
         ...
 
 
@@ -185,7 +185,7 @@ class Numbers:
 class _Stream:
     """One open stream."""
 
-    id: machine.StreamId
+    id: actions.StreamId
     agent: Agent
     channels: dict[ChannelId, bool] = field(default_factory=dict)  # those assigned, and whether the agent owns them
     assigned: bytes | None = None
@@ -212,72 +212,6 @@ class _Stream:
             self.end(UnexpectedFrame("The stream does not take its frames: it was ended."))
 
 
-class _Line:
-    """One channel's machine with what it waits for; see lines.Line. `roomy`: streams may be read."""
-
-    def __init__(
-        self, channel: machine.Channel, perform: Perform, failed: Callable[[_Line], None], clock: Clock
-    ) -> None:
-        self.machine = channel
-        self._perform = perform
-        self._failed = failed
-        self._clock = clock
-        self.pending: list[machine.Load | machine.Commit] = []
-        self.filled = asyncio.Event()
-        self.roomy = asyncio.Event()
-        self._writes = 0
-        self.roomy.set()
-
-    def wake(self) -> None:
-        self._contain(lambda: self.machine.wake(self._clock.now_ms()))
-
-    def offer(self, count: int) -> machine.Offer | None:
-        return self.machine.offer(count)
-
-    def offered(self, offer: machine.Offer, taken: Taken) -> None:
-        self._contain(lambda: self.machine.offered(offer, taken, self._clock.now_ms()))
-
-    def unknown(self, offer: machine.Offer) -> None:
-        self._contain(lambda: self.machine.unknown(offer))
-
-    def _contain(self, decide: Callable[[], Sequence[machine.Action]]) -> None:
-        """The queue calls: a fault of ours must not end it, and with it all channels."""
-        try:
-            self._perform(self, decide())
-        except Exception:
-            self._failed(self)
-
-    def add(self, action: machine.Load | machine.Commit) -> None:
-        """To be performed after what waits already."""
-        self.pending.append(action)
-        self.filled.set()
-        self._count(_weight(action))
-
-    def take(self) -> machine.Load | machine.Commit:
-        """The oldest, which waits no more."""
-        self._count(-_weight(self.pending[0]))
-        return self.pending.pop(0)
-
-    def clear(self) -> None:
-        """Nothing waits any more."""
-        self.pending.clear()
-        self._count(-self._writes)
-
-    def _count(self, more: int) -> None:
-        self._writes += more
-        if self._writes < MOST_WRITES:
-            self.roomy.set()
-        else:
-            self.roomy.clear()
-
-
-Perform = Callable[[_Line, Sequence[machine.Action]], None]
-
-
-def _weight(action: machine.Load | machine.Commit) -> int:
-    return 1 + len(action.writes) if isinstance(action, machine.Commit) else 1
-
-
 class Streams:
     """All agent streams of this process. `run` performs what the machines want; it ends with its task group."""
 
@@ -299,8 +233,8 @@ class Streams:
         self._subscribe = lines.subscribe
         self._numbers = numbers
         self._clock = clock
-        self._streams: dict[machine.StreamId, _Stream] = {}
-        self._lines: dict[ChannelId, _Line] = {}
+        self._streams: dict[actions.StreamId, _Stream] = {}
+        self._lines: dict[ChannelId, ChannelLine] = {}
         self._group: asyncio.TaskGroup | None = None
         self._next_id = 0
 
@@ -375,7 +309,7 @@ class Streams:
     def _open(self, agent: Agent, hello: pb.AgentHello) -> _Stream:
         self.end_agent(agent.id, Replaced())
         self._next_id += 1
-        stream = _Stream(id=machine.StreamId(self._next_id), agent=agent, last_frame=self._clock.monotonic())
+        stream = _Stream(id=actions.StreamId(self._next_id), agent=agent, last_frame=self._clock.monotonic())
         self._streams[stream.id] = stream
         passing(Failpoint.SERVER_STREAM_OPEN)
         self._reports.connected(agent, hello)
@@ -447,8 +381,7 @@ class Streams:
                 await line.roomy.wait()
                 if kind == "journal_page":
                     await self._numbers.prepare()  # nothing waits between this and what takes them
-                actions = line.machine.receive(stream.id, stream.agent.id, frame, self._clock.now_ms())
-                self._perform(line, actions)
+                self._perform(line, line.machine.receive(stream.id, stream.agent.id, frame, self._clock.now_ms()))
         if kind == "channel_hello":
             await self._recall_erased(stream, channel_id)
 
@@ -468,19 +401,21 @@ class Streams:
 
     # ---- channels -----------------------------------------------------------------------------------------------------------
 
-    def _line(self, channel_id: ChannelId) -> _Line:
+    def _line(self, channel_id: ChannelId) -> ChannelLine:
         line = self._lines.get(channel_id)
         if line is None:
-            line = self._lines[channel_id] = _Line(self._machine(channel_id), self._perform, self._failed, self._clock)
+            line = self._lines[channel_id] = ChannelLine(
+                self._machine(channel_id), self._perform, self._failed, self._clock
+            )
             if self._group is None:
                 raise Stopping
             self._group.create_task(self._serve(channel_id, line))
             self._subscribe(channel_id, line)
         return line
 
-    def _machine(self, channel_id: ChannelId) -> machine.Channel:
+    def _machine(self, channel_id: ChannelId) -> Channel:
         numbers = self._numbers
-        channel = machine.Channel(
+        channel = Channel(
             channel_id, lease_ids=numbers.lease_ids, spare_ids=numbers.spare_ids, first_id=numbers.first_id
         )
         if wanted := self._wishes.wanted(channel_id):
@@ -495,19 +430,19 @@ class Streams:
             wanted = self._wishes.wanted(channel_id) or Wanted(owner=None, holding=True)
             self._perform(line, line.machine.configure(owner=wanted.owner, holding=wanted.holding, now_ms=now_ms))
 
-    def _perform(self, line: _Line, actions: Sequence[machine.Action]) -> None:
-        for action in actions:
+    def _perform(self, line: ChannelLine, wanted: Sequence[actions.Action]) -> None:
+        for action in wanted:
             match action:
-                case machine.Send(stream=stream_id, frame=frame):
+                case actions.Send(stream=stream_id, frame=frame):
                     if stream := self._streams.get(stream_id):
                         stream.send(frame)
-                case machine.End(stream=stream_id, replaced=replaced, reason=reason):
+                case actions.End(stream=stream_id, replaced=replaced, reason=reason):
                     if stream := self._streams.get(stream_id):
                         stream.end(Replaced() if replaced else UnexpectedFrame(f"The stream was ended: {reason}."))
-                case machine.Load() | machine.Commit():
+                case actions.Load() | actions.Commit():
                     line.add(action)
 
-    async def _serve(self, channel_id: ChannelId, line: _Line) -> None:
+    async def _serve(self, channel_id: ChannelId, line: ChannelLine) -> None:
         while self._group is not None:
             await line.filled.wait()
             line.filled.clear()
@@ -522,9 +457,9 @@ class Streams:
                 except Exception:  # a fault of ours must not end the lines of other channels
                     self._failed(line)
 
-    async def _next(self, channel_id: ChannelId, line: _Line) -> None:
+    async def _next(self, channel_id: ChannelId, line: ChannelLine) -> None:
         """Performs the next load, or all commits up to it in one transaction."""
-        if isinstance(load := line.pending[0], machine.Load):
+        if isinstance(load := line.pending[0], actions.Load):
             line.take()
             passing(Failpoint.SERVER_BEFORE_LOAD)
             stored = await self._deliveries.delivery(channel_id, load.journal_id)
@@ -532,8 +467,8 @@ class Streams:
             file = self._numbers.high_mark(channel_id)
             self._perform(line, line.machine.loaded(load.hello, stored, file, self._clock.now_ms()))
             return
-        commits: list[machine.Commit] = []
-        while line.pending and isinstance(commit := line.pending[0], machine.Commit):
+        commits: list[actions.Commit] = []
+        while line.pending and isinstance(commit := line.pending[0], actions.Commit):
             commits.append(commit)
             line.take()
         passing(Failpoint.SERVER_BEFORE_LINE)
@@ -547,12 +482,12 @@ class Streams:
             self._perform(line, line.machine.committed(commit.then, mine, self._clock.now_ms()))
             _tell_restored(channel_id, commit, mine)
 
-    def _failed(self, line: _Line) -> None:
+    def _failed(self, line: ChannelLine) -> None:
         """A fault of ours; called where it is caught."""
         log.exception("channel failed", channel=line.machine.id)
         self._restart(line.machine.id, line, Internal())
 
-    def _restart(self, channel_id: ChannelId, line: _Line, error: HubError) -> None:
+    def _restart(self, channel_id: ChannelId, line: ChannelLine, error: HubError) -> None:
         """What a failed commit left behind is unknown here: every stream of the channel says hello again."""
         log.warning("channel restarted", channel=channel_id, code=error.code)
         line.clear()
@@ -562,7 +497,7 @@ class Streams:
         line.machine = self._machine(channel_id)
 
 
-def _tell_restored(channel_id: ChannelId, commit: machine.Commit, outcomes: Sequence[Outcome]) -> None:
+def _tell_restored(channel_id: ChannelId, commit: actions.Commit, outcomes: Sequence[Outcome]) -> None:
     """Says in the log what became of an older copy of the database."""
     if RESTORING.isdisjoint(map(type, commit.writes)):
         return

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from messenger_hub_server.delivery.channel import Offer
+from messenger_hub_server.delivery.actions import Offer
 from messenger_hub_server.delivery.handover import Taken
 
 

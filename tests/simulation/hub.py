@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from messenger_hub_server.delivery import acceptance, batch, handover, ids, restoration
+from messenger_hub_server.delivery import acceptance, actions, batch, handover, ids, restoration
 from messenger_hub_server.delivery import channel as machine
 from messenger_hub_server.model import (
     AgentId,
@@ -50,7 +50,7 @@ SHARED = 0.3  # how often it is written together with what the line has
 UNTOLD = 0.2  # how often a request begins before the line has heard of its transaction
 
 
-def _writes(commits: Sequence[machine.Commit]) -> Sequence[Write]:
+def _writes(commits: Sequence[actions.Commit]) -> Sequence[Write]:
     return [write for commit in commits for write in commit.writes]
 
 
@@ -121,7 +121,7 @@ class Hub:
         if self.running:
             return False
         self.running = True
-        self.wants: deque[machine.Load | machine.Commit] = deque()
+        self.wants: deque[actions.Load | actions.Commit] = deque()
         self._notice_older_copy()
         self.numbers = ids.Block(self.file.limit, self.file.limit)
         self.places = acceptance.Places(self.store.latest_place_now())
@@ -287,7 +287,7 @@ class Hub:
             self._committed(commits, line[0])
         return mine
 
-    def _accepting_failed(self, offers: Collection[machine.Offer], *, unknown: bool, line_too: bool) -> None:
+    def _accepting_failed(self, offers: Collection[actions.Offer], *, unknown: bool, line_too: bool) -> None:
         for offer in offers:
             self.perform(self.machine.unknown(offer) if unknown else self.machine.offered(offer, (), self.now_ms))
         if unknown:
@@ -300,15 +300,15 @@ class Hub:
         while self.world.dice.random() < MEANWHILE:
             self.world.dice.choice((self.frame, self.close, self.wake, self._load))()
 
-    def _take_commits(self) -> Sequence[machine.Commit]:
+    def _take_commits(self) -> Sequence[actions.Commit]:
         """All commits of the line up to its next load."""
-        commits: list[machine.Commit] = []
-        while self.wants and isinstance(commit := self.wants[0], machine.Commit):
+        commits: list[actions.Commit] = []
+        while self.wants and isinstance(commit := self.wants[0], actions.Commit):
             commits.append(commit)
             self.wants.popleft()
         return commits
 
-    def _committed(self, commits: Sequence[machine.Commit], outcomes: Sequence[Outcome]) -> None:
+    def _committed(self, commits: Sequence[actions.Commit], outcomes: Sequence[Outcome]) -> None:
         position = 0
         for commit in commits:
             mine = outcomes[position : position + len(commit.writes)]
@@ -316,7 +316,7 @@ class Hub:
             self.perform(self.machine.committed(commit.then, mine, self.now_ms))
 
     def _load(self) -> bool:
-        if not self.wants or not isinstance(load := self.wants[0], machine.Load):
+        if not self.wants or not isinstance(load := self.wants[0], actions.Load):
             return False
         self.wants.popleft()
         stored = self.store.delivery_now(CHANNEL, load.journal_id)
@@ -356,23 +356,23 @@ class Hub:
             wire.ending = True
         self._new_machine()
 
-    def perform(self, actions: Sequence[machine.Action]) -> None:
-        for action in actions:
+    def perform(self, wanted: Sequence[actions.Action]) -> None:
+        for action in wanted:
             match action:
-                case machine.Send(stream=stream, frame=frame):
+                case actions.Send(stream=stream, frame=frame):
                     if wire := self._wire(stream):
                         self.world.oracle.frame(wire, frame)
                         wire.send_down(frame)
-                case machine.End(stream=stream, reason=reason):
+                case actions.End(stream=stream, reason=reason):
                     if wire := self._wire(stream):
                         gap = "journal entry" in reason and wire.hellos == 1 and not wire.forgot
                         # It has forgotten nothing since its hello, and no answer to one before can have been taken for one to this.
                         need(not gap or self.world.forked, f"I5 a desktop left something out: {reason}")
                         wire.ending = True
-                case machine.Load() | machine.Commit():
+                case actions.Load() | actions.Commit():
                     self.wants.append(action)
 
-    def _wire(self, stream: machine.StreamId) -> Wire | None:
+    def _wire(self, stream: actions.StreamId) -> Wire | None:
         return next((wire for wire in self.wires if wire.id == stream), None)
 
     # ---- streams ------------------------------------------------------------------------------------------------------------
@@ -382,7 +382,7 @@ class Hub:
         for wire in self.wires:
             wire.ending = wire.ending or wire.desk.agent_id == desk.agent_id
         self.streams += 1
-        wire = Wire(machine.StreamId(self.streams), desk)
+        wire = Wire(actions.StreamId(self.streams), desk)
         self.wires.append(wire)
         return wire
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from messenger_hub.agent.v1 import agent_service_pb2 as pb
 from messenger_hub_agent.delivery.channel import RANKS
-from messenger_hub_server.delivery.channel import StreamId
+from messenger_hub_server.delivery.actions import StreamId
 from messenger_hub_server.delivery.states import NOT_SENT, SETTLED, TRANSITIONS
 from messenger_hub_server.model import (
     ChannelId,

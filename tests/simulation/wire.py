@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from messenger_hub.agent.v1 import agent_service_pb2 as pb
-from messenger_hub_server.delivery.channel import StreamId
+from messenger_hub_server.delivery.actions import StreamId
 
 if TYPE_CHECKING:
     from tests.simulation.desk import Desk

@@ -18,6 +18,8 @@ JUDGED = (
     "server/messenger_hub_server/store",
     "server/messenger_hub_server/queue.py",
     "server/messenger_hub_server/streams.py",
+    "server/messenger_hub_server/line.py",
+    "server/messenger_hub_server/lines.py",
     "tray_agent/messenger_hub_agent",
 )
 """What keeps the promise: a change there sets the count back to zero."""

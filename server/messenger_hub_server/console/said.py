@@ -122,7 +122,7 @@ WORDS = (
     _("The cors origins field must be origins, for example https://shop.example."),
     _("The selected agent is revoked: enrol it again."),
 )
-"""The same, too short to be looked for in the programs: a test has them said."""
+"""The same, where the programs put them together from parts, or where they are too short to be looked for there: a test has them said."""
 
 SHAPES = (
     # of a channel and of what waits on it

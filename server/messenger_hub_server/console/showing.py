@@ -147,8 +147,8 @@ class _Said:
 
     def text(self, text: str) -> str:
         """A sentence of the catalogue, or one of a known shape, or the text as it is."""
-        if not text:
-            return ""
+        if not text or not isinstance(self.catalogue, gettext.GNUTranslations):
+            return text  # English is what all of them are said in
         known = self.catalogue.gettext(text)
         return known if known != text else shaped(text, self.catalogue.gettext, self.text) or text
 

@@ -20,11 +20,31 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
-from typing import NewType, assert_never
+from typing import assert_never
 
 from messenger_hub.agent.v1 import agent_service_pb2 as pb
 
 from messenger_hub_server.delivery import evidence, restoration
+from messenger_hub_server.delivery.actions import (
+    HANDED,
+    Action,
+    Claimed,
+    Commit,
+    End,
+    EntriesStored,
+    EpochTaken,
+    GivenBack,
+    HelloId,
+    Load,
+    Offer,
+    PageStored,
+    Returned,
+    RolledBack,
+    Send,
+    StreamId,
+    Swept,
+    Then,
+)
 from messenger_hub_server.model import (
     AgentId,
     ChannelId,
@@ -48,18 +68,7 @@ from messenger_hub_server.store.base import (
     Write,
 )
 
-StreamId = NewType("StreamId", int)
-
 MAX_CREDIT = 1024
-HANDED = "Handed to the desktop app"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HelloId:
-    """One hello of a stream. A stream may say hello again while answers of the store to its hello before are on their way."""
-
-    stream: StreamId
-    number: int
 
 
 class Phase(Enum):
@@ -73,122 +82,6 @@ class Phase(Enum):
     WELCOMED = auto()
     READY = auto()
     FACTS = auto()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Send:
-    """Send a frame on a stream."""
-
-    stream: StreamId
-    frame: pb.ConnectResponse
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Load:
-    """Read `store.delivery` for a journal and what the high-water file holds of the channel; answer with `loaded`."""
-
-    hello: HelloId
-    journal_id: JournalId
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Commit:
-    """Commit writes; answer with `committed`. `then` says what they were for."""
-
-    then: Then
-    writes: Sequence[Write]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class End:
-    """End a stream: broken protocol, or another one took over."""
-
-    stream: StreamId
-    replaced: bool = False
-    reason: str = ""
-
-
-Action = Send | Load | Commit | End
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Offer:
-    """Leases for what is about to be accepted (rule 12). Answer with `offered`, or with `unknown`."""
-
-    hello: HelloId
-    epoch: int
-    journal_id: JournalId
-    lease_ids: Sequence[LeaseId]
-    reason: str = HANDED
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EpochTaken:
-    """Then: ask for the journal."""
-
-    hello: HelloId
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PageStored:
-    """Then: acknowledge; after the last page, sweep. `imports` are the positions of Imports in the writes."""
-
-    hello: HelloId
-    sequence: int
-    last: bool
-    imports: Sequence[int]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Swept:
-    """Then: welcome, or refuse the journal."""
-
-    hello: HelloId
-    silent: bool
-    not_started: Sequence[str]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Claimed:
-    """Then: hand out what was leased."""
-
-    hello: HelloId
-    asked: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EntriesStored:
-    """Then: answer intents (position of the Start in the writes, lease) and acknowledge."""
-
-    hello: HelloId
-    sequence: int
-    starts: Sequence[tuple[int | None, str]]
-    ended: Sequence[LeaseId]
-    void: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Returned:
-    """Then: lease again."""
-
-    hello: HelloId
-    ended: Sequence[LeaseId]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GivenBack:
-    """Then: look for work."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RolledBack:
-    """Then: the owner says hello again, and the journal that noticed is asked for, or refused (`refusal`: why) and begun anew."""
-
-    hello: HelloId
-    refusal: str = ""
-
-
-Then = EpochTaken | PageStored | Swept | Claimed | EntriesStored | Returned | GivenBack | RolledBack
 
 
 @dataclass(slots=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from messenger_hub_server.delivery.channel import Offer
+from messenger_hub_server.delivery.actions import HANDED, Offer
 from messenger_hub_server.model import ChannelId, LeaseId, LeaseMark, NewOperation, OperationId
 from messenger_hub_server.store.base import Accept, Accepted, Outcome, Write
 
@@ -41,7 +41,7 @@ def with_leases(
 
 def _with_lease(write: Accept, offer: Offer, lease_id: LeaseId) -> Accept:
     mark = LeaseMark(epoch=offer.epoch, lease_id=lease_id, journal_id=offer.journal_id)
-    return Accept(operation=write.operation, lease=mark, lease_reason=offer.reason)
+    return Accept(operation=write.operation, lease=mark, lease_reason=HANDED)
 
 
 def taken(writes: Sequence[Write], outcomes: Sequence[Outcome]) -> Mapping[ChannelId, Taken]:

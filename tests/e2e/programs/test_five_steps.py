@@ -15,9 +15,9 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from messenger_hub_agent.whatsapp.finding import find_browser
-from playwright.async_api import Page, async_playwright, expect
+from playwright.async_api import Page, expect
 
+from tests.e2e.person import somebody
 from tests.e2e.programs.test_programs import SECONDS, running, twin
 from tests.e2e.whole_way.world import discard_profiles, http
 from tests.eventually import eventually
@@ -33,15 +33,11 @@ __all__ = ["twin"]
 @pytest.fixture
 async def person() -> AsyncIterator[Page]:
     """Somebody's browser."""
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=find_browser(), headless=True)
-        page = await browser.new_page()
-        page.set_default_timeout(SECONDS * 1000)
+    async with somebody(SECONDS) as page:
         await page.add_init_script(
             "addEventListener('click', e => e.isTrusted && (window.name = String(Number(window.name) + 1)), true)"
         )
         yield page
-        await browser.close()
 
 
 async def test_from_up_to_the_first_message_in_five_clicks(tmp_path: Path, twin: str, person: Page) -> None:

@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 from messenger_hub_agent.folder import WA_JS
 from messenger_hub_agent.updating.shelf import CHOICE
-from messenger_hub_agent.whatsapp.finding import find_browser
 from messenger_hub_agent.whatsapp.wa_js import pinned, version
-from playwright.async_api import Page, async_playwright, expect
+from playwright.async_api import Page, expect
 
+from tests.e2e.person import somebody
 from tests.e2e.whole_way.world import SECONDS, World
 from tests.eventually import eventually
 from tests.fakes.package import wa_js_package
@@ -173,12 +173,8 @@ def npm_has(world: World, updating: Updating, tmp_path: Path, monkeypatch: pytes
 @pytest.fixture
 async def person() -> AsyncIterator[Page]:
     """Somebody's browser."""
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=find_browser(), headless=True)
-        page = await browser.new_page()
-        page.set_default_timeout(SECONDS * 1000)
+    async with somebody(SECONDS) as page:
         yield page
-        await browser.close()
 
 
 async def test_a_button_in_the_console_gets_a_newer_one_from_npm_into_the_desktops_page(

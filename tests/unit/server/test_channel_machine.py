@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from messenger_hub.agent.v1 import agent_service_pb2 as pb
-from messenger_hub_server.delivery.channel import Action, Channel, Commit, End, Load, Offer, Send, StreamId
+from messenger_hub_server.delivery.actions import Action, Commit, End, Load, Offer, Send, StreamId
+from messenger_hub_server.delivery.channel import Channel
 from messenger_hub_server.model import (
     AgentId,
     ChannelId,

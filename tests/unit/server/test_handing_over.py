@@ -11,7 +11,7 @@ import pytest
 from messenger_hub.runtime.clock import SystemClock
 from messenger_hub.runtime.folder import PrivateFolder
 from messenger_hub_server.delivery.acceptance import Draft
-from messenger_hub_server.delivery.channel import HelloId, Offer, StreamId
+from messenger_hub_server.delivery.actions import HelloId, Offer, StreamId
 from messenger_hub_server.errors import HubError
 from messenger_hub_server.highwater import HighWater
 from messenger_hub_server.lines import Lines

@@ -21,9 +21,9 @@ from messenger_hub_server.console.showing import page
 from messenger_hub_server.console.views.visit import CALLS, call
 
 LATEST = 8
-STARTS_SECONDS = (
-    120  # a page is ready within seconds; longer, and WhatsApp Web is offline, or the desktop has no network
-)
+STARTS_SECONDS = 120
+"""A page is ready within seconds; longer, and WhatsApp Web is offline, or the desktop has no network."""
+
 NEEDS_A_PERSON = frozenset(
     {
         channel_service_pb2.CHANNEL_STATE_OFFLINE,

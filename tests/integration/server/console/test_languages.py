@@ -12,7 +12,7 @@ from babel.messages.catalog import Catalog
 from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po
 from messenger_hub_server import checks
-from messenger_hub_server.console import site, words
+from messenger_hub_server.console import showing, site, words
 from messenger_hub_server.console.said import SAID, SHAPES, WORDS, shaped
 from messenger_hub_server.own_certificate import OwnCertificate
 
@@ -124,12 +124,7 @@ def rejected() -> list[str]:
 
 @pytest.mark.parametrize("language", TRANSLATED)
 def test_what_checks_and_forms_say_is_said_in_the_readers_language(language: str, tmp_path: Path) -> None:
-    translate = words.translations(language).gettext
-
-    def say(text: str) -> str:
-        known = translate(text)
-        return known if known != text else shaped(text, translate, say) or text
-
+    say = showing._Said(words.translations(language)).text
     sentences = [
         *WORDS,
         *checked(tmp_path),
