@@ -85,8 +85,9 @@ def _journal_entries(frame: pb.JournalEntries) -> None:
 
 def _entries(entries: Iterable[pb.JournalEntry]) -> None:
     for entry in entries:
-        _ids(entry, "whatsapp_id", "lease_id")
-        if entry.WhichOneof("fact") == "intent":
+        if len(entry.whatsapp_id) > MOST_ID or len(entry.lease_id) > MOST_ID:
+            _ids(entry, "whatsapp_id", "lease_id")
+        if entry.HasField("intent"):
             _intent(entry.intent)
         elif entry.outcome.HasField("problem"):
             _problem(entry.outcome.problem)

@@ -150,7 +150,8 @@ class Queue:
     async def accept(self, drafts: Sequence[Draft]) -> Sequence[Receipt | HubError]:
         """One commit, an answer each, in order. Raises StoreUnavailable, OutcomeUnknown or Stopping."""
         passing(Failpoint.SERVER_ACCEPT_ASKED)
-        await self._reserve(len(drafts) + SPARE)
+        if self._numbers.short_of(len(drafts) + SPARE + AHEAD) is not None:
+            await self._reserve(len(drafts) + SPARE)
         passing(Failpoint.SERVER_ACCEPT_NUMBERED)
         now_ms = self._clock.now_ms()
         new = [
@@ -304,8 +305,8 @@ class Queue:
                     pass
 
     async def _raise_epochs(self, writes: Sequence[Write]) -> None:
-        taken = [write for write in writes if isinstance(write, base.TakeEpoch)]
-        if taken:
+        if base.TakeEpoch in map(type, writes):
+            taken = [write for write in writes if isinstance(write, base.TakeEpoch)]
             passing(Failpoint.SERVER_BEFORE_EPOCH_MARK)
             await asyncio.get_running_loop().run_in_executor(None, self._highwater.take, taken)
             passing(Failpoint.SERVER_AFTER_EPOCH_MARK)

@@ -83,10 +83,10 @@ def operation(draft: Draft, number: OperationId, wa_id: WaId, places: Places, no
 def answer(draft: Draft, outcome: Accepted | Known | Late) -> Receipt | HubError:
     """The first answer, its repeat, the conflict of one key with two sets of parameters, or a key's first request that is too late."""
     match outcome:
-        case Late():
-            return ValidationFailed({"expires_at": [FUTURE.format("expires at")]})
         case Accepted(operation_id=number):
             return Receipt(operation_id=number, recipient=draft.recipient, target=draft.target, replayed=False)
+        case Late():
+            return ValidationFailed({"expires_at": [FUTURE.format("expires at")]})
         case Known(operation_id=number, recipient=recipient, target=target, parameters_hash=parameters):
             if draft.idempotency is None or draft.idempotency.parameters_hash != parameters:
                 return IdempotencyKeyReused()

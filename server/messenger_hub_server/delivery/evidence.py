@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import assert_never
 
+from google.protobuf.timestamp_pb2 import Timestamp
 from messenger_hub.agent.v1 import agent_service_pb2 as pb
 from messenger_hub.v1 import operation_pb2
 from msgspec.structs import replace
@@ -270,11 +271,11 @@ def lease_frame(operation: Operation | NewOperation, lease_id: LeaseId, epoch: i
         priority=operation_pb2.Priority.ValueType(operation.priority),
     )
     if operation.expires_at_ms is not None:
-        lease.expires_at.FromMilliseconds(operation.expires_at_ms)
+        _set(lease.expires_at, operation.expires_at_ms)
     origin = lease.provenance
     origin.operation_id, origin.session_api_id = operation.id, operation.session_api_id
     origin.reference = operation.reference
-    origin.accepted_at.FromMilliseconds(operation.accepted_at_ms)
+    _set(origin.accepted_at, operation.accepted_at_ms)
     if operation.idempotency is not None:
         origin.key_hash = operation.idempotency.key_hash
         origin.parameters_hash = operation.idempotency.parameters_hash
@@ -288,3 +289,9 @@ def lease_frame(operation: Operation | NewOperation, lease_id: LeaseId, epoch: i
         case kind:
             assert_never(kind)
     return lease
+
+
+def _set(moment: Timestamp, at_ms: int) -> None:
+    """As FromMilliseconds, which checks for a microsecond what acceptance has checked."""
+    seconds, rest = divmod(at_ms, 1000)
+    moment.seconds, moment.nanos = seconds, rest * 1_000_000

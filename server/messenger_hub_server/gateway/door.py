@@ -13,6 +13,7 @@ from aiohttp import StreamReader, web
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.http import HttpVersion10, RawRequestMessage
 from aiohttp.http_exceptions import BadHttpMessage, LineTooLong
+from msgspec import Struct
 
 from messenger_hub_server.errors import (
     HeadersTooLarge,
@@ -48,8 +49,7 @@ class Console:
     owns: Callable[[str], bool]
 
 
-@dataclass(slots=True)
-class _Exchange:
+class _Exchange(Struct):
     """One request under way; the caller is known once the key was judged."""
 
     http: web.BaseRequest
@@ -95,14 +95,15 @@ class HttpDoor:
     ) -> web.BaseRequest:
         """aiohttp's request, of the application that will answer it."""
         server = self._console.runner.server
-        if server is not None and self._console.owns(message.path):
-            return server.request_factory(message, payload, protocol, writer, task)
-        return web.BaseRequest(message, payload, protocol, writer, task, asyncio.get_running_loop())
+        if server is None or message.path.startswith(BASE) or not self._console.owns(message.path):
+            return web.BaseRequest(message, payload, protocol, writer, task, asyncio.get_running_loop())
+        return server.request_factory(message, payload, protocol, writer, task)
 
     async def _serve(self, http: web.BaseRequest) -> web.StreamResponse:
-        if isinstance(http, web.Request) and self._console.runner.server is not None:
-            return await self._console.runner.server.request_handler(http)
-        return await self._answer_any(http)
+        console = self._console.runner.server
+        if console is None or type(http) is web.BaseRequest:  # as `_made` makes them for this door
+            return await self._answer_any(http)
+        return await console.request_handler(http)
 
     async def _answer_any(self, http: web.BaseRequest) -> web.StreamResponse:
         exchange = _Exchange(http, self._randomness(8).hex())
@@ -133,7 +134,8 @@ class HttpDoor:
         given = await self._parameters(exchange, body)
         if exchange.caller is None:
             exchange.caller = self._chain.authenticate(route.method, request.named_key(given))
-        return await self._call(exchange, exchange.caller, route, {**asked, **_present(given), **path})
+        parameters = {**asked, **_present(given), **path} if asked or path else given
+        return await self._call(exchange, exchange.caller, route, parameters)
 
     def _match(self, verb: str, path: str) -> tuple[Route, Mapping[str, str]]:
         """As the routes do; those without parameters are found at once the next time."""

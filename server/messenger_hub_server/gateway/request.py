@@ -28,9 +28,10 @@ _STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*"')
 
 def header_key(request: web.BaseRequest) -> str:
     """X-API-Key, else Authorization: Bearer; "" when neither is there."""
-    if key := _last(request.headers.getall("X-API-Key", [])):
+    headers = request.headers
+    if "X-API-Key" in headers and (key := _last(headers.getall("X-API-Key"))):
         return key
-    bearer = _last(request.headers.getall("Authorization", []))
+    bearer = _last(headers.getall("Authorization", ()))
     return bearer[7:].strip() if bearer.lower().startswith("bearer ") else ""
 
 

@@ -9,7 +9,7 @@ from messenger_hub.runtime.clock import Clock
 from msgspec import Struct
 
 from messenger_hub_server.errors import InvalidApiKey, InvalidCredential
-from messenger_hub_server.identity.keys import Keys, parse
+from messenger_hub_server.identity.keys import Keys, Names, parse
 from messenger_hub_server.model import Agent, ApiKey, SessionApi, SessionApiId
 
 NOBODY = bytes(32)
@@ -51,9 +51,26 @@ class Callers:
         self._keys = keys
         self._operator_token = operator_token.encode()
         self._clock = clock
+        self._names = Names()
+        self._seen: dict[
+            bytes, ApiKey
+        ] = {}  # what a key was found to be holds as long as its record stands; as many as there are keys
 
     def program(self, key: str) -> Caller:
         """The session API of a key. Raises InvalidApiKey, for every reason alike."""
+        name = self._names.name(key)
+        record = self._seen.get(name)
+        if record is None or self._known.key(record.key_id) is not record:
+            self._seen.pop(name, None)
+            record = self._seen[name] = self._judged(key)
+        session_api = self._known.session_api(record.session_api_id)
+        if session_api is None or not session_api.active or not self._lives(record):
+            raise InvalidApiKey
+        self._known.used(session_api.id)
+        return Caller(session_api=session_api)
+
+    def _judged(self, key: str) -> ApiKey:
+        """The record of a right key."""
         parsed = parse(key)
         if parsed is not None:
             record = self._known.key(parsed.key_id)
@@ -62,11 +79,9 @@ class Callers:
             key_id, digest = self._keys.imported_key(key)
             record = self._known.key(key_id)
             good = hmac.compare_digest(digest, record.digest if record else NOBODY)
-        session_api = self._known.session_api(record.session_api_id) if record and good else None
-        if record is None or session_api is None or not session_api.active or not self._lives(record):
+        if record is None or not good:
             raise InvalidApiKey
-        self._known.used(session_api.id)
-        return Caller(session_api=session_api)
+        return record
 
     def _lives(self, key: ApiKey) -> bool:
         return key.expires_at_ms is None or key.expires_at_ms > self._clock.now_ms()

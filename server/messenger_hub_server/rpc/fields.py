@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
-from typing import Protocol
+from typing import Any, Protocol
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
@@ -41,7 +41,8 @@ class Context(Protocol):
         ...
 
 
-Check = Callable[[Message, Context], str | None]
+Check = Callable[[Any, Message, Context], str | None]
+"""Of a field's value, in its request: the sentence that says what is wrong."""
 
 
 def violations(request: Message, context: Context, prior: Mapping[str, Sequence[str]] | None = None) -> Violations:
@@ -50,19 +51,21 @@ def violations(request: Message, context: Context, prior: Mapping[str, Sequence[
     Fields with a prior violation are not checked again.
     """
     found: Violations = {}
-    present = {field.name for field, _ in request.ListFields()}
-    for field, checks, even_when_unset in _compiled(request.DESCRIPTOR):
+    for field, has_presence, checks, even_when_unset in _compiled(request.DESCRIPTOR):
         if prior and field in prior:
             found[field] = list(prior[field])
             continue
-        if not even_when_unset and field not in present:
+        if has_presence and not even_when_unset and not request.HasField(field):
+            continue
+        value = getattr(request, field)
+        if not value and not even_when_unset and not has_presence:
             continue
         for check in checks:
-            if sentence := check(request, context):
+            if sentence := check(value, request, context):
                 found.setdefault(field, []).append(sentence)
                 break
     for name in _inner(request.DESCRIPTOR):
-        if name in present:
+        if request.HasField(name):
             inside = violations(getattr(request, name), context)
             found.update({f"{name}.{field}": sentences for field, sentences in inside.items()})
     return found
@@ -104,8 +107,11 @@ def spoken(field: str) -> str:
 
 
 @cache
-def _compiled(descriptor: Descriptor) -> Sequence[tuple[str, Sequence[Check], bool]]:
-    return [(field.name, list(_checks(field)), _minds_absence(field)) for field in descriptor.fields]
+def _compiled(descriptor: Descriptor) -> Sequence[tuple[str, bool, Sequence[Check], bool]]:
+    """Of each field its name, whether it knows unset from zero, its checks, and whether they mind that it is not set."""
+    return [
+        (field.name, field.has_presence, list(_checks(field)), _minds_absence(field)) for field in descriptor.fields
+    ]
 
 
 def _minds_absence(field: FieldDescriptor) -> bool:
@@ -155,7 +161,7 @@ def _required(field: FieldDescriptor, param: rest_pb2.Param) -> Check:
     here = _presence(field, name)
     there = _presence(field, other) if other else lambda _: False
 
-    def check(request: Message, _: Context) -> str | None:
+    def check(_: Any, request: Message, __: Context) -> str | None:
         return None if here(request) or there(request) else f"The {spoken(name)} field is required{when}."
 
     return check
@@ -165,7 +171,7 @@ def _prohibited(field: FieldDescriptor, other: str) -> Check:
     name = field.name
     here, there = _presence(field, name), _presence(field, other)
 
-    def check(request: Message, _: Context) -> str | None:
+    def check(_: Any, request: Message, __: Context) -> str | None:
         both = here(request) and there(request)
         return f"The {spoken(name)} field is prohibited when {spoken(other)} is present." if both else None
 
@@ -173,23 +179,21 @@ def _prohibited(field: FieldDescriptor, other: str) -> Check:
 
 
 def _no_nul(name: str) -> Check:
-    def check(request: Message, _: Context) -> str | None:
-        return f"The {spoken(name)} field must not hold NUL." if "\0" in getattr(request, name) else None
+    def check(value: Any, _: Message, __: Context) -> str | None:
+        return f"The {spoken(name)} field must not hold NUL." if "\0" in value else None
 
     return check
 
 
 def _max_length(name: str, most: int) -> Check:
-    def check(request: Message, _: Context) -> str | None:
-        long = len(getattr(request, name)) > most
-        return f"The {spoken(name)} field must not be greater than {most} characters." if long else None
+    def check(value: Any, _: Message, __: Context) -> str | None:
+        return f"The {spoken(name)} field must not be greater than {most} characters." if len(value) > most else None
 
     return check
 
 
 def _format(name: str, number: int) -> Check:
-    def check(request: Message, context: Context) -> str | None:
-        value = getattr(request, name)
+    def check(value: Any, _: Message, context: Context) -> str | None:
         good = not value or context.formats[number](value, context.caller)
         return None if good else f"The {spoken(name)} field format is invalid."
 
@@ -199,10 +203,10 @@ def _format(name: str, number: int) -> Check:
 def _between(field: FieldDescriptor, least: int, most: int) -> Check:
     name = field.name
 
-    def check(request: Message, _: Context) -> str | None:
+    def check(value: Any, request: Message, _: Context) -> str | None:
         if field.has_presence and not request.HasField(name):
             return None
-        good = least <= getattr(request, name) <= most
+        good = least <= value <= most
         return None if good else f"The {spoken(name)} field must be between {least} and {most}."
 
     return check
@@ -212,33 +216,32 @@ def _choice(field: FieldDescriptor) -> Check:
     name = field.name
     known = frozenset(field.enum_type.values_by_number) if field.enum_type else frozenset()
 
-    def check(request: Message, _: Context) -> str | None:
-        return None if getattr(request, name) in known else f"The selected {spoken(name)} is invalid."
+    def check(value: Any, _: Message, __: Context) -> str | None:
+        return None if value in known else f"The selected {spoken(name)} is invalid."
 
     return check
 
 
 def _times(name: str, param: rest_pb2.Param) -> Sequence[Check]:
-    def valid(request: Message, _: Context) -> str | None:
+    def valid(moment: Timestamp, request: Message, _: Context) -> str | None:
         if not request.HasField(name):
             return None
-        moment: Timestamp = getattr(request, name)
         try:
             moment.ToDatetime()
         except (ValueError, OverflowError):
             return f"The {spoken(name)} field must be a valid date."
         return None
 
-    def later(request: Message, _: Context) -> str | None:
+    def later(moment: Timestamp, request: Message, _: Context) -> str | None:
         if not (request.HasField(name) and request.HasField(param.after)):
             return None
-        good = _ms(getattr(request, name)) > _ms(getattr(request, param.after))
+        good = _ms(moment) > _ms(getattr(request, param.after))
         return None if good else f"The {spoken(name)} field must be a date after {spoken(param.after)}."
 
-    def future(request: Message, context: Context) -> str | None:
+    def future(moment: Timestamp, request: Message, context: Context) -> str | None:
         # A repeat gets its first answer also later than that, and only the store knows whether its key is new: acceptance.answer.
         repeat = bool(getattr(request, "idempotency_key", ""))
-        good = repeat or not request.HasField(name) or _ms(getattr(request, name)) > context.now_ms
+        good = repeat or not request.HasField(name) or _ms(moment) > context.now_ms
         return None if good else FUTURE.format(spoken(name))
 
     return [valid, *([later] if param.after else []), *([future] if param.future else [])]
