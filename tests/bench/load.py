@@ -1,7 +1,7 @@
-"""The load: HTTP/1.1 over kept-open connections, as lean as Python allows. A process of its own; see `children`.
+"""The open loop: requests at a rate over kept-open HTTP/1.1 connections. A process of its own; see `children`.
 
 Every request goes to another number, so that no chat holds another up. Each answer that was accepted is reported with its id and
-number and with the time from which its latency counts: closed loop, when it was sent; open loop, when it should have been sent.
+number, when it should have been sent and when it came.
 """
 
 from __future__ import annotations
@@ -105,15 +105,7 @@ class Slice:
             _, one = await loop.create_connection(lambda: Connection(self.tally, idle), "127.0.0.1", self._port)
             self._connections.append(one)
 
-    async def closed_loop(self, connections: int, seconds: float) -> None:
-        """Every connection sends again as soon as it is answered."""
-        await self.open(connections, self._again)
-        self._ends_ns = time.monotonic_ns() + int(seconds * 1e9)
-        for one in self._connections:
-            self._again(one)
-        await self._drained(seconds)
-
-    async def open_loop(self, connections: int, seconds: float, rate: float) -> None:
+    async def run(self, connections: int, seconds: float, rate: float) -> None:
         """Sends at a rate, whatever the answers do; what finds no free connection waits, and its latency counts."""
         await self.open(connections, self._freed)
         self._ready.extend(self._connections)
@@ -127,13 +119,6 @@ class Slice:
         self._ends_ns = time.monotonic_ns()
         self._finish()
         await self._drained(seconds)
-
-    def _again(self, one: Connection) -> None:
-        now = time.monotonic_ns()
-        if now < self._ends_ns:
-            self._send(one, now)
-        else:
-            self._finish()
 
     def _freed(self, one: Connection) -> None:
         self._ready.append(one)
@@ -176,10 +161,7 @@ async def main() -> None:
         wanted = json.loads(line)
         one = Slice(wanted["port"], wanted["keys"], wanted["first"])
         since = time.monotonic_ns()
-        if wanted.get("rate"):
-            await one.open_loop(wanted["connections"], wanted["seconds"], wanted["rate"])
-        else:
-            await one.closed_loop(wanted["connections"], wanted["seconds"])
+        await one.run(wanted["connections"], wanted["seconds"], wanted["rate"])
         answer({"accepted": one.tally.accepted, "refused": one.tally.refused, "since_ns": since})
         gc.collect()
 

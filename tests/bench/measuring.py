@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.bench import verification
+from tests.bench import verification, wrk
 from tests.bench.children import Child
 from tests.bench.estate import Estate, running_estate
 from tests.bench.plan import Plan, Scenario
+from tests.bench.told import Told
 
 SETTLE_SECONDS = 30.0
 LEAST_ROUNDS = 2
@@ -51,14 +52,11 @@ class Bench:
 
     async def reference(self, connections: int, seconds: float) -> Sample:
         """R."""
-        before = {"server": self._baseline.cpu_seconds, "load": self._load.cpu_seconds}
-        told = await self._loaded(self._baseline_port, ["none"], connections, seconds)
-        after = {"server": self._baseline.cpu_seconds, "load": self._load.cpu_seconds}
-        verification.check_slice([], told["refused"], {}, [])
-        ends = [until for *_, until in told["accepted"]]
-        rate = _rate(len(ends), told["since_ns"], ends)
-        waits = _waits((since, until) for _, _, since, until in told["accepted"])
-        return _sample(len(ends), rate, rate, before, after, waits, [])
+        before = {"server": self._baseline.cpu_seconds}
+        told = await self._closed_loop(self._baseline_port, ["none"], connections, seconds)
+        after = {"server": self._baseline.cpu_seconds}
+        verification.check_slice([], told.refused, {}, [])
+        return _sample(len(told.accepted), told.rate, told.rate, before, after, told.waits_ms, [])
 
     async def whole_way(
         self, scenario: Scenario, seconds: float, *, rate: float = 0.0, tamper: Tamper | None = None
@@ -68,33 +66,35 @@ class Bench:
             await self._agent.ask({"do": "grant", "window": scenario.credit})
             self._credit = scenario.credit
         places = self.estate.places[1:] if scenario.many_channels else self.estate.places[:1]
-        children = {"server": self.estate.server, "load": self._load, "agent": self._agent}
+        keys = [place.key for place in places]
+        children = {"server": self.estate.server, "agent": self._agent}
         before = {name: child.cpu_seconds for name, child in children.items()}
-        told = await self._loaded(
-            self.estate.http_port, [place.key for place in places], scenario.connections, seconds, rate
-        )
-        self.settled += len(told["accepted"])
+        if rate:
+            told = await self._open_loop(self.estate.http_port, keys, scenario.connections, seconds, rate)
+        else:
+            told = await self._closed_loop(self.estate.http_port, keys, scenario.connections, seconds)
+        self.settled += len(told.accepted)
         done = await self._agent.ask({"do": "settled", "count": self.settled, "seconds": SETTLE_SECONDS})
         after = {name: child.cpu_seconds for name, child in children.items()}
         if tamper is not None:
             tamper(self.estate.database)
         self._verify(told, done)
         ends = dict(done["settled"])
-        accept = _waits((since, until) for _, _, since, until in told["accepted"])
-        settle = _waits((since, ends[number]) for number, _, since, _ in told["accepted"])
-        accepted = _rate(len(ends), told["since_ns"], [until for *_, until in told["accepted"]])
-        settled = _rate(len(ends), told["since_ns"], list(ends.values()))
-        return _sample(len(ends), accepted, settled, before, after, accept, settle)
+        settle = sorted((ends[number] - since) / 1e6 for number, since in told.since_ns.items())
+        settled = len(ends) / ((max(ends.values()) - told.start_ns) / 1e9) if ends else 0.0
+        return _sample(len(ends), told.rate, settled, before, after, told.waits_ms, settle)
 
-    def _verify(self, told: Mapping[str, Any], done: Mapping[str, Any]) -> None:
+    def _verify(self, told: Told, done: Mapping[str, Any]) -> None:
         found = verification.recorded(self.estate.database, self._last_id)
-        accepted = [(number, recipient) for number, recipient, *_ in told["accepted"]]
-        verification.check_slice(accepted, told["refused"], found, done["carried_out"])
+        verification.check_slice(told.accepted, told.refused, found, done["carried_out"])
         self._last_id = max(found, default=self._last_id)
 
-    async def _loaded(
-        self, port: int, keys: Sequence[str], connections: int, seconds: float, rate: float = 0.0
-    ) -> Mapping[str, Any]:
+    async def _closed_loop(self, port: int, keys: Sequence[str], connections: int, seconds: float) -> Told:
+        told = await wrk.closed_loop(port, keys, connections, seconds, self._next_number)
+        self._next_number += len(told.accepted) + connections
+        return told
+
+    async def _open_loop(self, port: int, keys: Sequence[str], connections: int, seconds: float, rate: float) -> Told:
         command = {
             "port": port,
             "keys": keys,
@@ -103,9 +103,9 @@ class Bench:
             "rate": rate,
             "first": self._next_number,
         }
-        told: Mapping[str, Any] = await self._load.ask(command)
+        told = await self._load.ask(command)
         self._next_number += len(told["accepted"]) + connections
-        return told
+        return Told.of_open_loop(told)
 
 
 @asynccontextmanager
@@ -177,14 +177,6 @@ async def _latency(bench: Bench, plan: Plan, scenarios: Mapping[str, Sequence[Sa
         name = f"{where}, credit {way.credit}, {rate:.0f}/s"
         found[name] = await bench.whole_way(way, plan.latency_seconds, rate=rate)
     return found
-
-
-def _rate(count: int, since_ns: int, ends: Sequence[int]) -> float:
-    return count / ((max(ends) - since_ns) / 1e9) if ends else 0.0
-
-
-def _waits(pairs: Any) -> Sequence[float]:
-    return sorted((until - since) / 1e6 for since, until in pairs)
 
 
 def _sample(
