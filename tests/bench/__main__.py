@@ -1,4 +1,4 @@
-"""`python -m tests.bench [hub|driver] [--quick] [--json FILE] [--folder FOLDER]`: the whole way against bare aiohttp, or the driver."""
+"""`python -m tests.bench [hub|driver|crowd|depth] …`: the whole way against bare aiohttp, the driver, idle desktops, a deep queue."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import click
 
-from tests.bench import driver, plan, report
+from tests.bench import crowd, depth, driver, plan, report
 from tests.bench.children import ChildFailed
 from tests.bench.measuring import Tamper, measure
 from tests.bench.verification import NotTrue
@@ -28,6 +28,12 @@ def main(arguments: Sequence[str] | None = None, *, quick: plan.Plan = plan.QUIC
         try:
             if given.what == "driver":
                 return _finish(driver.table(found := asyncio.run(driver.measure(Path(name)))), found, given.json)
+            if given.what == "crowd":
+                idle = asyncio.run(crowd.measure(Path(name), given.streams, given.streams // 2))
+                return _finish(crowd.table(idle), idle, given.json)
+            if given.what == "depth":
+                deep = asyncio.run(depth.measure(Path(name), given.pending))
+                return _finish(depth.table(deep), deep, given.json)
             result = asyncio.run(measure(wanted, Path(name), _tell, tamper))
         except (NotTrue, ChildFailed) as error:
             _tell(f"The run is worth nothing: {error}")
@@ -52,8 +58,10 @@ def _tell(line: str) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="tests.bench", description=__doc__)
     parser.add_argument(
-        "what", nargs="?", choices=("hub", "driver"), default="hub", help="what to measure (%(default)s)"
+        "what", nargs="?", choices=("hub", "driver", "crowd", "depth"), default="hub", help="what (%(default)s)"
     )
+    parser.add_argument("--streams", type=int, default=10_000, help="of crowd: how many desktops (%(default)s)")
+    parser.add_argument("--pending", type=int, default=1_000_000, help="of depth: how many wait (%(default)s)")
     parser.add_argument("--quick", action="store_true", help="less than half a minute; figures are rough")
     parser.add_argument("--json", type=Path, default=RESULT, help="where the figures go (%(default)s)")
     parser.add_argument("--folder", type=Path, help="a folder on the disk to measure (the system's temporary folder)")

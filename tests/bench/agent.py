@@ -126,8 +126,10 @@ class Office:
         self._desktops: list[Desktop] = []
         self._channels: list[grpc.aio.Channel] = []
 
-    async def connect(self, address: str, desktops: Sequence[tuple[int, str]], window: int) -> Mapping[str, object]:
-        """Opens a stream for each (channel, credential)."""
+    async def connect(
+        self, address: str, desktops: Sequence[tuple[int, str]], window: int, seconds: float = READY_SECONDS
+    ) -> Mapping[str, object]:
+        """Opens a stream for each (channel, credential), all at once; they are welcomed within `seconds`."""
         options = [("grpc.enable_http_proxy", 0), ("grpc.use_local_subchannel_pool", 1)]
         for position, (channel_id, credential) in enumerate(desktops):
             if position % STREAMS_PER_CONNECTION == 0:
@@ -136,7 +138,7 @@ class Office:
             desktop = Desktop(self._all, stub, channel_id, credential, window)
             self._desktops.append(desktop)
             self._group.create_task(desktop.run())
-        async with asyncio.timeout(READY_SECONDS):
+        async with asyncio.timeout(seconds):
             for desktop in self._desktops:
                 await desktop.ready.wait()
         gc.collect()

@@ -6,7 +6,7 @@ import asyncio
 import signal
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -63,6 +63,15 @@ class Estate:
 @asynccontextmanager
 async def running_estate(folder: Path, many: int) -> AsyncIterator[Estate]:
     """Starts a server in the folder and makes 1 + `many` channels."""
+    async with again(folder, []) as estate:
+        async with running_hub(estate.folder) as hub:
+            places = await _places(hub, estate.grpc, 1 + many)
+        yield replace(estate, places=places)
+
+
+@asynccontextmanager
+async def again(folder: Path, places: Sequence[Place]) -> AsyncIterator[Estate]:
+    """Starts a server in a folder that has these places."""
     data = folder / "data"
     addresses = ["--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0"]
     environment = {
@@ -74,12 +83,9 @@ async def running_estate(folder: Path, many: int) -> AsyncIterator[Estate]:
     server = await Child.start("server", arguments, folder, **environment)
     try:
         running = await server.line(START_SECONDS)
-        grpc_address = running["grpc"][0]
-        async with running_hub(data) as hub:
-            places = await _places(hub, grpc_address, 1 + many)
         port = urlsplit(running["http"][0]).port
         assert port is not None
-        yield Estate(server=server, folder=data, http_port=port, grpc=grpc_address, places=places)
+        yield Estate(server=server, folder=data, http_port=port, grpc=running["grpc"][0], places=places)
     finally:
         await server.end()
 
