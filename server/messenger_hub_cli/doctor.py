@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
 from pathlib import Path
 
 import click
@@ -22,7 +23,9 @@ from messenger_hub_agent.whatsapp.page import Bindings, PageError, PageState
 from messenger_hub_agent.whatsapp.profile import discard_profile
 from messenger_hub_agent.whatsapp.pyppeteer_page import PyppeteerPage
 from messenger_hub_agent.whatsapp.wa_js import WaJs, pinned
-from messenger_hub_server.checks import Finding, Verdict
+from messenger_hub_server import checks
+from messenger_hub_server.checks import HERE, Finding, Verdict
+from messenger_hub_server.desktop_checks import fit
 from messenger_hub_twin import app as twin
 
 from messenger_hub_cli import machine
@@ -33,6 +36,7 @@ from messenger_hub_cli.verb import data_dir_option, verb, wants_json
 
 READY_SECONDS = 60.0
 LOOK_SECONDS = 0.25
+OPENED = "A page that was opened here for this:"
 SIGNS = {Verdict.GOOD: "✓", Verdict.LOOK: "!", Verdict.BAD: "✗"}
 
 
@@ -50,11 +54,13 @@ def doctor(data_dir: Path, url: str, with_twin: bool, browser: Path | None) -> N
     code is 1 when something is not good.
     """
     wa_js, choice = _wa_js(data_dir)
-    found = [*asyncio.run(machine.findings(data_dir, None if with_twin else url)), machine.wa_js(choice)]
+    told = asyncio.run(machine.findings(data_dir, None if with_twin else url))
+    elsewhere = [one for one in told if one.whose != HERE]
+    before = [*(one for one in told if one.whose == HERE), machine.wa_js(choice), *elsewhere]
     if not wants_json():
-        click.echo("\n".join(_line(one) for one in found))
+        click.echo("\n".join([*_lines(before), *([OPENED] if elsewhere else [])]))
     page = _examined(wa_js, url, with_twin=with_twin, browser=browser)
-    found = [*found, page.finding]
+    found = [*before, page.finding]
     data = {"checks": [_plain(one) for one in found], "wa_js": wa_js.version, **page.data}
     show(Record(data=data, sentence=_line(page.finding)), as_json=wants_json())
     if any(one.verdict is Verdict.BAD for one in found):
@@ -146,20 +152,27 @@ async def _seen(look: _Look, url: str) -> tuple[PageState, Bindings]:
 
 
 def _report(program: Path, state: PageState, bindings: Bindings) -> _Page:
-    unusable = lacking(bindings)
+    names = checks.Bindings(resolved=bindings.resolved, missing=bindings.missing, lacking=lacking(bindings))
+    found = fit(state.version, names)
     data: Mapping[str, Json] = {
         "browser": str(program),
         "whatsapp_web": state.version,
-        "resolved": list(bindings.resolved),
-        "missing": list(bindings.missing),
-        "needed_and_missing": list(unusable),
-        "fits": not unusable,
+        "resolved": list(names.resolved),
+        "missing": list(names.missing),
+        "needed_and_missing": list(names.lacking),
+        "fits": not names.lacking,
     }
-    said = f"{program}; WhatsApp Web {state.version or 'of an unknown version'} has everything that sending needs"
-    if unusable:
-        said = f"{program}; needed and missing: {', '.join(unusable)}, so messages may not go out: messenger-hub update wa-js"
-    verdict = Verdict.BAD if unusable else Verdict.GOOD
-    return _Page(finding=Finding(name="WhatsApp Web", verdict=verdict, said=said), data=data)
+    return _Page(finding=replace(found, said=f"{program}; {found.said}", bindings=None), data=data)
+
+
+def _lines(found: Sequence[Finding]) -> Iterator[str]:
+    """Those of each desktop and of each channel under its name."""
+    for whose, its in groupby(found, key=lambda one: one.whose):
+        if whose.agent_id:
+            yield f"Desktop {whose.agent}:"
+        elif whose.channel_id:
+            yield f"Channel {whose.channel}:"
+        yield from map(_line, its)
 
 
 def _line(found: Finding) -> str:
@@ -167,4 +180,16 @@ def _line(found: Finding) -> str:
 
 
 def _plain(found: Finding) -> Mapping[str, Json]:
-    return {"name": found.name, "verdict": found.verdict.value, "said": found.said}
+    """`desktop` and `channel` where it is not of this machine; the names of wa-js where a desktop has looked them up."""
+    plain: dict[str, Json] = {"name": found.name, "verdict": found.verdict.value, "said": found.said}
+    if found.whose.agent_id:
+        plain["desktop"] = found.whose.agent
+    if found.whose.channel_id:
+        plain["channel"] = found.whose.channel
+    if (names := found.bindings) is not None:
+        plain |= {
+            "resolved": list(names.resolved),
+            "missing": list(names.missing),
+            "needed_and_missing": list(names.lacking),
+        }
+    return plain

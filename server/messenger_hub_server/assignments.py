@@ -49,8 +49,9 @@ class Assignments:
         commits: Commits,
         queue_depth: Callable[[ChannelId], int],
         uncertain: Callable[[ChannelId], int],
-        pictured: Callable[[ChannelId, pb.PagePicture], None],
+        pictured: Callable[[AgentId, pb.PagePicture], None],
         answered: Callable[[AgentId, pb.WaJsReport], None],
+        examined: Callable[[AgentId, pb.Examination], None],
         left: Callable[[AgentId], None],
         api_address: Callable[[], str],
         clock: Clock,
@@ -62,6 +63,7 @@ class Assignments:
         self._uncertain = uncertain
         self._pictured = pictured
         self._answered = answered
+        self._examined = examined
         self._left = left
         self._api_address = api_address
         self._clock = clock
@@ -110,8 +112,11 @@ class Assignments:
 
     def connected(self, agent: Agent, hello: pb.AgentHello) -> None:
         """The agent's stream is open."""
+        self._left(agent.id)  # whatever it was asked, it was asked over another stream
         told = hello.wa_js_standing if hello.HasField("wa_js_standing") else None
-        self._presence.agent_connected(agent.id, hello.version, hello.wa_js_version, hello.platform, told)
+        self._presence.agent_connected(
+            agent.id, hello.version, hello.wa_js_version, hello.platform, told, examines=hello.examines
+        )
         self._registry.agent_seen(agent.id, self._clock.now_ms(), hello.version, hello.wa_js_version)
 
     def seen(self, agent: Agent) -> None:
@@ -157,14 +162,18 @@ class Assignments:
         groups = [Group(group_id=g.group_id, name=g.name, participants=g.participants) for g in report.groups]
         await self._commits.commit([PutGroups(channel_id=channel_id, groups=groups, as_of_ms=self._clock.now_ms())])
 
-    def picture(self, channel_id: ChannelId, picture: pb.PagePicture) -> None:
-        """A channel's page, as somebody asked to see it."""
-        self._pictured(channel_id, picture)
+    def picture(self, agent: Agent, picture: pb.PagePicture) -> None:
+        """A page of a channel that the agent owns, as somebody asked to see it."""
+        self._pictured(agent.id, picture)
 
     def wa_js(self, agent: Agent, report: pb.WaJsReport) -> None:
         """Where the agent's wa-js stands. First, so that whoever asked for another one finds what came of it."""
         self._presence.agent_tells_of_wa_js(agent.id, report.standing)
         self._answered(agent.id, report)
+
+    def examined(self, agent: Agent, told: pb.Examination) -> None:
+        """What the agent sees of itself, as somebody asked to know."""
+        self._examined(agent.id, told)
 
 
 def _pause(channel: Channel) -> str:

@@ -15,7 +15,7 @@ from messenger_hub_server.own_certificate import OwnCertificate
 
 FREE_BYTES = 1 << 30  # a browser's profile alone grows to hundreds of megabytes
 LEAST_FREE_BYTES = 100 << 20
-AWAY_SECONDS = 120  # a desktop that restarts is back by then
+CLOCK_SECONDS = 60.0  # WhatsApp refuses more; expires_at and links lie by as much
 RECENT_SECONDS = 3_600
 
 
@@ -28,22 +28,37 @@ class Verdict(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Whose:
+    """Of which desktop or channel, one at most: 0 and "" stand for none."""
+
+    agent_id: int = 0
+    agent: str = ""
+    channel_id: int = 0
+    channel: str = ""
+
+
+HERE = Whose()
+"""Of the machine that looks, and of its hub."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bindings:
+    """The names that wa-js takes from a page: those that it has and those that it has not; `lacking` are needed and not resolved."""
+
+    resolved: Sequence[str]
+    missing: Sequence[str]
+    lacking: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One thing that was looked at; `said` holds what to do where it is not good."""
+    """One thing that was looked at; `said` holds what to do where it is not good, and ends without a full stop."""
 
     name: str
     verdict: Verdict
     said: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Desktop:
-    """An agent as it is now. `away_seconds`: None while it is connected or when it never was."""
-
-    name: str
-    connected: bool
-    version: str
-    away_seconds: float | None
+    whose: Whose = HERE
+    bindings: Bindings | None = None
 
 
 def folder(path: Path) -> Finding:
@@ -61,13 +76,26 @@ def folder(path: Path) -> Finding:
 def disk(path: Path, usage: Callable[[Path], tuple[int, int, int]]) -> Finding:
     """Whether there is room where the data folder is, or will be. `usage` tells total, used and free bytes."""
     there = next(one for one in (path, *path.parents) if one.exists())
-    free = usage(there)[2]
-    said = f"{free / (1 << 30):.1f} GiB free"
-    if free < LEAST_FREE_BYTES:
-        return Finding(name="Disk", verdict=Verdict.BAD, said=f"{said}: make room, or nothing can be queued soon")
-    if free < FREE_BYTES:
+    return room(usage(there)[2], "make room, or nothing can be queued soon")
+
+
+def room(free_bytes: int, remedy: str) -> Finding:
+    """Whether so much is enough; `remedy` says what to do where it is not."""
+    said = f"{free_bytes / (1 << 30):.1f} GiB free"
+    if free_bytes < LEAST_FREE_BYTES:
+        return Finding(name="Disk", verdict=Verdict.BAD, said=f"{said}: {remedy}")
+    if free_bytes < FREE_BYTES:
         return Finding(name="Disk", verdict=Verdict.LOOK, said=f"{said}: a browser's profile may need more")
     return Finding(name="Disk", verdict=Verdict.GOOD, said=said)
+
+
+def clock(ahead_seconds: float) -> Finding:
+    """Whether this machine's clock, so many seconds ahead of WhatsApp's, is right."""
+    if abs(ahead_seconds) > CLOCK_SECONDS:
+        way = "ahead" if ahead_seconds > 0 else "behind"
+        said = f"{abs(ahead_seconds):.0f} s {way}: let the system set it by the network"
+        return Finding(name="Clock", verdict=Verdict.BAD, said=said)
+    return Finding(name="Clock", verdict=Verdict.GOOD, said="right")
 
 
 def network(certificate: OwnCertificate, address: str) -> Finding:
@@ -81,29 +109,6 @@ def network(certificate: OwnCertificate, address: str) -> Finding:
         "address join again with a new link"
     )
     return Finding(name=name, verdict=Verdict.LOOK, said=said)
-
-
-def desktops(agents: Sequence[Desktop], version: str) -> Sequence[Finding]:
-    """Whether they are there, and as new as the hub."""
-    if not agents:
-        said = "none yet: run messenger-hub up, or enrol one under Agents"
-        return [Finding(name="Desktops", verdict=Verdict.LOOK, said=said)]
-    return [_desktop(one, version) for one in agents]
-
-
-def _desktop(agent: Desktop, version: str) -> Finding:
-    name = f"Desktop {agent.name}"
-    if not agent.connected:
-        if agent.away_seconds is None:
-            said = "has never connected: start the desktop app there"
-            return Finding(name=name, verdict=Verdict.LOOK, said=said)
-        verdict = Verdict.BAD if agent.away_seconds > AWAY_SECONDS else Verdict.LOOK
-        said = f"has been away for {lasted(agent.away_seconds)}: is it on, and does the desktop app run there?"
-        return Finding(name=name, verdict=verdict, said=said)
-    if agent.version != version:
-        said = f"runs Messenger Hub {agent.version or 'of an unknown version'}, and the hub {version}: update the older one"
-        return Finding(name=name, verdict=Verdict.LOOK, said=said)
-    return Finding(name=name, verdict=Verdict.GOOD, said=f"connected, Messenger Hub {agent.version}")
 
 
 def doubts(uncertain: int) -> Sequence[Finding]:

@@ -28,6 +28,8 @@ MOST_NAME = 256
 MOST_ID = 128
 MOST_QR = 4_096
 MOST_PICTURE = 900 * 1024
+MOST_PAGES = 1_000
+MOST_NAMES = 1_000
 LEAST_SECONDS, MOST_SECONDS = -62_135_596_800, LATEST_MS // 1000  # the years 1 to 9999
 
 _JOURNAL_ID = re.compile(r"[0-9a-f]{32}")
@@ -128,6 +130,30 @@ def _page_picture(picture: pb.PagePicture) -> None:
         raise UnexpectedFrame(f"page_picture.jpeg has at most {MOST_PICTURE} bytes.")
 
 
+def _examination(told: pb.Examination) -> None:
+    if len(told.pages) > MOST_PAGES:
+        raise UnexpectedFrame(f"examination.pages has {len(told.pages)} pages, at most {MOST_PAGES} are taken.")
+    if told.free_bytes < 0:
+        raise UnexpectedFrame("examination.free_bytes must not be negative.")
+    _times(told, "at")
+    _cut(told, MOST_VERSION, "browser", "python_version")
+    _cut(told, MOST_SENTENCE, "browser_problem")
+    for page in told.pages:
+        _examined_page(page)
+
+
+def _examined_page(page: pb.Examination.Page) -> None:
+    """A look of a newer contract is none here."""
+    if page.look not in pb.PageLook.values():
+        page.ClearField("look")
+    _cut(page, MOST_VERSION, "whatsapp_web")
+    for field in ("resolved", "missing", "lacking"):
+        names = getattr(page, field)
+        if len(names) > MOST_NAMES or any(len(name) > MOST_ID for name in names):
+            raise UnexpectedFrame(f"examination.{field} has at most {MOST_NAMES} names of {MOST_ID} characters.")
+        names[:] = [_CONTROL.sub(" ", name) for name in names]
+
+
 def _group_report(report: pb.GroupReport) -> None:
     if len(report.groups) > MOST_GROUPS:
         raise UnexpectedFrame(f"group_report.groups has {len(report.groups)} groups, at most {MOST_GROUPS} are taken.")
@@ -146,6 +172,7 @@ _ADMITS: Mapping[str, Callable[[Any], None]] = {
     "group_report": _group_report,
     "page_picture": _page_picture,
     "wa_js_report": _wa_js_report,
+    "examination": _examination,
 }
 
 

@@ -27,6 +27,7 @@ from messenger_hub_server.identity.limits import Limits
 from messenger_hub_server.identity.signins import SignIns
 from messenger_hub_server.lines import Lines
 from messenger_hub_server.metrics import Metrics
+from messenger_hub_server.model import AgentId
 from messenger_hub_server.persons import Persons
 from messenger_hub_server.presence import Presence
 from messenger_hub_server.queue import Queue
@@ -37,6 +38,7 @@ from messenger_hub_server.rpc.method import compiled
 from messenger_hub_server.services.admin.agents import AgentAdminHandlers
 from messenger_hub_server.services.admin.channels import ChannelAdminHandlers
 from messenger_hub_server.services.admin.checkup import Checkup
+from messenger_hub_server.services.admin.examinations import Examinations
 from messenger_hub_server.services.admin.facts import HubFacts
 from messenger_hub_server.services.admin.hub import HubAdminHandlers
 from messenger_hub_server.services.admin.moves import Moves
@@ -135,8 +137,15 @@ async def assemble(
     registry.load(await store.registry())
     queue.load(await store.restored(), await store.latest_place_ms())
     registry.on_change(news.tell)
-    pictures = Pictures(lambda channel_id, frame: streams.ask(channel_id, frame))  # noqa: PLW0108 it is made below
-    updates = Updates(lambda agent_id, frame: streams.ask_agent(agent_id, frame))  # noqa: PLW0108 it is made below
+
+    def ask(agent_id: AgentId, frame: agent_service_pb2.ConnectResponse) -> bool:
+        return streams.ask(agent_id, frame)
+
+    def left(agent_id: AgentId) -> None:
+        for asked in (pictures, updates, examinations):
+            asked.gone(agent_id)
+
+    pictures, updates, examinations = Pictures(ask), Updates(ask), Examinations(ask, clock)
     wishes = Wishes(
         depths=depths,
         registry=registry,
@@ -144,7 +153,8 @@ async def assemble(
         commits=queue,
         pictured=pictures.came,
         answered=updates.came,
-        left=updates.gone,
+        examined=examinations.came,
+        left=left,
         api_address=api_address,
         clock=clock,
     )
@@ -188,7 +198,7 @@ async def assemble(
             sights,
             watch,
             sign_ins,
-            Checkup(queue, registry, presence, sights, clock, facts),
+            Checkup(queue, registry, presence, sights, examinations, clock, facts),
             facts,
             clock,
         ),

@@ -33,6 +33,8 @@ class Presence:
         wa_js_version: str,
         platform: str,
         wa_js_standing: WaJsStanding | None = None,
+        *,
+        examines: bool = False,
     ) -> None:
         """The agent's stream is open."""
         now = self._clock.now_ms()
@@ -44,6 +46,7 @@ class Presence:
             wa_js_version=wa_js_version,
             platform=platform,
             wa_js_standing=wa_js_standing,
+            examines=examines,
         )
         self._changed()
 

@@ -38,7 +38,7 @@ class ChannelPresence:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgentPresence:
     """An agent that was connected since the hub started. `since_ms` is when it connected, or when it went. `wa_js_standing` is None for
-    one that cannot be asked for another wa-js."""
+    one that cannot be asked for another wa-js, `examines` False for one that cannot be asked what it sees of itself."""
 
     connected: bool
     since_ms: int
@@ -47,3 +47,4 @@ class AgentPresence:
     wa_js_version: str = ""
     platform: str = ""
     wa_js_standing: WaJsStanding | None = None
+    examines: bool = False

@@ -79,7 +79,7 @@ GOT_FRAME = {
     "returns": Failpoint.SERVER_GOT_RETURNS,
 }
 
-ABOUT_THE_AGENT = frozenset({"heartbeat", "wa_js_report"})
+ABOUT_THE_AGENT = frozenset({"heartbeat", "wa_js_report", "examination"})
 RESTORING = frozenset({MarkRestored, ChangeQueue, EndRestored})
 
 Frames = AsyncIterator[pb.ConnectRequest]
@@ -129,12 +129,16 @@ class Reports(Protocol):
         """The groups of a channel's account."""
         ...
 
-    def picture(self, channel_id: ChannelId, picture: pb.PagePicture) -> None:
-        """A channel's page, as somebody asked to see it."""
+    def picture(self, agent: Agent, picture: pb.PagePicture) -> None:
+        """A page of a channel that the agent owns, as somebody asked to see it."""
         ...
 
     def wa_js(self, agent: Agent, report: pb.WaJsReport) -> None:
         """Where the agent's wa-js stands."""
+        ...
+
+    def examined(self, agent: Agent, told: pb.Examination) -> None:
+        """What the agent sees of itself, as somebody asked to know."""
         ...
 
 
@@ -286,14 +290,7 @@ class Streams:
             if stream.agent.id == agent_id:
                 stream.end(error)
 
-    def ask(self, channel_id: ChannelId, frame: pb.ConnectResponse) -> bool:
-        """Sends a frame to the stream of the channel's owner; False when there is none."""
-        owners = [stream for stream in self._streams.values() if stream.channels.get(channel_id)]
-        for stream in owners:
-            stream.send(frame)
-        return bool(owners)
-
-    def ask_agent(self, agent_id: AgentId, frame: pb.ConnectResponse) -> bool:
+    def ask(self, agent_id: AgentId, frame: pb.ConnectResponse) -> bool:
         """Sends a frame to the agent's stream; False when there is none."""
         mine = [stream for stream in self._streams.values() if stream.agent.id == agent_id]
         for stream in mine:
@@ -371,7 +368,7 @@ class Streams:
             case "group_report" if mine[channel_id]:
                 await self._reports.groups(channel_id, frame.group_report)
             case "page_picture" if mine[channel_id]:
-                self._reports.picture(channel_id, frame.page_picture)
+                self._reports.picture(stream.agent, frame.page_picture)
             case "channel_report" | "group_report" | "page_picture":
                 return
             case None | "agent_hello":
@@ -389,6 +386,8 @@ class Streams:
         admit(frame)
         if frame.HasField("wa_js_report"):
             self._reports.wa_js(agent, frame.wa_js_report)
+        elif frame.HasField("examination"):
+            self._reports.examined(agent, frame.examination)
 
     async def _recall_erased(self, stream: _Stream, channel_id: ChannelId) -> None:
         """What was erased while this journal was away."""

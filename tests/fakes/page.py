@@ -83,6 +83,7 @@ class FakePage:
     wa_js_version: str = field(default_factory=wa_js.version)
     chosen: Callable[[], str] = wa_js.version  # what a page that was closed is opened with
     resolved: Collection[str] | PageError = NEEDED
+    browser_version: str = "Chrome/156.0.1"
 
     async def open(self) -> None:
         self.asked.append("open")

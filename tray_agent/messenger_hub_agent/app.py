@@ -26,6 +26,7 @@ from messenger_hub_agent.channel import Channel
 from messenger_hub_agent.config import AgentSettings
 from messenger_hub_agent.connection import Connection, HubAway, HubRefused
 from messenger_hub_agent.enrolment import AgentProblem, target
+from messenger_hub_agent.examining import Examiner
 from messenger_hub_agent.folder import AgentFolder, Credential
 from messenger_hub_agent.journal import Journal
 from messenger_hub_agent.pauses import Pauses
@@ -88,6 +89,7 @@ class Agent:
         self._stop = asyncio.Event()
         self._problem: AgentProblem | None = None
         self._channels: dict[int, Channel] = {}
+        self._examiner = Examiner(folder.path, settings.browser, self._channels, self._tell_examination, clock)
         self._serving: dict[int, asyncio.Task[None]] = {}
         self._assignments: dict[int, pb.Assignments.Assignment] = {}
         self._api_address = ""
@@ -167,8 +169,8 @@ class Agent:
         try:
             async with asyncio.TaskGroup() as group:
                 self._group = group
-                works = (self._keep_connected(), self._end_pauses(), self._keep_wa_js(), self._update.run())
-                endless = [group.create_task(one) for one in works]
+                works = (self._keep_connected(), self._end_pauses(), self._keep_wa_js())
+                endless = [group.create_task(one) for one in (*works, self._update.run(), self._examiner.run())]
                 await self._stop.wait()
                 async with asyncio.TaskGroup() as stopping:
                     for channel in self._channels.values():
@@ -258,6 +260,8 @@ class Agent:
             case "update_wa_js":
                 begun = self._update.begin(frame.update_wa_js)
                 self._report_wa_js(number=frame.update_wa_js.number, refused=not begun)
+            case "examine":
+                self._examiner.ask(frame.examine.number)
             case "heartbeat" | None:
                 return
             case _:
@@ -270,6 +274,10 @@ class Agent:
         if self._connection is not None:
             report = pb.WaJsReport(number=number, refused=refused, standing=self._update.standing)
             self._connection.send(pb.ConnectRequest(wa_js_report=report))
+
+    def _tell_examination(self, told: pb.Examination) -> None:
+        if self._connection is not None:
+            self._connection.send(pb.ConnectRequest(examination=told))
 
     def _assigned(self, assignments: pb.Assignments) -> None:
         first, self._connected = not self._connected, True

@@ -20,6 +20,7 @@ from messenger_hub.v1 import channel_service_pb2 as v1
 from messenger_hub_agent.browser_care import BrowserCare, Need
 from messenger_hub_agent.delivery import channel as machine
 from messenger_hub_agent.delivery.work import Unclear
+from messenger_hub_agent.examining import page_seen
 from messenger_hub_agent.executor import Executor
 from messenger_hub_agent.journal import RETENTION_MS, Journal
 from messenger_hub_agent.pagewatch import PageWatch, Sight
@@ -110,6 +111,20 @@ class Channel:
     def held(self) -> int:
         """How many operations the hub has handed over that have not ended, for the tray."""
         return self._machine.held
+
+    @property
+    def browser_version(self) -> str:
+        """See Examinee."""
+        return self._page.browser_version
+
+    @property
+    def browser_problem(self) -> str:
+        """See Examinee."""
+        return self._watch.browser_problem
+
+    async def examined(self) -> pb.Examination.Page:
+        """See Examinee."""
+        return await page_seen(self.id, self._page)
 
     # ---- the stream ---------------------------------------------------------------------------------------------------------
 

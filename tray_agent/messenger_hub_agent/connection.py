@@ -105,6 +105,7 @@ class Connection:
             wa_js_version=wa_js.in_use,
             platform=f"{platform.system()} {platform.release()}",
             wa_js_standing=wa_js,
+            examines=True,
         )
         self._outgoing: asyncio.Queue[pb.ConnectRequest | None] = asyncio.Queue(OUTGOING)
         self._finished = asyncio.Event()

@@ -86,6 +86,11 @@ class AgentFolder:
         self._private.write_private(PAUSED, msgspec.json.encode(pauses.until_ms))
 
     @property
+    def path(self) -> Path:
+        """Where it is."""
+        return self._private.path
+
+    @property
     def wa_js(self) -> Path:
         """Where a fetched wa-js lies (`updating.shelf`)."""
         return self._private.file(WA_JS)

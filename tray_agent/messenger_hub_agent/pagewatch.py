@@ -153,6 +153,7 @@ class PageWatch:
         self._turn: Turn | None = None  # to start, while that goes on
         self._restart: asyncio.Future[None] | None = None
         self.sight = Sight()
+        self.browser_problem = ""  # why it did not start, as long as none does
         self._cause = ""
         self._proofs = 0  # browsers since the link
         self._unproven = False  # this browser has been without a link: another one has to find it
@@ -281,12 +282,15 @@ class PageWatch:
             try:
                 await self._page.open()
             except BrowserError as error:
+                self.browser_problem = str(error)
                 self._set(Sight(reason=str(error)))
                 log.warning("browser not started", code=error.code)
             except PageError as error:
+                self.browser_problem = ""
                 self._set(Sight(reason="WhatsApp Web cannot be reached: check this desktop's network"))
                 log.warning("page not opened", code=error.code)
             else:
+                self.browser_problem = ""
                 self._ready_at = self._clock.monotonic()
                 return
             self._end_turn()

@@ -227,6 +227,10 @@ class Page(Protocol):
     def wa_js_version(self) -> str:
         """The wa-js that is in the page, or was in the last one; empty before the first `open`. Another one gets in by `close` and `open`."""
 
+    @property
+    def browser_version(self) -> str:
+        """As the browser, or the last one, calls itself: a name and a version; empty before the first `open`."""
+
     async def open(self) -> None:
         """Starts the browser and loads WhatsApp Web with our scripts in it; does nothing when it is loaded and healthy.
 

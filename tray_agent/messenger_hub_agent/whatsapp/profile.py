@@ -70,6 +70,11 @@ def take_profile(channel_folder: Path, profiles: Path = PROFILES) -> Profile:
         raise ProfileUnusable(f"The browser profile {folder} cannot be used ({error}).") from error
 
 
+def where_profiles_lie(folder: Path, profiles: Path = PROFILES) -> Path:
+    """Under which folder the profiles of the channels lie whose folders are in `folder`; it may not be there yet."""
+    return profiles if here.is_root() else folder
+
+
 def discard_profile(channel_folder: Path) -> None:
     """Removes the profile of a channel that will not be used again, wherever it lies. Raises ProfileLocked when it is in use."""
     pointer = channel_folder / "profile"

@@ -59,7 +59,7 @@ class PyppeteerPage:
         self._options = options
         self._address = address
         self._choose = choose
-        self._wa_js_version = ""
+        self._wa_js_version = self._browser_version = ""
         self._running: RunningBrowser | None = None
         self._needs_update = False
         self._events: asyncio.Queue[PageEvent] = asyncio.Queue(EVENTS)
@@ -74,6 +74,11 @@ class PyppeteerPage:
     def wa_js_version(self) -> str:
         """See Page."""
         return self._wa_js_version
+
+    @property
+    def browser_version(self) -> str:
+        """See Page."""
+        return self._browser_version
 
     # ---- loading ------------------------------------------------------------------------------------------------------------
 
@@ -101,6 +106,7 @@ class PyppeteerPage:
             await self.close()
         if self._running is None:
             self._running = await RunningBrowser.start(self._folder, self._options, self._browser_ended)
+            self._browser_version = self._running.version
         return self._running
 
     async def _is_healthy(self, session: PageSession) -> bool:

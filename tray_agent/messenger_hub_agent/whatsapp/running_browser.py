@@ -23,6 +23,7 @@ class RunningBrowser:
         self.connection = connection
         self.session: PageSession | None = None
         self.user_agent = ""
+        self.version = ""
 
     @classmethod
     async def start(cls, folder: Path, options: BrowserOptions, on_end: Callable[[], None]) -> RunningBrowser:
@@ -50,6 +51,7 @@ class RunningBrowser:
         version = await self.connection.command("Browser.getVersion", seconds=START_SECONDS)
         # A plain name: WhatsApp Web shows "update your browser" to one that calls itself headless.
         self.user_agent = version["userAgent"].replace("HeadlessChrome", "Chrome")
+        self.version = version["product"].replace("HeadlessChrome", "Chrome")
         await self.connection.command("Target.setDiscoverTargets", {"discover": True})
 
     async def end(self) -> None:

@@ -11,7 +11,7 @@ from messenger_hub.runtime.clock import Clock
 from messenger_hub.v1.channel_service_pb2 import GetStatusResponse
 
 from messenger_hub_server.errors import InProgress, LinkingTimedOut, NoAgentConnected, ValidationFailed
-from messenger_hub_server.model import Channel, ChannelId, JournalId, LinkState, OperationState, Problem
+from messenger_hub_server.model import AgentId, Channel, ChannelId, JournalId, LinkState, OperationState, Problem
 from messenger_hub_server.presence import Presence
 from messenger_hub_server.queue import Queue
 from messenger_hub_server.registry import Registry
@@ -124,8 +124,8 @@ class ChannelAdminHandlers:
     async def get_page_picture(self, request: pb.GetPagePictureRequest, _: CallContext) -> pb.GetPagePictureResponse:
         """As it is now."""
         channel = self._registry.channel_named(request.channel)
-        self._require_agent(channel)
-        return pb.GetPagePictureResponse(jpeg=await self._pictures.take(channel.id))
+        agent_id = self._require_agent(channel)
+        return pb.GetPagePictureResponse(jpeg=await self._pictures.take(agent_id, channel.id))
 
     async def clear_queue(self, request: pb.ClearQueueRequest, _: CallContext) -> pb.ClearQueueResponse:
         """Cancels what has not started."""
@@ -212,9 +212,10 @@ class ChannelAdminHandlers:
         agent = self._presence.agent(channel.agent_id) if channel.agent_id is not None else None
         return agent is not None and agent.connected
 
-    def _require_agent(self, channel: Channel) -> None:
-        if not self._connected(channel):
+    def _require_agent(self, channel: Channel) -> AgentId:
+        if channel.agent_id is None or not self._connected(channel):
             raise NoAgentConnected
+        return channel.agent_id
 
     async def _message(self, channel: Channel) -> pb.Channel:
         return self._with_status(channel, await self._sights.status(channel))

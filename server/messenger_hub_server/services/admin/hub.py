@@ -113,9 +113,10 @@ class HubAdminHandlers:
         """The last ones, newest first."""
         return pb.ListWarningsResponse(warnings=[_warning(line) for line in reversed([*self._facts().warnings])])
 
-    async def list_checks(self, _: pb.ListChecksRequest, __: CallContext) -> pb.ListChecksResponse:
+    async def list_checks(self, request: pb.ListChecksRequest, _: CallContext) -> pb.ListChecksResponse:
         """What to look at when nothing goes out."""
-        return pb.ListChecksResponse(checks=await self._checkup.checks())
+        only = self._registry.channel_named(request.channel) if request.channel else None
+        return pb.ListChecksResponse(checks=await self._checkup.checks(only))
 
     async def create_console_link(
         self, _: pb.CreateConsoleLinkRequest, __: CallContext

@@ -2,37 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from messenger_hub.agent.v1 import agent_service_pb2 as pb
 
 from messenger_hub_server.errors import InProgress, NoAgentConnected
 from messenger_hub_server.model import AgentId
-from messenger_hub_server.services.admin.answers import Answers, Away
+from messenger_hub_server.services.admin.answers import Answers, Ask, Away
 
 AWAY = "The desktop app is not connected: start messenger-hub agent on the desktop, then try again."
 SILENT = "The desktop app did not answer: look whether it runs and is connected, then try again."
 UNDER_WAY = "The desktop looks for another wa-js already: wait until it has told what came of it."
 
-Ask = Callable[[AgentId, pb.ConnectResponse], bool]
-
 
 class Updates:
-    """`ask` sends a frame to an agent's stream; False when there is none."""
+    """`ask` sends a frame to an agent's stream."""
 
     def __init__(self, ask: Ask) -> None:
-        self._ask = ask
-        self._answers: Answers[AgentId, bool] = Answers()
+        self._answers: Answers[bool] = Answers(ask)
 
     async def begin(self, agent_id: AgentId, version: str, *, back: bool) -> None:
         """Returns once the desktop has begun. Raises NoAgentConnected or InProgress, within the time of an answer."""
 
-        def send(number: int) -> bool:
-            wanted = pb.UpdateWaJs(number=number, version=version, back=back)
-            return self._ask(agent_id, pb.ConnectResponse(update_wa_js=wanted))
+        def question(number: int) -> pb.ConnectResponse:
+            return pb.ConnectResponse(update_wa_js=pb.UpdateWaJs(number=number, version=version, back=back))
 
         try:
-            begun = await self._answers.ask(agent_id, send)
+            begun = await self._answers.ask(agent_id, question)
         except Away as error:
             raise NoAgentConnected(AWAY) from error
         except TimeoutError as error:
