@@ -90,11 +90,38 @@ WORDS = (
     _("Database"),
     _("Local network"),
     _("Desktops"),
+    _("Connection"),
+    _("Desktop app"),
+    _("Browser"),
+    _("Clock"),
+    _("Versions"),
     _("none yet: run messenger-hub up, or enrol one under Agents"),
     _("has never connected: start the desktop app there"),
     _("of an unknown version"),
+    _("is too old to tell of its browser and of WhatsApp's page: update it, or run messenger-hub doctor there"),
+    _("did not answer in time: look again, and start the desktop app there anew if that does not help"),
+    _("went away while it was asked: look again in a minute"),
+    _("found, and not started yet"),
+    _("can be read by others: messenger-hub check on that desktop says how to close it"),
+    _("for its owner only"),
+    _("agrees with the hub's"),
+    _("is not open on the desktop, and the state says why: look again in a minute"),
+    _("is still loading on the desktop: look again in a minute, and for a newer wa-js if that does not help"),
+    _("did not answer the desktop: look again, and start the desktop app there anew if that does not help"),
+    _("is a page on which wa-js fails: messenger-hub update wa-js, or Agents in the console"),
     _("no warning in the last hour"),
     _("can be written"),
+    # of browsers that do not start
+    _(
+        "No browser was found: install one (Debian: apt install chromium; Ubuntu: Google Chrome or Microsoft Edge, because its Chromium "
+        "is a snap that cannot read our folders), or give --browser PATH"
+    ),
+    _("No browser was found: install Google Chrome, Chromium or Microsoft Edge, or give --browser PATH"),
+    _(
+        "The browser has no sandbox here, because this system gives no user namespaces: in Docker, start the container with "
+        "--security-opt seccomp=unconfined (or with a profile that allows clone and unshare); on Ubuntu, allow user namespaces for the "
+        "browser in AppArmor"
+    ),
     # a time that has passed
     _("1 day"),
     _("1 hour"),
@@ -136,7 +163,10 @@ SHAPES = (
     _("Queued with %(count)s others"),
     _("The channel's pace: next message in %(count)s s"),
     _("%(lasted)s ago"),
-    # why a wa-js was not taken
+    # why a wa-js was not taken, and why the one that is used may not do
+    _(
+        "needed and missing: %(names)s, so messages may not go out: messenger-hub update wa-js, or Agents in the console"
+    ),
     _("needed and missing: %(names)s"),
     _("a script of the page failed: %(code)s"),
     _("the page did not answer: %(code)s"),
@@ -144,13 +174,12 @@ SHAPES = (
     _("npm says: %(code)s"),
     _("npm cannot be started: %(why)s"),
     # of checks
-    _("Desktop %(name)s"),
-    _("Channel %(name)s"),
     _("%(path)s is made at the first start"),
     _("%(path)s cannot be written: run this as its owner"),
     _("%(path)s can be read by others: %(remedy)s"),
     _("%(path)s, for its owner only"),
     _("%(size)s GiB free: make room, or nothing can be queued soon"),
+    _("%(size)s GiB free: make room, or nothing can be sent soon"),
     _("%(size)s GiB free: a browser's profile may need more"),
     _("%(size)s GiB free"),
     _("reached at %(address)s, with a certificate that names it"),
@@ -165,6 +194,15 @@ SHAPES = (
     _("%(count)s minutes"),
     _("runs Messenger Hub %(theirs)s, and the hub %(ours)s: update the older one"),
     _("connected, Messenger Hub %(version)s"),
+    _("%(browser)s works"),
+    _("%(count)s s ahead of the hub's: let both systems set theirs by the network"),
+    _("%(count)s s behind the hub's: let both systems set theirs by the network"),
+    _("There is no browser at %(path)s: give --browser the path of Chrome, Chromium or Edge"),
+    _("%(path)s is not executable: give --browser the path of Chrome, Chromium or Edge"),
+    _(
+        "%(path)s ended while starting (exit code %(code)s): %(why)s. All that it wrote is in %(file)s; try another one with --browser PATH"
+    ),
+    _("WhatsApp Web %(version)s has everything that sending needs"),
     _("%(count)s may or may not have been sent: look into the chats, then decide under Operations"),
     _("%(count)s faults in the last hour: the last ones are under Log"),
     _("%(count)s warnings in the last hour: they are under Log"),

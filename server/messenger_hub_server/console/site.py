@@ -22,6 +22,7 @@ from messenger_hub_server.console.views import (
     agents,
     assets,
     channels,
+    checks,
     doorway,
     home,
     linking,
@@ -39,7 +40,7 @@ MOST_FORM = 64 * 1024
 
 log = logger(__name__)
 
-ROOMS = (assets, doorway, home, channels, linking, session_apis, operations, agents, settings)
+ROOMS = (assets, doorway, home, channels, linking, session_apis, operations, agents, settings, checks)
 
 
 def application(chain: Chain, sign_ins: SignIns, api_address: str) -> web.Application:

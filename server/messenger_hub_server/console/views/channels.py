@@ -11,6 +11,7 @@ from messenger_hub.admin.v1 import agent_admin_service_pb2
 from messenger_hub.admin.v1 import channel_admin_service_pb2 as pb
 
 from messenger_hub_server.console.showing import done, form_page, page
+from messenger_hub_server.console.views.checks import looked
 from messenger_hub_server.console.views.visit import call, form, number
 from messenger_hub_server.errors import HubError
 from messenger_hub_server.model import LATEST_MS
@@ -37,8 +38,8 @@ async def create(request: web.Request) -> web.Response:
 
 
 async def shown(request: web.Request) -> web.Response:
-    """One."""
-    return await _one(request)
+    """One, and where that was asked for what is looked at of it and of its desktop."""
+    return await _one(request, looks="look" in request.query)
 
 
 async def act(request: web.Request) -> web.Response:
@@ -161,10 +162,12 @@ async def _list(
     return form_page(request, "channels.html", values, error)
 
 
-async def _one(request: web.Request, error: HubError | None = None) -> web.Response:
+async def _one(request: web.Request, error: HubError | None = None, *, looks: bool = False) -> web.Response:
     channel = await _channel(request)
     values = {
         "channel": channel,
+        "groups": await looked(request, str(channel.id)) if looks else [],
+        "here": f"{LIST}/{channel.id}",  # the page is fetched again after each change, and the desktop must not be asked each time
         "others": [agent for agent in await _agents(request) if agent.active and agent.id != channel.agent_id],
     }
     return form_page(request, "channel.html", values, error)

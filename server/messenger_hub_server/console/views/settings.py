@@ -41,12 +41,6 @@ async def warnings(request: web.Request) -> web.Response:
     return page(request, "log.html", {"warnings": found.warnings})
 
 
-async def checks(request: web.Request) -> web.Response:
-    """What to look at when nothing goes out."""
-    found = await call(request, pb.ListChecksRequest(), pb.ListChecksResponse)
-    return page(request, "checks.html", {"checks": found.checks})
-
-
 async def _settings(request: web.Request, error: HubError | None = None) -> web.Response:
     found = await call(request, pb.ListSettingsRequest(), pb.ListSettingsResponse)
     values = {
@@ -63,5 +57,4 @@ ROUTES = [
     web.post("/console/settings/password", set_password),
     web.post("/console/settings/sign-ins/{id:[0-9a-f]+}/end", end_sign_in),
     web.get("/console/log", warnings),
-    web.get("/console/checks", checks),
 ]
