@@ -44,6 +44,12 @@ class ScriptedAgent:
         told = pb.WaJsStanding(stage=pb.WaJsStage.Value(f"WA_JS_STAGE_{stage}"), **update)  # type: ignore[arg-type]
         await self.write(pb.ConnectRequest(wa_js_report=pb.WaJsReport(number=number, refused=refused, standing=told)))
 
+    async def tells_of_itself(self, *pages: pb.Examination.Page, **told: object) -> None:
+        """Answers the next question what it sees of itself."""
+        number = (await self.next("examine")).examine.number
+        answer = pb.Examination(number=number, pages=pages, **told)  # type: ignore[arg-type]
+        await self.write(pb.ConnectRequest(examination=answer))
+
     async def next(self, kind: str) -> pb.ConnectResponse:
         """The next frame of a kind, in the order of arrival; others are kept. Raises AioRpcError when the stream ended."""
         async with asyncio.timeout(SECONDS):
@@ -149,15 +155,18 @@ async def connected(
     hello: bool = True,
     linked: bool = True,
     wa_js: pb.WaJsStanding | None = None,
+    examines: bool = False,
 ) -> AsyncIterator[ScriptedAgent]:
     """An open stream, with the channel opened and linked unless told otherwise. Without `wa_js` it is one of a version that cannot be
-    asked for an update."""
+    asked for an update, and without `examines` one that cannot be asked what it sees of itself."""
     metadata: Sequence[tuple[str, str]] = (("authorization", f"Bearer {credential.credential}"),)
     call = hub.programs.agents.Connect(metadata=metadata)
     agent = ScriptedAgent(credential.agent_id, credential.credential, channel_id, call)
     try:
         in_use = wa_js.in_use if wa_js is not None else ""
-        first = pb.AgentHello(version="test", platform="test", wa_js_version=in_use, wa_js_standing=wa_js)
+        first = pb.AgentHello(
+            version="test", platform="test", wa_js_version=in_use, wa_js_standing=wa_js, examines=examines
+        )
         await agent.write(pb.ConnectRequest(agent_hello=first))
         await agent.next("assignments")
         if linked:

@@ -109,7 +109,17 @@ def page(*which: pb.JournalEntry) -> pb.ConnectRequest:
     return pb.ConnectRequest(journal_page=pb.JournalPage(entries=which, last=True))
 
 
+def examined(*pages: pb.Examination.Page, **fields: Any) -> pb.ConnectRequest:
+    return pb.ConnectRequest(examination=pb.Examination(pages=pages, **fields))
+
+
 FORBIDDEN = {
+    "a look at itself out of time": (examined(at=OUT_OF_TIME), "no time"),
+    "less than nothing on a disk": (examined(free_bytes=-1), "must not be negative"),
+    "more than 1000 pages": (examined(*[pb.Examination.Page()] * 1001), "at most 1000"),
+    "more than 1000 names": (examined(pb.Examination.Page(missing=["x"] * 1001)), "at most 1000 names"),
+    "a name of a megabyte": (examined(pb.Examination.Page(resolved=["x" * MEGABYTE])), "names of 128 characters"),
+    "needed names without end": (examined(pb.Examination.Page(lacking=["x"] * 1001)), "at most 1000 names"),
     "no frame": (pb.ConnectRequest(), "out of place"),
     "a second agent hello": (pb.ConnectRequest(agent_hello=pb.AgentHello()), "out of place"),
     "a page that nobody asked for": (page(), "without a recall"),

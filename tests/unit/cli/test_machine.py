@@ -1,19 +1,13 @@
 from __future__ import annotations
 
 import pytest
+from messenger_hub.admin.v1 import hub_admin_service_pb2 as pb
 from messenger_hub.runtime.folder import FolderError, FolderUnusable
 from messenger_hub_agent.updating.choice import Choice
-from messenger_hub_cli.machine import clock, wa_js
-from messenger_hub_server.checks import Verdict
+from messenger_hub_cli.machine import finding, wa_js
+from messenger_hub_server.checks import Bindings, Finding, Verdict, Whose
 
 SHIPPED = Choice(pinned="4.6.0")
-
-
-@pytest.mark.parametrize(("seconds", "verdict"), [(0.0, Verdict.GOOD), (59.0, Verdict.GOOD), (-3600.0, Verdict.BAD)])
-def test_a_clock_that_is_off_says_by_how_much_and_what_to_do(seconds: float, verdict: Verdict) -> None:
-    found = clock(seconds)
-    assert found.verdict is verdict
-    assert verdict is Verdict.GOOD or found.said == "3600 s behind: let the system set it by the network"
 
 
 @pytest.mark.parametrize(
@@ -32,3 +26,23 @@ def test_a_clock_that_is_off_says_by_how_much_and_what_to_do(seconds: float, ver
 def test_the_doctor_says_which_wa_js_is_used_and_why(choice: Choice | FolderError, verdict: Verdict, said: str) -> None:
     found = wa_js(choice)
     assert (found.verdict, found.said) == (verdict, said)
+
+
+def test_what_the_hub_tells_of_a_channel_keeps_whose_it_is_and_the_names() -> None:
+    told = pb.ListChecksResponse.Check(
+        name="WhatsApp Web",
+        verdict=pb.ListChecksResponse.VERDICT_BAD,
+        said="no",
+        channel_id=7,
+        channel="shop",
+        bindings=pb.ListChecksResponse.Bindings(resolved=["Cmd"], missing=["Gone"], lacking=["Conn"]),
+    )
+    assert finding(told) == Finding(
+        name="WhatsApp Web",
+        verdict=Verdict.BAD,
+        said="no",
+        whose=Whose(channel_id=7, channel="shop"),
+        bindings=Bindings(resolved=["Cmd"], missing=["Gone"], lacking=["Conn"]),
+    )
+    plain = pb.ListChecksResponse.Check(name="Disk", verdict=pb.ListChecksResponse.VERDICT_GOOD, said="much")
+    assert finding(plain) == Finding(name="Disk", verdict=Verdict.GOOD, said="much")

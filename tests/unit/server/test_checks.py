@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from messenger_hub_server.checks import Desktop, Verdict, desktops, disk, doubts, folder, lasted, log, network
+from messenger_hub_server.checks import Verdict, clock, disk, doubts, folder, lasted, log, network
 from messenger_hub_server.own_certificate import OwnCertificate
 
 NOW = datetime(2026, 11, 27, 12, tzinfo=UTC)
@@ -40,26 +40,11 @@ def test_a_certificate_that_names_another_address_says_what_goes_on_and_what_doe
     assert "names 10.0.0.2, desk" in moved.said and "join again with a new link" in moved.said
 
 
-@pytest.mark.parametrize(
-    ("connected", "version", "away", "verdict", "said"),
-    [
-        (True, "1.0", None, Verdict.GOOD, "connected"),
-        (True, "0.9", None, Verdict.LOOK, "update the older one"),
-        (False, "", None, Verdict.LOOK, "never connected"),
-        (False, "1.0", 20.0, Verdict.LOOK, "been away for less than a minute"),
-        (False, "1.0", 7_300.0, Verdict.BAD, "been away for 2 hours"),
-    ],
-)
-def test_a_desktop_is_told_with_what_to_do(
-    connected: bool, version: str, away: float | None, verdict: Verdict, said: str
-) -> None:
-    (found,) = desktops([Desktop(name="pc", connected=connected, version=version, away_seconds=away)], "1.0")
+@pytest.mark.parametrize(("seconds", "verdict"), [(0.0, Verdict.GOOD), (59.0, Verdict.GOOD), (-3600.0, Verdict.BAD)])
+def test_a_clock_that_is_off_says_by_how_much_and_what_to_do(seconds: float, verdict: Verdict) -> None:
+    found = clock(seconds)
     assert found.verdict is verdict
-    assert said in found.said
-
-
-def test_without_a_desktop_it_says_how_to_get_one() -> None:
-    assert "messenger-hub up" in desktops([], "1.0")[0].said
+    assert verdict is Verdict.GOOD or found.said == "3600 s behind: let the system set it by the network"
 
 
 def test_what_is_uncertain_is_told_and_nothing_else() -> None:

@@ -369,10 +369,11 @@ async def test_checks_say_what_keeps_messages_from_going_out(hub: Hub) -> None:
         assert "Can be written" in words and "1 may or may not have been sent" in words
         assert "Runs Messenger Hub test, and the hub" in words
         assert visitor.complaints == []
-        agent_row = visitor.page.get_by_role("row").filter(has_text="Desktop desk")
-        await expect(agent_row).to_contain_text("Look")
+        desktop = visitor.page.get_by_role("region", name="Desktop desk")
+        await expect(desktop.get_by_role("row").filter(has_text="Connection")).to_contain_text("Look")
+        await expect(desktop).to_contain_text("Is too old to tell of its browser")
+        await expect(visitor.page.get_by_role("region", name="This hub")).to_contain_text("Database")
+        await expect(visitor.page.get_by_role("region", name="Channel main")).to_contain_text("State")
     async with visiting(hub) as visitor:
         await visitor.go("checks")
-        await expect(visitor.page.get_by_role("row").filter(has_text="Desktop desk")).to_contain_text(
-            "Has been away for"
-        )
+        await expect(visitor.page.get_by_role("region", name="Desktop desk")).to_contain_text("Has been away for")

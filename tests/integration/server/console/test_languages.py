@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.resources import files
 from pathlib import Path
@@ -11,15 +12,20 @@ import pytest
 from babel.messages.catalog import Catalog
 from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po
-from messenger_hub_server import checks
+from messenger_hub.agent.v1 import agent_service_pb2 as pb
+from messenger_hub_agent.whatsapp.browser import NO_SANDBOX
+from messenger_hub_agent.whatsapp.errors import BrowserMissing
+from messenger_hub_agent.whatsapp.finding import find_browser
+from messenger_hub_server import checks, desktop_checks
 from messenger_hub_server.console import showing, site, words
 from messenger_hub_server.console.said import SAID, SHAPES, WORDS, shaped
+from messenger_hub_server.desktop_checks import Desktop, Examined, Unexamined
 from messenger_hub_server.own_certificate import OwnCertificate
 
 from tests.integration.server.console.guest import HTML, guest
 from tests.integration.server.hub import Hub
 
-SAME = {"pt_BR": {"Log", "Desktop till", "Desktops"}, "es": {"Log"}}
+SAME = {"pt_BR": {"Log", "Desktops", "WhatsApp Web"}, "es": {"Log", "WhatsApp Web"}}
 """Words that are the same in that language."""
 TRANSLATED = [name for name in words.LANGUAGES if name != words.ENGLISH]
 METHODS = [("**.py", "python"), ("templates/**.html", "jinja2")]
@@ -72,19 +78,49 @@ def checked(tmp_path: Path) -> list[str]:
     away = [None, 10.0, 100.0, 200.0, 3_600.0, 9_000.0, 90_000.0, 200_000.0]
     shared = tmp_path / "shared"
     shared.mkdir(mode=0o755)
-    desktops = [checks.Desktop(name="till", connected=False, version="", away_seconds=seconds) for seconds in away]
-    desktops += [
-        checks.Desktop(name="till", connected=True, version=version, away_seconds=None) for version in ("", "1", "2")
-    ]
+    desktops = [Desktop(connected=False, version="", away_seconds=seconds) for seconds in away]
+    desktops += [Desktop(connected=True, version=version, away_seconds=None) for version in ("", "1", "2")]
     sizes = [(0, 0, free) for free in (1 << 20, 1 << 29, 1 << 40)]
     findings = [
         checks.folder(tmp_path / "new"), checks.folder(shared), checks.folder(tmp_path),
         *[checks.disk(tmp_path, lambda _, size=size: size) for size in sizes],  # type: ignore[misc]
         checks.network(certificate, "127.0.0.1"), checks.network(certificate, "10.0.0.9"),
-        *checks.desktops([], "2"), *checks.desktops(desktops, "2"), *checks.doubts(3),
+        desktop_checks.no_desktop(), *[desktop_checks.connection(one, "2") for one in desktops], *checks.doubts(3),
+        *examined(desktops[-1], tmp_path),
         checks.log([], now), checks.log(lines[:1], now), checks.log(lines, now),
     ]  # fmt: skip
     return [text for one in findings for text in (one.name, one.said)]
+
+
+def examined(desktop: Desktop, tmp_path: Path) -> list[checks.Finding]:
+    """Each thing that is said of what a desktop tells, and of one that tells nothing."""
+    program = tmp_path / "browser"
+    program.touch()
+    died = "/usr/bin/chromium ended while starting (exit code 1): it wrote nothing. All that it wrote is in /x/browser.log; try another one"
+    problems = [
+        "",
+        missing(None),
+        missing(tmp_path / "none"),
+        missing(program),
+        NO_SANDBOX,
+        f"{died} with --browser PATH.",
+    ]
+    told = [pb.Examination(browser_problem=one) for one in problems]
+    told += [pb.Examination(browser="Chrome/1", free_bytes=free, folder_open=True) for free in (0, 1 << 29, 1 << 40)]
+    pages = [pb.Examination.Page(channel_id=1, look=look) for look in pb.PageLook.values()]
+    pages.append(pb.Examination.Page(channel_id=1, look=pb.PAGE_LOOK_DONE, whatsapp_web="2.3", lacking=["Cmd", "Conn"]))
+    seen = [Examined(told=one, ahead_seconds=ahead) for one in told for ahead in (None, 0.0, 90.0, -90.0)]
+    found = [one for each in (*seen, *Unexamined) for one in desktop_checks.desktop(desktop, each)]
+    found += [desktop_checks.page(pb.Examination(pages=[page]), 1) for page in pages]
+    # Versions are the same in each language.
+    return [replace(one, said=one.name) if one.name == "Versions" else one for one in found]
+
+
+def missing(browser: Path | None) -> str:
+    """What is said where there is no browser, or none at a path."""
+    with pytest.raises(BrowserMissing) as caught:
+        find_browser(browser, candidates=[])
+    return str(caught.value)
 
 
 def refused() -> list[str]:
@@ -131,7 +167,6 @@ def test_what_checks_and_forms_say_is_said_in_the_readers_language(language: str
         *refused(),
         *rejected(),
         *waited(),
-        "Channel shop",
         "linked: Messages go out",
     ]
     assert [one for one in sentences if say(one) == one and one not in SAME[language]] == []
@@ -139,7 +174,7 @@ def test_what_checks_and_forms_say_is_said_in_the_readers_language(language: str
 
 def test_each_sentence_with_places_is_said_by_somebody(tmp_path: Path) -> None:
     used: set[str] = set()
-    for sentence in [*checked(tmp_path), *refused(), *rejected(), *waited(), "Channel shop", "linked: Messages go out"]:
+    for sentence in [*checked(tmp_path), *refused(), *rejected(), *waited(), "linked: Messages go out"]:
         shaped(sentence, lambda shape: used.add(shape) or shape, str)  # type: ignore[func-returns-value]
     assert set(SHAPES) - used == {
         "%(path)s cannot be written: run this as its owner",  # the tests run as root
