@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import pytest
+from messenger_hub.admin.v1 import hub_admin_service_pb2 as pb
+from messenger_hub_cli.running_hub import running_hub
 from PIL import Image
 
 from tests.e2e.whole_way.world import SECONDS, World, http
@@ -68,6 +71,26 @@ def test_the_page_is_pictured_as_it_is_now(world: World) -> None:
     with Image.open(file) as shown:
         assert (shown.format, file.stat().st_size) == ("JPEG", taken["bytes"])
     assert file.stat().st_mode & 0o777 == 0o600
+
+
+async def looks(world: World, channel: str) -> Sequence[pb.ListChecksResponse.Check]:
+    async with running_hub(world.folder / "hub") as hub:
+        answer: pb.ListChecksResponse = await hub.hub.ListChecks(pb.ListChecksRequest(channel=channel))
+        return answer.checks
+
+
+def test_the_desktop_tells_of_its_browser_its_disk_and_its_page_while_it_works(world: World) -> None:
+    number = world.send("while it is looked at")
+    found = asyncio.run(looks(world, "shop"))
+    told = {one.name: one.said for one in found}
+    assert re.fullmatch(r"Chrom\w+/[\d.]+ works", told["Browser"])
+    assert told["Clock"] == "agrees with the hub's"
+    assert told["Data folder"] == "for its owner only" and told["Disk"].endswith("GiB free")
+    assert "wa-js " in told["Versions"] and "Python " in told["Versions"]
+    assert re.fullmatch(r"WhatsApp Web [\d.]+ has everything that sending needs", told["WhatsApp Web"])
+    (page,) = [one for one in found if one.HasField("bindings")]
+    assert "ChatStore" in page.bindings.resolved and page.bindings.missing and page.channel == "shop"
+    world.reaches(number, "read")
 
 
 def test_a_paused_channel_sends_nothing_and_its_queue_can_be_cleared(world: World) -> None:

@@ -45,6 +45,11 @@ async def sound(visitor: Visitor, path: str) -> None:
     """Nothing that keeps somebody out, nothing wider than the screen."""
     response = await visitor.go(path)
     assert response.status in (200, 404, 409), path
+    await sees(visitor, path)
+
+
+async def sees(visitor: Visitor, path: str) -> None:
+    """The same of a page that is open."""
     found = await Axe().run(visitor.page)
     assert found.violations_count == 0, f"{path}: {found.generate_report()}"
     wide = await visitor.page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth")
