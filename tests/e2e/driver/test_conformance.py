@@ -80,6 +80,10 @@ async def test_opening_an_open_page_does_nothing(desk: Desk) -> None:
     assert len((await desk.twin.state())["pages"]) == 1
 
 
+async def test_the_browser_calls_itself_by_a_name_and_a_version(desk: Desk) -> None:
+    assert re.fullmatch(r"Chrom\w+/\d+(\.\d+)+", desk.page.browser_version)
+
+
 async def test_showing_what_has_no_window_does_nothing(desk: Desk) -> None:
     await desk.page.show(True)
     await desk.page.show(False)
