@@ -109,7 +109,10 @@ class Settings:
         metadata=_setting("localhost:8643", _address, "Where the gRPC API and the agents' streams listen.")
     )
     admin: Address = field(
-        metadata=_setting("127.0.0.1:0", _address, "Where operators' commands and /metrics listen; loopback only.")
+        metadata=_setting("127.0.0.1:0", _address, "Where operators' commands listen; loopback only.")
+    )
+    admin_http: Address = field(
+        metadata=_setting("127.0.0.1:0", _address, "Where /metrics listens, for operators; loopback only.")
     )
     lan: bool = field(
         default=False,
@@ -274,8 +277,9 @@ def _check(settings: Settings) -> None:
             "--lan makes a certificate of its own: leave --tls-cert and --tls-key out, or give --http and --grpc an address of the "
             "network instead of --lan."
         )
-    if not settings.admin.loopback:
-        raise StartupProblem(f"The operators' listener stays on loopback: {settings.admin} is not; leave --admin out.")
+    for name, address in (("--admin", settings.admin), ("--admin-http", settings.admin_http)):
+        if not address.loopback:
+            raise StartupProblem(f"The operators' listener stays on loopback: {address} is not; leave {name} out.")
     if settings.tls_cert or settings.insecure:
         return
     for name, address in (("--http", settings.http), ("--grpc", settings.grpc)):
@@ -325,7 +329,11 @@ def _file(path: Path) -> Mapping[str, object]:
 
 def _blank() -> Settings:
     return Settings(
-        data_dir=Path(), http=_address("localhost:0"), grpc=_address("localhost:0"), admin=_address("localhost:0")
+        data_dir=Path(),
+        http=_address("localhost:0"),
+        grpc=_address("localhost:0"),
+        admin=_address("localhost:0"),
+        admin_http=_address("localhost:0"),
     )
 
 

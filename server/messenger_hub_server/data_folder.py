@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import re
 import secrets
 from pathlib import Path
@@ -14,6 +15,8 @@ VERSION = 1
 """Layout of the folder; a folder of a newer one is refused."""
 PEPPER = "pepper"
 ADMIN_TOKEN = "admin-token"  # noqa: S105 - the file's name
+METRICS_TOKEN = "metrics-token"  # noqa: S105
+"""Opens /metrics and nothing else. It follows from the admin token, so a back-up need not hold it."""
 ADMIN_ADDRESS = "admin-address"
 ADMIN_HTTP_ADDRESS = "admin-http-address"
 DATABASE = "hub.db"
@@ -39,6 +42,7 @@ class DataFolder:
             is_new = not self.private.file(DATABASE).exists()
             self.pepper = bytes.fromhex(self._secret(PEPPER, is_new))
             self.admin_token = self._secret(ADMIN_TOKEN, True)
+            self.metrics_token = self._follows_from(self.admin_token, METRICS_TOKEN)
         except (FolderError, ValueError) as error:
             self.private.unlock()
             raise StartupProblem(str(error), REFUSED) from error
@@ -63,6 +67,13 @@ class DataFolder:
                 f"A restore into {self.private.path} was interrupted: repeat messenger-hub restore, with the same back-up, or with "
                 "--in-place for the database that is there."
             )
+
+    def _follows_from(self, secret: str, name: str) -> str:
+        """Hexadecimal digits that tell nothing of the secret, also in a file of that name."""
+        made = hmac.digest(secret.encode(), name.encode(), "sha256").hex()
+        if self.private.read(name) != made.encode():
+            self.private.write_private(name, made.encode())
+        return made
 
     def _secret(self, name: str, may_make: bool) -> str:
         """Hexadecimal digits, made when there are none. A new pepper beside an old database would make every key wrong."""

@@ -18,7 +18,7 @@ from messenger_hub_server.config import Address, Settings
 from messenger_hub_server.console import site
 from messenger_hub_server.data_folder import DataFolder
 from messenger_hub_server.gateway.door import Console, HttpDoor
-from messenger_hub_server.listeners import TRIES, free_hosts, listen, port_of, problem
+from messenger_hub_server.listeners import TRIES, free_hosts, listen, problem
 from messenger_hub_server.operators_http import OperatorsHttp
 from messenger_hub_server.own_certificate import OwnCertificate, own_certificate
 from messenger_hub_server.pages import pages
@@ -74,7 +74,7 @@ class Doors:
             parts.registry.lists_origin,
             Console(runner=web.AppRunner(console, access_log=None, handle_signals=False), owns=site.owns),
         )
-        self._operators = OperatorsHttp(folder.admin_token, self._metrics)
+        self._operators = OperatorsHttp((folder.admin_token, folder.metrics_token), self._metrics)
         self._health: Health | None = None
 
     async def open(self) -> Running:
@@ -86,19 +86,18 @@ class Doors:
             far = (
                 [if_refused.enter_context(one) for one in listen("--lan-http", settings.lan_http)] if self._own else []
             )
-            operators = Address(host=settings.admin.host, port=0)
-            operators_sockets = [if_refused.enter_context(one) for one in listen("--admin", operators)]
+            operators = [if_refused.enter_context(one) for one in listen("--admin-http", settings.admin_http)]
             grpc_near, grpc_far, admin = self._bind_grpc()
             if_refused.pop_all()
         await self._serve_grpc()
         await self._http.start([*self._secured(near, self._certificates), *self._secured(far, self._lan_certificates)])
-        await self._operators.start(operators_sockets)
+        await self._operators.start(operators)
         scheme = "https" if self._certificates else "http"
         return Running(
             http=[f"{scheme}://{_address(one)}" for one in near],
             grpc=[str(address) for address in grpc_near],
             admin=str(admin[0]),
-            admin_http=f"http://{Address(host=settings.admin.host, port=port_of(operators_sockets))}",
+            admin_http=f"http://{_address(operators[0])}",
             data_dir=settings.data_dir,
             lan=Lan(http=_address(far[0]), grpc=grpc_far[0], certificate=self._own) if self._own else None,
         )
@@ -140,7 +139,7 @@ class Doors:
         await self._admin.start()
 
     async def _metrics(self) -> bytes:
-        return await self._parts.metrics.render(self._parts.store, self._parts.presence)
+        return self._parts.metrics.render(await self._parts.readings.read())
 
 
 def _address(bound: socket) -> Address:

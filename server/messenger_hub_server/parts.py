@@ -31,6 +31,7 @@ from messenger_hub_server.model import AgentId
 from messenger_hub_server.persons import Persons
 from messenger_hub_server.presence import Presence
 from messenger_hub_server.queue import Queue
+from messenger_hub_server.readings import Reader
 from messenger_hub_server.registry import Registry
 from messenger_hub_server.registry_ids import RegistryIds
 from messenger_hub_server.rpc.chain import Chain
@@ -113,6 +114,7 @@ class Parts:
     backlogs: Backlogs
     rounds: Rounds
     metrics: Metrics
+    readings: Reader
     chain: Chain
     sign_ins: SignIns
 
@@ -131,7 +133,7 @@ async def assemble(
 ) -> Parts:
     """Wires everything; nothing runs yet."""
     keys, metrics, lines, news = Keys(folder.pepper), Metrics(), Lines(), News()
-    queue = Queue(store, highwater, lines, news, clock, observe=metrics.commit_seconds.observe)
+    queue = Queue(store, highwater, lines, news, clock, observe=metrics.committed)
     watch, depths, presence = Watch(store, news), Depths(store, news), Presence(clock)
     registry = Registry(queue, keys, RegistryIds(folder.private), clock)
     registry.load(await store.registry())
@@ -226,6 +228,15 @@ async def assemble(
         backlogs=backlogs,
         rounds=Rounds([Due(queue, lines), Retention(queue, keep), backlogs], news, clock),
         metrics=metrics,
+        readings=Reader(
+            queue=queue,
+            registry=registry,
+            presence=presence,
+            sights=sights,
+            confirmed_ms=metrics.confirmed_ms,
+            folder=folder.private.path,
+            clock=clock,
+        ),
         chain=chain,
         sign_ins=sign_ins,
     )

@@ -116,7 +116,9 @@ class Queue:
         news: News,
         clock: Clock,
         *,
-        observe: Callable[[float], None] = lambda _: None,
+        observe: Callable[[float, Sequence[Write], Sequence[Outcome]], None] = lambda _seconds, _writes, _outcomes: (
+            None
+        ),
     ) -> None:
         self.store = store
         self._observe = observe
@@ -246,6 +248,11 @@ class Queue:
                 batch, self._waiting = self._waiting, []
                 await self._write(batch)
 
+    @property
+    def callers(self) -> int:
+        """How many wait for a commit that has not begun."""
+        return len(self._waiting)
+
     def hurry(self) -> None:
         """Whoever waits in `settled` is answered now: the hub stops."""
         self._hurrying = True
@@ -285,7 +292,7 @@ class Queue:
         passing_types(BEFORE_COMMIT, writes)
         outcomes = await self.store.apply(writes)
         passing_types(AFTER_COMMIT, writes)
-        self._observe(self._clock.monotonic() - since)
+        self._observe(self._clock.monotonic() - since, writes, outcomes)
         return outcomes
 
     def _answer(self, offers: Mapping[ChannelId, Offer], taken: Mapping[ChannelId, handover.Taken]) -> None:

@@ -334,6 +334,26 @@ async def test_groups_listing_and_counts_are_read_back(store: base.Store) -> Non
     assert await store.uncertain_counts() == {CHANNEL: 2}
 
 
+async def test_a_channel_waits_since_the_first_place_of_what_could_go_or_is_under_way(store: base.Store) -> None:
+    other = ChannelId(2)
+    held = new(1, place_ms=900, send_at_ms=900)
+    await store.apply([base.Accept(operation=one) for one in (held, new(5), new(6, chat="2@c.us"))])
+    await store.apply([base.Accept(operation=new(7, channel_id=other, place_ms=950, send_at_ms=950))])
+    assert await store.waiting_since(899) == {CHANNEL: 5}
+    assert await store.waiting_since(950) == {CHANNEL: 5, other: 950}
+    await store.apply([claim("a", "b", now_ms=20)])
+    assert await store.waiting_since(20) == {CHANNEL: 5}
+    later = base.Change(
+        wa_id=new(5).wa_id, from_states=frozenset({S.LEASED}), to=S.PENDING, at_ms=30, reason="later", not_before_ms=700
+    )
+    await store.apply([later])
+    assert await store.waiting_since(699) == {CHANNEL: 6}
+    assert await store.waiting_since(700) == {CHANNEL: 5}
+    await store.apply([_to(S.CANCELLED, {S.PENDING}, number=1), _to(S.CANCELLED, {S.PENDING}, number=5)])
+    await store.apply([_to(S.SENT, {S.LEASED}, number=6)])
+    assert await store.waiting_since(949) == {}
+
+
 async def test_operations_are_found_by_a_part_of_their_recipient_and_by_age(store: base.Store) -> None:
     await store.apply([base.Accept(operation=new(i, chat=f"4930{i}00@c.us")) for i in range(1, 5)])
     found = await store.operations(base.Filter(recipient="302", limit=9))

@@ -31,7 +31,7 @@ from messenger_hub_server.console.views import (
     settings,
 )
 from messenger_hub_server.console.views.visit import CALLS
-from messenger_hub_server.errors import HubError, Internal, RateLimited
+from messenger_hub_server.errors import HubError, Internal
 from messenger_hub_server.identity.signins import SignIns
 from messenger_hub_server.rpc.chain import Chain
 
@@ -72,7 +72,7 @@ async def refusals(request: web.Request, handler: Handler) -> web.StreamResponse
     except HubError as error:
         status = 400 if error.http_status == 401 else error.http_status
         response = page(request, "refused.html", {"sentence": error.sentence, "status": status}, status=status)
-        if isinstance(error, RateLimited) and error.retry_after_seconds is not None:
+        if error.retry_after_seconds is not None:
             response.headers["Retry-After"] = str(error.retry_after_seconds)
         return response
     except web.HTTPClientError as error:

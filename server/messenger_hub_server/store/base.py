@@ -428,6 +428,11 @@ class Store(Protocol):
         """How many operations are uncertain, for every channel that has one."""
         ...
 
+    async def waiting_since(self, now_ms: int) -> dict[ChannelId, int]:
+        """Of every channel on which something could go at `now_ms` or is under way: the first place of it. What is held for a send_at
+        or to be tried again later could not go."""
+        ...
+
     async def overdue(self, channel_id: ChannelId, from_ms: int, before_ms: int, limit: int) -> tuple[int, int]:
         """How many operations of a channel are pending whose place is not before `from_ms` and before `before_ms`, `limit` at most; and
         the first such place (0: there is none). What may only be sent later has its place then."""

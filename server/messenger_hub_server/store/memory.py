@@ -547,6 +547,15 @@ class MemoryStore:
         found = [o.channel_id for o in self._rows.operations.values() if o.state is OperationState.UNCERTAIN]
         return {channel_id: found.count(channel_id) for channel_id in found}
 
+    async def waiting_since(self, now_ms: int) -> dict[ChannelId, int]:
+        """The first place of what could go or is under way."""
+        found: dict[ChannelId, int] = {}
+        for one in self._rows.operations.values():
+            goes = max(one.send_at_ms or 0, one.not_before_ms or 0) <= now_ms
+            if one.state is OperationState.LEASED or (one.state is OperationState.PENDING and goes):
+                found[one.channel_id] = min(one.place_ms, found.get(one.channel_id, one.place_ms))
+        return found
+
     async def overdue(self, channel_id: ChannelId, from_ms: int, before_ms: int, limit: int) -> tuple[int, int]:
         """How many wait with a place in that time, and the first one."""
         places = [o.place_ms for o in self._pending(channel_id) if from_ms <= o.place_ms < before_ms]

@@ -229,6 +229,16 @@ SELECT count(*), min(accepted_at_ms) FROM operation WHERE state = 'pending' AND 
 -- name: uncertain_counts
 SELECT channel_id, count(*) FROM operation WHERE state = 'uncertain' GROUP BY channel_id;
 
+-- name: waiting_since
+-- What waits comes in the order of its channels; what is tried again later is rare, and from an index of its own.
+SELECT channel_id, min(place) FROM (
+  SELECT channel_id, min(place_ms) AS place FROM operation INDEXED BY operation_waiting
+  WHERE state = 'pending' AND coalesce(send_at_ms, 0) <= :now_ms
+    AND id NOT IN (SELECT id FROM operation WHERE state = 'pending' AND not_before_ms > :now_ms)
+  GROUP BY channel_id
+  UNION ALL SELECT channel_id, min(place_ms) FROM operation WHERE state = 'leased' GROUP BY channel_id)
+GROUP BY channel_id;
+
 -- name: overdue
 SELECT (SELECT count(*) FROM (SELECT 1 FROM operation WHERE state = 'pending' AND channel_id = :channel_id
     AND priority IN (1, 2, 3) AND place_ms >= :from_ms AND place_ms < :before_ms LIMIT :limit)),

@@ -205,6 +205,11 @@ class SqliteStore:
         found = await self._read(lambda c: c.execute(SQL["uncertain_counts"]).fetchall())
         return {ChannelId(row[0]): row[1] for row in found}
 
+    async def waiting_since(self, now_ms: int) -> dict[ChannelId, int]:
+        """The first place of what could go or is under way."""
+        found = await self._read(lambda c: c.execute(SQL["waiting_since"], {"now_ms": now_ms}).fetchall())
+        return {ChannelId(row[0]): row[1] for row in found}
+
     async def overdue(self, channel_id: ChannelId, from_ms: int, before_ms: int, limit: int) -> tuple[int, int]:
         """How many wait with a place in that time, and the first one."""
         values = {"channel_id": channel_id, "from_ms": from_ms, "before_ms": before_ms, "limit": limit}

@@ -20,7 +20,6 @@ from messenger_hub_server import app, config
 from messenger_hub_server.startup import StartupProblem
 
 from tests.integration.server import authority
-from tests.integration.server.agent import connected, enrolled
 from tests.integration.server.hub import BASE, SECONDS, Hub, running_hub
 from tests.integration.server.test_operations import send
 
@@ -84,33 +83,6 @@ async def test_health_says_of_every_public_service_that_it_serves(hub: Hub) -> N
     for path in ("/healthz", "/readyz"):
         async with hub.http.get(path) as http:
             assert http.status == 200
-
-
-async def test_metrics_are_for_operators_and_count_what_happens(hub: Hub) -> None:
-    api = await hub.session_api()
-    await send(hub, api)
-    with pytest.raises(grpc.aio.AioRpcError):
-        await send(hub, api, mobile="x")
-    token = (hub.data_dir / "admin-token").read_text()
-    async with aiohttp.ClientSession(hub.running.admin_http) as operators:
-        for headers in ({}, {"Authorization": "Bearer x"}, api.headers):
-            async with operators.get("/metrics", headers=headers) as http:
-                assert http.status == 401
-        right = {"Authorization": f"Bearer {token}"}
-        async with (
-            connected(hub, 1, await enrolled(hub), hello=False),
-            operators.get("/metrics", headers=right) as http,
-        ):
-            page = await http.text()
-    rpc = 'rpc="messenger_hub.v1.MessageService.SendMessage"'
-    assert f'messenger_hub_calls_total{{code="OK",{rpc}}} 1.0' in page
-    assert f'messenger_hub_calls_total{{code="validation_failed",{rpc}}} 1.0' in page
-    assert 'messenger_hub_operations{state="pending"} 1.0' in page
-    assert 'messenger_hub_queue_depth{channel="1"} 1.0' in page
-    assert "messenger_hub_agents_connected 1.0" in page
-    assert "messenger_hub_commit_seconds_count" in page
-    async with hub.http.get("/metrics") as http:
-        assert http.status == 404
 
 
 async def test_the_hub_tells_operators_where_it_answers(hub: Hub) -> None:
