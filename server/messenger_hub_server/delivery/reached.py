@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from messenger_hub_server.model import ChannelId, OperationState
@@ -20,18 +20,25 @@ from messenger_hub_server.store.base import (
     Write,
 )
 
-DONE = frozenset({OperationState.SENT, OperationState.SUCCEEDED})
+_PENDING, _LEASED = OperationState.PENDING.value, OperationState.LEASED.value
+_DONE = frozenset({OperationState.SENT.value, OperationState.SUCCEEDED.value})
 
 
 class Reached:
-    """`states`: how often operations reached each state since it was made. What a journal brings back counts as leased, and a return to
-    the queue as pending. `confirmed_ms`: of each channel when a desktop last proved that WhatsApp had taken something."""
+    """`confirmed_ms`: of each channel when a desktop last proved that WhatsApp had taken something."""
 
-    __slots__ = ("confirmed_ms", "states")
+    __slots__ = ("confirmed_ms", "counts")
 
     def __init__(self) -> None:
-        self.states: MutableMapping[OperationState, int] = dict.fromkeys(OperationState, 0)
-        self.confirmed_ms: MutableMapping[ChannelId, int] = {}
+        # By the state's word: the hash of a member of an enum is computed in Python each time.
+        self.counts = {state.value: 0 for state in OperationState}
+        self.confirmed_ms: dict[ChannelId, int] = {}
+
+    @property
+    def states(self) -> Mapping[OperationState, int]:
+        """How often operations reached each state since this was made. What a journal brings back counts as leased, and a return to the
+        queue as pending."""
+        return {OperationState(word): count for word, count in self.counts.items()}
 
     def committed(self, writes: Sequence[Write], outcomes: Sequence[Outcome]) -> None:
         """A transaction is durable; one outcome per write."""
@@ -42,37 +49,38 @@ class Reached:
 
 def _accept(reached: Reached, _: Accept, outcome: Outcome) -> None:
     if isinstance(outcome, Accepted):
-        reached.states[OperationState.PENDING] += 1
+        reached.counts[_PENDING] += 1
         if outcome.leased:
-            reached.states[OperationState.LEASED] += 1
+            reached.counts[_LEASED] += 1
 
 
 def _claim(reached: Reached, _: Claim, outcome: Leased) -> None:
-    reached.states[OperationState.LEASED] += len(outcome.operations)
+    reached.counts[_LEASED] += len(outcome.operations)
 
 
 def _change(reached: Reached, write: Change, _: Outcome) -> None:
-    reached.states[write.to] += 1
+    to = write.to._value_
+    reached.counts[to] += 1
     # A person's decision names the operation by its number, a desktop's fact by its WhatsApp id.
-    if write.to in DONE and write.wa_id is not None and write.channel_id is not None:
+    if to in _DONE and write.wa_id is not None and write.channel_id is not None:
         reached.confirmed_ms[write.channel_id] = write.at_ms
 
 
 def _replace(reached: Reached, _write: Replace, _: Outcome) -> None:
-    reached.states[OperationState.FAILED] += 1
-    reached.states[OperationState.PENDING] += 1
+    reached.counts[OperationState.FAILED.value] += 1
+    reached.counts[_PENDING] += 1
 
 
 def _import(reached: Reached, _write: Import, _: Outcome) -> None:
-    reached.states[OperationState.LEASED] += 1
+    reached.counts[_LEASED] += 1
 
 
 def _change_queue(reached: Reached, write: ChangeQueue, outcome: Sequence[object]) -> None:
-    reached.states[write.to] += len(outcome)
+    reached.counts[write.to.value] += len(outcome)
 
 
 def _expire(reached: Reached, _: ExpireDue, outcome: Sequence[object]) -> None:
-    reached.states[OperationState.EXPIRED] += len(outcome)
+    reached.counts[OperationState.EXPIRED.value] += len(outcome)
 
 
 # By the kind of write, whose outcome is of the kind that its docstring says.
