@@ -6,15 +6,18 @@ Later ones win: default, `config.toml` in the data folder, environment, flag. `S
 from __future__ import annotations
 
 import dataclasses
+import ipaddress
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
+from urllib.parse import urlsplit
 
 import platformdirs
 from messenger_hub.runtime.log import Form
 
+from messenger_hub_server.identity.places import Network
 from messenger_hub_server.model import JOURNAL_DAYS
 from messenger_hub_server.startup import StartupProblem
 
@@ -88,7 +91,18 @@ def _choice(*choices: str) -> Parser:
 def _url(value: object) -> str:
     if not str(value).startswith(("http://", "https://")):
         raise ValueError("write a URL that starts with http:// or https://")
+    if not urlsplit(str(value)).hostname or urlsplit(str(value)).port == 0:  # a port that is none raises by itself
+        raise ValueError("write a URL with a host, for example https://hub.example.org")
     return str(value).rstrip("/")
+
+
+def _networks(value: object) -> Sequence[Network]:
+    if not isinstance(value, str):
+        raise ValueError("write addresses in one text, with commas between")  # noqa: TRY004 as every parser
+    try:
+        return tuple(ipaddress.ip_network(one.strip()) for one in value.split(",") if one.strip())
+    except ValueError as error:
+        raise ValueError("write addresses or networks with commas between, for example 127.0.0.1,172.17.0.0/16") from error
 
 
 def _setting(default: object, parse: Parser, told: str) -> dict[str, object]:
@@ -140,7 +154,21 @@ class Settings:
     )
     api_address: str = field(
         default="",
-        metadata=_setting("", _url, "The REST API's address as other machines see it; shown in the desktop app."),
+        metadata=_setting(
+            "",
+            _url,
+            "The address of REST API and console as other machines see it; shown in the desktop app. With https and gRPC on loopback "
+            "desktops come the same way: through the proxy in front.",
+        ),
+    )
+    trusted_proxies: Sequence[Network] = field(
+        default=(),
+        metadata=_setting(
+            (),
+            _networks,
+            "Addresses or networks of the proxies in front, with commas between: whom they name in X-Forwarded-For is who tries to sign "
+            "in to the console.",
+        ),
     )
     rate_per_minute: int = field(
         default=6000,
@@ -236,6 +264,8 @@ def in_force(settings: Settings) -> Sequence[InForce]:
 def _shown(value: object) -> str:
     if value is None:
         return ""
+    if isinstance(value, tuple):
+        return ",".join(map(str, value))
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
@@ -354,4 +384,4 @@ def _shown_default(f: dataclasses.Field[object]) -> str:
     default = f.metadata["default"]
     if f.name == "data_dir":
         return "the user's data folder"
-    return "" if default in (None, "", False) else f"`{default}`"
+    return "" if default in (None, "", False, ()) else f"`{default}`"

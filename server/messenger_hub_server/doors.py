@@ -67,7 +67,7 @@ class Doors:
         self._lan_certificates = Certificates(self._own.certificate, self._own.key) if self._own else None
         self._public = grpc.aio.server(options=OPTIONS)
         self._admin = grpc.aio.server(options=OPTIONS)
-        console = site.application(parts.chain, parts.sign_ins, settings.api_address)
+        console = site.application(parts.chain, parts.sign_ins, settings.api_address, settings.trusted_proxies)
         self._http = HttpDoor(
             parts.chain,
             pages(parts.store, parts.chain.methods, self._own.certificate if self._own else None),

@@ -13,6 +13,7 @@ from multidict import MultiDictProxy
 
 from messenger_hub_server.console.words import _
 from messenger_hub_server.errors import MalformedRequest
+from messenger_hub_server.identity.places import place
 from messenger_hub_server.identity.signins import SIGNED_IN_MS, SignIn, SignIns
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -39,6 +40,7 @@ STATIC = "/console/static/"
 SIGN_INS = web.AppKey("sign_ins", SignIns)
 HOSTS = web.AppKey("hosts", frozenset)
 API_ADDRESS = web.AppKey("api_address", str)
+PROXIES = web.AppKey("proxies", tuple)
 SIGN_IN = "/console/sign-in"
 SIGNED_IN = web.RequestKey("signed_in", SignIn)
 """The browser that asks; not there when it is not signed in."""
@@ -87,6 +89,11 @@ def wants_page(request: web.Request) -> bool:
 def browser_of(request: web.Request) -> SignIn | None:
     """The browser that asks, as long as it is signed in."""
     return request.app[SIGN_INS].signed_in(request.cookies.get(cookie_name(request), ""))
+
+
+def place_of(request: web.Request) -> str:
+    """The address that the browser has, as far as that can be believed."""
+    return place(request.remote or "", request.headers.getall("X-Forwarded-For", ()), request.app[PROXIES])
 
 
 def cookie_name(request: web.Request) -> str:

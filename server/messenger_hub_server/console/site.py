@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from aiohttp import web
 from messenger_hub.runtime.log import logger
 
@@ -10,6 +12,7 @@ from messenger_hub_server.console.calls import Calls
 from messenger_hub_server.console.guard import (
     API_ADDRESS,
     HOSTS,
+    PROXIES,
     SIGN_INS,
     Handler,
     guard,
@@ -32,6 +35,7 @@ from messenger_hub_server.console.views import (
 )
 from messenger_hub_server.console.views.visit import CALLS
 from messenger_hub_server.errors import HubError, Internal
+from messenger_hub_server.identity.places import Network
 from messenger_hub_server.identity.signins import SignIns
 from messenger_hub_server.rpc.chain import Chain
 
@@ -43,13 +47,16 @@ log = logger(__name__)
 ROOMS = (assets, doorway, home, channels, linking, session_apis, operations, agents, settings, checks)
 
 
-def application(chain: Chain, sign_ins: SignIns, api_address: str) -> web.Application:
-    """The whole console; it answers to every path that `owns` tells."""
+def application(
+    chain: Chain, sign_ins: SignIns, api_address: str, proxies: Sequence[Network] = ()
+) -> web.Application:
+    """The whole console; it answers to every path that `owns` tells. `proxies`: those in front, whose word counts."""
     app = web.Application(middlewares=[refusals, guard], client_max_size=MOST_FORM)
     app[CALLS] = Calls(chain)
     app[SIGN_INS] = sign_ins
     app[HOSTS] = own_hosts(api_address)
     app[API_ADDRESS] = api_address
+    app[PROXIES] = tuple(proxies)
     app[live.OPEN_STREAMS] = set()
     app.on_response_prepare.append(private)
     app.on_shutdown.append(live.close)

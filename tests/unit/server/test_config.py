@@ -83,3 +83,19 @@ def test_what_is_in_force_says_where_each_value_came_from(tmp_path: Path) -> Non
     assert told["rate_per_minute"] == ("1", "MESSENGER_HUB_RATE_PER_MINUTE")
     assert told["retention_days"] == ("1000", "config.toml")
     assert (told["insecure"], told["tls_cert"]) == (("false", "default"), ("", "default"))
+
+
+def test_proxies_are_addresses_or_networks_and_none_by_default(tmp_path: Path) -> None:
+    assert list(config.load({"data_dir": tmp_path}, {}).trusted_proxies) == []
+    (tmp_path / "config.toml").write_text('trusted_proxies = "127.0.0.1, 10.0.0.0/8,::1"\n')
+    settings = config.load({"data_dir": tmp_path}, {})
+    assert [str(one) for one in settings.trusted_proxies] == ["127.0.0.1/32", "10.0.0.0/8", "::1/128"]
+    told = {one.name: one.value for one in config.in_force(settings)}
+    assert told["trusted_proxies"] == "127.0.0.1/32,10.0.0.0/8,::1/128"
+
+
+@pytest.mark.parametrize("written", ['"nginx"', '"10.0.0.1/8"', "127", '["127.0.0.1"]'])
+def test_a_proxy_that_is_no_address_stops_the_start(tmp_path: Path, written: str) -> None:
+    (tmp_path / "config.toml").write_text(f"trusted_proxies = {written}\n")
+    with pytest.raises(StartupProblem, match="trusted_proxies in config.toml is not understood: write addresses"):
+        config.load({"data_dir": tmp_path}, {})
