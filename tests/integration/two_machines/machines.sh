@@ -22,6 +22,7 @@ ip address add 192.0.2.1/24 dev wire
 ip link set wire up
 at_desktop ip link set lo up
 at_desktop ip address add 192.0.2.2/24 dev wire
+at_desktop ip address add 192.0.2.3/24 dev wire
 at_desktop ip link set wire up
 # As a router does at home: only answers come in.
 at_desktop nft -f - <<'RULES'

@@ -1,0 +1,95 @@
+"""Streams through a proxy: silent ones go on, and one whose other end is dead is noticed though the proxy is well.
+
+Hub, proxy and desktop app are the real ones, each on its machine; heartbeats come after a second instead of 45, and the desktop's pages
+need no browser.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from tests.eventually import eventually
+from tests.integration.two_machines.machines import Program
+from tests.integration.two_machines.world import GRPC, World, world
+
+TALKATIVE, DESKTOP = "tests.integration.two_machines.talkative", "tests.integration.two_machines.desktop"
+SILENCE = "1"  # seconds
+TIME_OUT = timedelta(seconds=3)
+HASTY = {"150s": "3s"}  # the proxy's time-outs
+
+
+@contextmanager
+def desktop(there: World, silence: str = SILENCE) -> Iterator[Program]:
+    """The desktop app on its machine, which has said that it works."""
+    command = (sys.executable, "-m", DESKTOP, silence, "agent", "--headless", "--with-parent", "--server", GRPC)
+    trusting = ("--ca", str(there.certificate.certificate), "--enrol", there.enrol("desk")["token"])
+    folder = ("--data-dir", str(there.folder / "desktop"))
+    with there.machines.desktop.running("desktop", *command, *trusting, *folder) as running:
+        there.can_send()
+        yield running
+
+
+def seen(there: World) -> datetime:
+    """When the hub heard the desktop last."""
+    return datetime.fromisoformat(there.agent()["last_seen_at"])
+
+
+def said(program: Program, sentence: str) -> int:
+    """How often it stands in what a program has logged."""
+    return program.log.read_text(encoding="utf-8").count(sentence)
+
+
+def test_a_silent_stream_outlives_the_time_outs_of_the_proxy(tmp_path: Path) -> None:
+    with world(tmp_path, "nginx", server=(TALKATIVE, SILENCE), replacing=HASTY) as there, desktop(there):
+        first = seen(there)
+        eventually(lambda: seen(there) > first + 3 * TIME_OUT, what="three time-outs have passed")
+        there.reaches(there.send("after the silence"), "sent")
+        assert said(there.server, "agent connected") == 1
+        assert said(there.server, "agent gone") == 0
+
+
+def test_without_heartbeats_that_proxy_cuts_the_stream_and_the_desktop_comes_back(tmp_path: Path) -> None:
+    with world(tmp_path, "nginx", replacing=HASTY) as there, desktop(there, "45"):
+        eventually(lambda: said(there.server, "agent gone") and said(there.server, "agent connected") > 1)
+        there.reaches(there.send("on the next stream"), "sent")
+
+
+@pytest.mark.parametrize("kind", ["nginx", "caddy"])
+class TestADeadEnd:
+    """Behind a proxy that lives."""
+
+    @pytest.fixture
+    def there(self, kind: str, tmp_path: Path) -> Iterator[World]:
+        with world(tmp_path, kind, server=(TALKATIVE, SILENCE)) as there:
+            yield there
+
+    def test_a_hub_that_stands_still_is_missed_by_the_desktop_though_the_proxy_answers_its_pings(
+        self, there: World
+    ) -> None:
+        with desktop(there) as app:
+            with there.server.stopped():
+                # A ping that is not answered ends the connection sooner, and with another sentence.
+                eventually(lambda: said(app, "The hub was silent for too long"), what=app.log.read_text())
+            there.is_connected()
+            there.reaches(there.send("to the hub that goes on"), "sent")
+
+    def test_a_desktop_that_stands_still_is_missed_by_the_hub_and_comes_back(self, there: World) -> None:
+        with desktop(there) as app:
+            with app.stopped():
+                there.is_connected(connected=False)
+                number = there.send("while it stands still")
+            there.reaches(number, "sent")
+
+    def test_a_proxy_that_stands_still_is_missed_by_its_pings(self, there: World) -> None:
+        with desktop(there) as app:
+            with there.front.stopped():
+                eventually(lambda: said(app, "check the address"), what=app.log.read_text())
+                there.is_connected(connected=False)
+            there.is_connected()
+            there.reaches(there.send("through the proxy again"), "sent")
