@@ -18,7 +18,7 @@ from tests.integration.two_machines import talkative
 def page(_: Path, __: object, ___: str, choose: Callable[[], WaJs]) -> FakePage:
     """Linked, and takes every message."""
     known = f"{ANA}@c.us"
-    return FakePage(wa_js_version=choose().version, numbers={known: Existence(id=known)}, chats={known})
+    return FakePage(wa_js_version=choose().version, numbers={known: Existence(wid=known, lid=None)}, chats={known})
 
 
 if __name__ == "__main__":

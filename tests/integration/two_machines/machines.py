@@ -35,11 +35,6 @@ class Program:
         self._process = process
         self.log = log
 
-    @property
-    def pid(self) -> int:
-        """Of the process."""
-        return self._process.pid
-
     def line(self) -> str:
         """The next line that it says."""
         assert self._process.stdout is not None
@@ -49,12 +44,12 @@ class Program:
 
     @contextmanager
     def stopped(self) -> Iterator[None]:
-        """It stands still: it keeps its connections and says nothing."""
-        self._process.send_signal(signal.SIGSTOP)
+        """It stands still, with all that it has started: it keeps its connections and says nothing."""
+        os.killpg(self._process.pid, signal.SIGSTOP)
         try:
             yield
         finally:
-            self._process.send_signal(signal.SIGCONT)
+            os.killpg(self._process.pid, signal.SIGCONT)
 
     def end(self) -> None:
         """Asks it to stop, and waits."""
