@@ -36,7 +36,8 @@ OPTIONS: Sequence[tuple[str, int]] = (
     ("grpc.server.max_pending_requests", 20_000),
     ("grpc.server.max_pending_requests_hard_limit", 40_000),
     ("grpc.keepalive_time_ms", 60_000),
-    ("grpc.keepalive_timeout_ms", 20_000),
+    ("grpc.keepalive_timeout_ms", 20_000),  # of what the other machine has not received
+    ("grpc.http2.ping_timeout_ms", 20_000),  # of a ping that was received: gRPC would wait a minute
     ("grpc.keepalive_permit_without_calls", 1),
     # Clients may ping every 10 s without being sent away.
     ("grpc.http2.min_ping_interval_without_data_ms", 10_000),

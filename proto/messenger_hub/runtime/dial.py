@@ -17,7 +17,8 @@ CONNECT_SECONDS = 10
 # themselves) tell whether the other end lives.
 OPTIONS: Sequence[tuple[str, int]] = (
     ("grpc.keepalive_time_ms", 30_000),
-    ("grpc.keepalive_timeout_ms", 15_000),
+    ("grpc.keepalive_timeout_ms", 15_000),  # of what the other machine has not received
+    ("grpc.http2.ping_timeout_ms", 15_000),  # of a ping that was received: gRPC would wait a minute
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.http2.max_pings_without_data", 0),
     ("grpc.max_receive_message_length", 4 * 1024 * 1024),
