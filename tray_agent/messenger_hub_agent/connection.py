@@ -221,13 +221,13 @@ def _reason(errors: BaseExceptionGroup[Exception]) -> HubRefused | HubAway:
 
 
 def _told(error: grpc.aio.AioRpcError) -> HubRefused | HubAway:
+    if error.code() is grpc.StatusCode.UNAVAILABLE or not _said_by_hub(error):
+        # The library's words, and those of a proxy between, are about sockets; a proxy's 401 or 403 is no word of the hub's.
+        return HubAway("check the address, and that the hub runs", lost=True)
     if error.code() in (grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED):
         return HubRefused(error.details() or "The hub refused this desktop.")
     if error.code() is grpc.StatusCode.ABORTED:
         return HubAway(error.details() or "Another stream took over.", wait_seconds=TAKEN_OVER_SECONDS)
-    if error.code() is grpc.StatusCode.UNAVAILABLE or not _said_by_hub(error):
-        # The library's words, and those of a proxy between, are about sockets.
-        return HubAway("check the address, and that the hub runs", lost=True)
     return HubAway(error.details() or error.code().name)
 
 

@@ -11,14 +11,17 @@ from messenger_hub.agent.v1 import agent_service_pb2 as pb
 from messenger_hub.agent.v1 import agent_service_pb2_grpc as rpc
 
 SECONDS = 10
+DETAILS = (("grpc-status-details-bin", b""),)
+"""What a hub's refusals carry, and those of a proxy do not."""
 
 
 class Hub(rpc.AgentServiceServicer):
-    """`says` is sent when a stream opens; `ends` refuses it instead."""
+    """`says` is sent when a stream opens; `ends` refuses it instead, and `cut` does so in the name of a proxy before the hub."""
 
     def __init__(self, says: Sequence[pb.ConnectResponse] | None = None) -> None:
         self.says = says or [pb.ConnectResponse(assignments=pb.Assignments(api_address="http://hub"))]
         self.ends: tuple[grpc.StatusCode, str] | None = None
+        self.cut: tuple[grpc.StatusCode, str] | None = None
         self.heard: asyncio.Queue[pb.ConnectRequest] = asyncio.Queue(1000)
         self.decided: asyncio.Queue[pb.DecideBacklogRequest] = asyncio.Queue(10)
         self.metadata: dict[str, str] = {}
@@ -29,7 +32,9 @@ class Hub(rpc.AgentServiceServicer):
     ) -> AsyncIterator[pb.ConnectResponse]:
         self.metadata = dict(context.invocation_metadata() or ())
         if self.ends:
-            await context.abort(*self.ends)
+            await context.abort(*self.ends, DETAILS)
+        if self.cut:
+            await context.abort(*self.cut)
         for frame in self.says:
             yield frame
         async for request in requests:
@@ -44,7 +49,7 @@ class Hub(rpc.AgentServiceServicer):
 
     async def Enrol(self, request: pb.EnrolRequest, context: grpc.aio.ServicerContext) -> pb.EnrolResponse:  # noqa: N802
         if request.token != "good":
-            await context.abort(grpc.StatusCode.UNAUTHENTICATED, "The token was used already.")
+            await context.abort(grpc.StatusCode.UNAUTHENTICATED, "The token was used already.", DETAILS)
         return pb.EnrolResponse(agent_id=7, name="desktop", credential="mha_secret")
 
     async def heard_of(self, kind: str) -> pb.ConnectRequest:

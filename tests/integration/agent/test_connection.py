@@ -86,10 +86,18 @@ async def test_a_hub_that_is_not_there_is_away() -> None:
             await Connection(channel, "x", "1", WA_JS, FakeClock()).run(lambda _: None)
 
 
-@pytest.mark.parametrize("code", [grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN])
+@pytest.mark.parametrize(
+    "code",
+    [
+        grpc.StatusCode.INTERNAL,
+        grpc.StatusCode.UNKNOWN,
+        grpc.StatusCode.UNAUTHENTICATED,  # as gRPC has it for a web page with status 401
+        grpc.StatusCode.PERMISSION_DENIED,  # 403
+    ],
+)
 async def test_a_proxy_that_has_lost_the_hub_is_no_refusal(code: grpc.StatusCode) -> None:
     hub = Hub()
-    hub.ends = (code, "Received RST_STREAM with error code 2")  # as nginx makes it, without the details of a hub
+    hub.cut = (code, "Received RST_STREAM with error code 2")  # as nginx makes it
     async with dialled(hub) as channel:
         with pytest.raises(HubAway, match="check the address") as away:
             await Connection(channel, "x", "1", WA_JS, FakeClock()).run(lambda _: None)
