@@ -23,6 +23,7 @@ from messenger_hub_server.config import Settings, load
 from messenger_hub_server.startup import StartupProblem
 
 from messenger_hub_cli.failures import CliError, HubUnreachable
+from messenger_hub_cli.joined_hub import joined_hub
 from messenger_hub_cli.running_hub import running_hub
 
 ANSWER_SECONDS = 5.0
@@ -38,6 +39,7 @@ async def findings(data_dir: Path, url: str | None) -> Sequence[Finding]:
         *([settings] if isinstance(settings, Finding) else []),
         *([await _clock(url)] if url is not None else []),
         *await _hub(data_dir, settings),
+        *await joined_hub(data_dir),
         _tray(),
     ]
 

@@ -42,6 +42,15 @@ class Program:
         assert said, f"it ended: {self.log.read_text()[-3000:]}"
         return said.rstrip("\n")
 
+    def said(self, sentence: str) -> int:
+        """How often it stands in the log."""
+        return self.log.read_text(encoding="utf-8").count(sentence)
+
+    @property
+    def code(self) -> int | None:
+        """With which it has ended; None while it runs."""
+        return self._process.poll()
+
     @contextmanager
     def stopped(self) -> Iterator[None]:
         """It stands still, with all that it has started: it keeps its connections and says nothing."""

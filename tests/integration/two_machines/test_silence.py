@@ -6,34 +6,18 @@ need no browser.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from tests.eventually import eventually
-from tests.integration.two_machines.machines import Program
-from tests.integration.two_machines.world import GRPC, World, world
+from tests.integration.two_machines.world import SILENCE, World, desktop, world
 
-TALKATIVE, DESKTOP = "tests.integration.two_machines.talkative", "tests.integration.two_machines.desktop"
-SILENCE = "1"  # seconds
+TALKATIVE = "tests.integration.two_machines.talkative"
 TIME_OUT = timedelta(seconds=3)
 HASTY = {"150s": "3s"}  # the proxy's time-outs
-
-
-@contextmanager
-def desktop(there: World, silence: str = SILENCE) -> Iterator[Program]:
-    """The desktop app on its machine, which has said that it works."""
-    program = (sys.executable, "-m", DESKTOP, silence)
-    command = ("agent", "--headless", "--with-parent", "--debug", "--server", GRPC)
-    trusting = ("--ca", str(there.certificate.certificate), "--enrol", there.enrol("desk")["token"])
-    folder = ("--data-dir", str(there.folder / "desktop"))
-    with there.machines.desktop.running("desktop", *program, *command, *trusting, *folder) as running:
-        there.can_send()
-        yield running
 
 
 def seen(there: World) -> datetime:
@@ -41,32 +25,27 @@ def seen(there: World) -> datetime:
     return datetime.fromisoformat(there.agent()["last_seen_at"])
 
 
-def said(program: Program, sentence: str) -> int:
-    """How often it stands in what a program has logged."""
-    return program.log.read_text(encoding="utf-8").count(sentence)
-
-
 def test_a_silent_stream_outlives_the_time_outs_of_the_proxy(tmp_path: Path) -> None:
     with world(tmp_path, "nginx", server=(TALKATIVE, SILENCE), replacing=HASTY) as there, desktop(there):
         first = seen(there)
         eventually(lambda: seen(there) > first + 3 * TIME_OUT, what="three time-outs have passed")
         there.reaches(there.send("after the silence"), "sent")
-        assert said(there.server, "agent connected") == 1
-        assert said(there.server, "agent gone") == 0
+        assert there.server.said("agent connected") == 1
+        assert there.server.said("agent gone") == 0
 
 
 def test_without_heartbeats_that_proxy_cuts_the_stream_and_the_desktop_comes_back(tmp_path: Path) -> None:
     with world(tmp_path, "nginx", replacing=HASTY) as there, desktop(there, "45"):
-        eventually(lambda: said(there.server, "agent gone") and said(there.server, "agent connected") > 1)
+        eventually(lambda: there.server.said("agent gone") and there.server.said("agent connected") > 1)
         there.reaches(there.send("on the next stream"), "sent")
 
 
 def test_a_proxy_that_stands_still_is_missed_by_its_pings(tmp_path: Path) -> None:
     with world(tmp_path, "nginx", server=(TALKATIVE, SILENCE)) as there, desktop(there) as app:
         with there.front.stopped():
-            eventually(lambda: said(app, "check the address"))
+            eventually(lambda: app.said("check the address"))
             there.is_connected(connected=False)
-        assert said(app, "silent for too long") == 0
+        assert app.said("silent for too long") == 0
         there.is_connected()
         there.reaches(there.send("through the proxy again"), "sent")
 
@@ -86,7 +65,7 @@ class TestADeadEnd:
         with desktop(there) as app:
             with there.server.stopped():
                 # A ping that is not answered ends the connection sooner, and with another sentence.
-                eventually(lambda: said(app, "The hub was silent for too long"))
+                eventually(lambda: app.said("The hub was silent for too long"))
             there.is_connected()
             there.reaches(there.send("to the hub that goes on"), "sent")
 

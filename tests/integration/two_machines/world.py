@@ -7,7 +7,7 @@ import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,8 @@ from tests.integration.two_machines.proxies import proxy
 HTTPS = f"https://{NAME}"
 GRPC = f"{NAME}:443"
 REAL = ("messenger_hub_cli",)
+BROWSERLESS = "tests.integration.two_machines.desktop"
+SILENCE = "1"  # seconds
 SETTINGS = re.search(r"```toml\n(.*?)```", (ROOT / "docs/two-machines.md").read_text(encoding="utf-8"), re.DOTALL)
 
 
@@ -47,7 +49,6 @@ class World:
     server: Program
     front: Program
     key: str = ""
-    tokens: dict[str, Mapping[str, str]] = field(default_factory=dict)
 
     @property
     def folder(self) -> Path:
@@ -131,3 +132,15 @@ def world(
                 yield made
         finally:
             discard_profiles(folder)
+
+
+@contextmanager
+def desktop(there: World, silence: str = SILENCE) -> Iterator[Program]:
+    """The desktop app on its machine, without a browser, once a message would go out. A heartbeat comes after so many seconds."""
+    program = (sys.executable, "-m", BROWSERLESS, silence)
+    command = ("agent", "--headless", "--with-parent", "--debug", "--server", GRPC)
+    trusting = ("--ca", str(there.certificate.certificate), "--enrol", there.enrol("desk")["token"])
+    folder = ("--data-dir", str(there.folder / "desktop"))
+    with there.machines.desktop.running("desktop", *program, *command, *trusting, *folder) as running:
+        there.can_send()
+        yield running
