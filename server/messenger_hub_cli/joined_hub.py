@@ -49,6 +49,4 @@ def _missing(error: grpc.aio.AioRpcError | TimeoutError) -> str:
         grpc.StatusCode.DEADLINE_EXCEEDED,
     ):
         return "does not answer: check the network, the certificate, and that the hub and the proxy in front of it run"
-    return (
-        "answers, and not as a hub does: have the proxy there hand gRPC on to the hub's --grpc address (docs/two-machines.md)"
-    )
+    return "answers, and not as a hub does: have the proxy there hand gRPC on to the hub's --grpc address (docs/two-machines.md)"

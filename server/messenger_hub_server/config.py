@@ -102,7 +102,9 @@ def _networks(value: object) -> Sequence[Network]:
     try:
         return tuple(ipaddress.ip_network(one.strip()) for one in value.split(",") if one.strip())
     except ValueError as error:
-        raise ValueError("write addresses or networks with commas between, for example 127.0.0.1,172.17.0.0/16") from error
+        raise ValueError(
+            "write addresses or networks with commas between, for example 127.0.0.1,172.17.0.0/16"
+        ) from error
 
 
 def _setting(default: object, parse: Parser, told: str) -> dict[str, object]:

@@ -13,7 +13,7 @@ from multidict import MultiDictProxy
 
 from messenger_hub_server.console.words import _
 from messenger_hub_server.errors import MalformedRequest
-from messenger_hub_server.identity.places import place
+from messenger_hub_server.identity.places import Network, place
 from messenger_hub_server.identity.signins import SIGNED_IN_MS, SignIn, SignIns
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -93,7 +93,8 @@ def browser_of(request: web.Request) -> SignIn | None:
 
 def place_of(request: web.Request) -> str:
     """The address that the browser has, as far as that can be believed."""
-    return place(request.remote or "", request.headers.getall("X-Forwarded-For", ()), request.app[PROXIES])
+    proxies: tuple[Network, ...] = request.app[PROXIES]
+    return place(request.remote or "", request.headers.getall("X-Forwarded-For", ()), proxies)
 
 
 def cookie_name(request: web.Request) -> str:

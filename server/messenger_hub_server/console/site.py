@@ -47,9 +47,7 @@ log = logger(__name__)
 ROOMS = (assets, doorway, home, channels, linking, session_apis, operations, agents, settings, checks)
 
 
-def application(
-    chain: Chain, sign_ins: SignIns, api_address: str, proxies: Sequence[Network] = ()
-) -> web.Application:
+def application(chain: Chain, sign_ins: SignIns, api_address: str, proxies: Sequence[Network] = ()) -> web.Application:
     """The whole console; it answers to every path that `owns` tells. `proxies`: those in front, whose word counts."""
     app = web.Application(middlewares=[refusals, guard], client_max_size=MOST_FORM)
     app[CALLS] = Calls(chain)

@@ -70,15 +70,16 @@ KINDS = {
         lambda folder, file: ("nginx", "-p", str(folder), "-c", str(file), "-e", str(folder / "nginx.log")),
     ),
     "caddy": Kind(
-        "Caddyfile", _caddy_paths, CADDY, lambda _, file: ("caddy", "run", "--adapter", "caddyfile", "--config", str(file))
+        "Caddyfile",
+        _caddy_paths,
+        CADDY,
+        lambda _, file: ("caddy", "run", "--adapter", "caddyfile", "--config", str(file)),
     ),
 }
 
 
 @contextmanager
-def proxy(
-    kind: str, machine: Machine, pair: Pair, replacing: Mapping[str, str] | None = None
-) -> Iterator[Program]:
+def proxy(kind: str, machine: Machine, pair: Pair, replacing: Mapping[str, str] | None = None) -> Iterator[Program]:
     """Runs it on a machine. `replacing`: what of the example a test wants otherwise."""
     folder, chosen = machine.folder, KINDS[kind]
     text = (EXAMPLES / chosen.file).read_text(encoding="utf-8")

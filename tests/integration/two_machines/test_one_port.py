@@ -120,7 +120,9 @@ def test_a_page_of_another_host_cannot_reach_the_console_by_a_name_of_its_own(th
     """DNS rebinding: the browser believes that it talks to the page's own host."""
     asked = there.ask("/console/sign-in", "-H", "Host: attacker.example.com")
     assert "secret" not in asked.text
-    posted = sign_in(there, admin_token(there), "-H", "Host: attacker.example.com", origin="https://attacker.example.com")
+    posted = sign_in(
+        there, admin_token(there), "-H", "Host: attacker.example.com", origin="https://attacker.example.com"
+    )
     assert "set-cookie" not in posted.headers
 
 

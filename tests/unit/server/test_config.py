@@ -97,5 +97,5 @@ def test_proxies_are_addresses_or_networks_and_none_by_default(tmp_path: Path) -
 @pytest.mark.parametrize("written", ['"nginx"', '"10.0.0.1/8"', "127", '["127.0.0.1"]'])
 def test_a_proxy_that_is_no_address_stops_the_start(tmp_path: Path, written: str) -> None:
     (tmp_path / "config.toml").write_text(f"trusted_proxies = {written}\n")
-    with pytest.raises(StartupProblem, match="trusted_proxies in config.toml is not understood: write addresses"):
+    with pytest.raises(StartupProblem, match=r"trusted_proxies in config\.toml is not understood: write addresses"):
         config.load({"data_dir": tmp_path}, {})
