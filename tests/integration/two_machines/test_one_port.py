@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.eventually import eventually
@@ -54,6 +55,8 @@ def there(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
             eventually(lambda: phones(made, "scan").status == 200, what="a code to scan")
             made.can_send()
             yield made
+    left = [one for one in psutil.process_iter(["cmdline"]) if str(folder) in " ".join(one.info["cmdline"] or ())]
+    assert not left, left
 
 
 def phones(there: World, call: str, body: str = "{}") -> Answer:
@@ -119,7 +122,7 @@ def test_a_page_of_the_console_hears_of_changes_as_they_happen(there: World) -> 
 def test_a_page_of_another_host_cannot_reach_the_console_by_a_name_of_its_own(there: World) -> None:
     """DNS rebinding: the browser believes that it talks to the page's own host."""
     asked = there.ask("/console/sign-in", "-H", "Host: attacker.example.com")
-    assert "secret" not in asked.text
+    assert asked.status == 421 or asked.text == ""  # the hub refuses it; Caddy knows no such name and hands nothing on
     posted = sign_in(
         there, admin_token(there), "-H", "Host: attacker.example.com", origin="https://attacker.example.com"
     )
