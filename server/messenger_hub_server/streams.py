@@ -49,7 +49,8 @@ log = logger(__name__)
 OUTGOING = 1_000  # frames a stream may lag behind before it is ended
 ERASED = 1_000  # WhatsApp ids a frame
 JOURNAL_KEEPS_MS = JOURNAL_DAYS * 86_400_000
-SILENCE_SECONDS = 45  # then a heartbeat; two missed ones end the stream
+SILENCE_SECONDS = 45  # then a heartbeat
+DEAF_SECONDS = 3 * SILENCE_SECONDS  # of a desktop that says nothing: then the stream is ended
 
 BEFORE_FRAME = {
     "assignments": Failpoint.SERVER_BEFORE_ASSIGNMENTS,
@@ -275,10 +276,11 @@ class Streams:
             async with asyncio.TaskGroup() as group:
                 writer = group.create_task(self._write(stream, send))
                 reader = group.create_task(self._read(stream, frames))
+                listener = group.create_task(self._listen(stream))
                 both: set[asyncio.Future[Any]] = {reader, stream.ended}
                 await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
-                writer.cancel()
-                reader.cancel()
+                for task in (writer, reader, listener):
+                    task.cancel()
         finally:
             self._close(stream)
         if stream.ended.done():
@@ -338,9 +340,13 @@ class Streams:
             async with asyncio.timeout(SILENCE_SECONDS):
                 return await stream.outgoing.get()
         except TimeoutError:
-            if self._clock.monotonic() - stream.last_frame > 3 * SILENCE_SECONDS:
-                stream.end(UnexpectedFrame("The stream was silent for too long."))
             return pb.ConnectResponse(heartbeat=pb.Heartbeat())
+
+    async def _listen(self, stream: _Stream) -> None:
+        """Ends the stream of a desktop that says nothing, however much the hub says meanwhile, or cannot get through."""
+        while (left := stream.last_frame + DEAF_SECONDS - self._clock.monotonic()) > 0:
+            await asyncio.sleep(left)
+        stream.end(UnexpectedFrame("The stream was silent for too long."))
 
     async def _read(self, stream: _Stream, frames: Frames) -> None:
         try:

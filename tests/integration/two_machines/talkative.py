@@ -19,7 +19,7 @@ def set_server(seconds: float) -> None:
     from messenger_hub_server import doors, streams  # noqa: PLC0415 the desktop needs no server
 
     doors.OPTIONS = quicker(doors.OPTIONS, seconds / streams.SILENCE_SECONDS)
-    streams.SILENCE_SECONDS = seconds  # type: ignore[assignment]
+    streams.SILENCE_SECONDS, streams.DEAF_SECONDS = seconds, 3 * seconds  # type: ignore[assignment]
 
 
 def set_desktop(seconds: float) -> None:
