@@ -344,7 +344,7 @@ class Streams:
 
     async def _listen(self, stream: _Stream) -> None:
         """Ends the stream of a desktop that says nothing, however much the hub says meanwhile, or cannot get through."""
-        while (left := stream.last_frame + DEAF_SECONDS - self._clock.monotonic()) > 0:
+        while (left := stream.last_frame + DEAF_SECONDS - self._clock.monotonic()) > 0:  # noqa: ASYNC110 nothing tells of silence
             await asyncio.sleep(left)
         stream.end(UnexpectedFrame("The stream was silent for too long."))
 
