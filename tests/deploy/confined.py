@@ -78,12 +78,12 @@ def _mounts(unit: Unit, state: Path) -> None:
     _mount("--make-rprivate", "/")
     covered = [home for home in HOMES if unit["ProtectHome"] == ["yes"] and home.is_dir()]
     covered += [Path(one) for one in ("/tmp", "/var/tmp") if unit["PrivateTmp"] == ["yes"]]
+    covered += [one for one in _closed() if not any(one.is_relative_to(other) for other in covered)]
     aside = Path("/mnt")
     _mount("-t", "tmpfs", "-o", "mode=0755", "aside", str(aside))
     kept = {path: aside / str(number) for number, path in enumerate(_outermost())}
     for path, place in {**kept, state: aside / "state"}.items():
-        place.mkdir()
-        _mount("--rbind", str(path), str(place))
+        _bring(path, place, whole=path == state or _may_enter(path))
     _cover([*covered, STATES])
     _read_only()
     for path, place in kept.items():
@@ -105,6 +105,32 @@ def _outermost() -> Sequence[Path]:
     """The folders without which this program would not run."""
     wanted = {path.resolve() for path in OURS if path.is_dir()}
     return [one for one in sorted(wanted) if wanted.isdisjoint(one.parents)]
+
+
+def _closed() -> Sequence[Path]:
+    """The uppermost folders on the way there that others may not enter, as mktemp makes them."""
+    ways = ([*reversed(path.parents), path] for path in _outermost())
+    found = {next((folder for folder in way if not _may_enter(folder)), None) for way in ways}
+    return sorted(one for one in found if one is not None)
+
+
+def _may_enter(folder: Path) -> bool:
+    return bool(folder.stat().st_mode & 0o001)
+
+
+def _bring(path: Path, place: Path, *, whole: bool) -> None:
+    """A folder to another place; not `whole`, what is in it, in one that others may enter."""
+    place.mkdir()
+    if whole:
+        _mount("--rbind", str(path), str(place))
+        return
+    for child in path.iterdir():
+        there = place / child.name
+        if child.is_symlink():
+            there.symlink_to(child.readlink())
+        else:
+            there.mkdir() if child.is_dir() else there.touch()
+            _mount("--rbind", str(child), str(there))
 
 
 def _cover(paths: Sequence[Path]) -> None:
