@@ -41,7 +41,7 @@ from messenger_hub_server.store import base, rows
 from messenger_hub_server.store.statements import load
 from messenger_hub_server.store.writes import Writer
 
-SQL = load()
+SQL = load(__package__)
 T = TypeVar("T")
 
 

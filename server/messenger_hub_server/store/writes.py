@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from itertools import groupby
-from typing import TypeVar, assert_never, cast
+from typing import assert_never
 
 import msgspec
 
 from messenger_hub_server.delivery.states import NOT_SENT
 from messenger_hub_server.model import (
-    ChannelId,
     Enrolment,
     LeaseMark,
     NewOperation,
@@ -22,9 +20,8 @@ from messenger_hub_server.model import (
 )
 from messenger_hub_server.store import base, rows
 from messenger_hub_server.store.base import NOBODY
+from messenger_hub_server.store.deciding import adoptable, of_kind, runs
 from messenger_hub_server.store.sets import NotInJson, Sets, text_of
-
-T = TypeVar("T", bound=base.Write)
 
 
 class Writer:
@@ -38,7 +35,7 @@ class Writer:
     def apply_all(self, writes: Sequence[base.Write]) -> Sequence[base.Outcome]:
         """An outcome each; a forbidden transition raises IntegrityError."""
         outcomes: list[base.Outcome] = []
-        for kind, run in _runs(writes):
+        for kind, run in runs(writes):
             together = self._together(kind, run)
             outcomes += together if together is not None else [self.apply(write) for write in run]
         return outcomes
@@ -47,17 +44,17 @@ class Writer:
         """None when they have to go one by one."""
         try:
             if kind is base.Claim:
-                return self._sets.claim(_all(run, base.Claim))
+                return self._sets.claim(of_kind(run, base.Claim))
             if kind is base.AdvanceJournal:
-                return self._sets.advance(_all(run, base.AdvanceJournal))
+                return self._sets.advance(of_kind(run, base.AdvanceJournal))
             if len(run) == 1:
                 return None
             if kind is base.Accept:
-                return self._sets.accept(_all(run, base.Accept))
+                return self._sets.accept(of_kind(run, base.Accept))
             if kind is base.Start:
-                return self._sets.start(_all(run, base.Start))
+                return self._sets.start(of_kind(run, base.Start))
             if kind is base.Change:
-                return self._sets.change(_all(run, base.Change))
+                return self._sets.change(of_kind(run, base.Change))
         except NotInJson:
             return None
         return None
@@ -184,7 +181,9 @@ class Writer:
     def _import(self, write: base.Import) -> bool:
         new = write.operation
         there = self._one("operation_by_wa_id", (new.wa_id,))
-        if there is not None and not (write.adopts and _adoptable(there) and there["channel_id"] == new.channel_id):
+        if there is not None and not (
+            write.adopts and adoptable(there["state"], there["started"]) and there["channel_id"] == new.channel_id
+        ):
             return False
         mark: dict[str, rows.Value] = {
             "epoch": write.lease.epoch,
@@ -198,7 +197,7 @@ class Writer:
         known = self._one("find_key", (new.idempotency.key_hash,)) if new.idempotency else None
         if known is not None and new.idempotency and known["parameters_hash"] == new.idempotency.parameters_hash:
             state = OperationState(known["state"])
-            waits = state is OperationState.PENDING or (write.adopts and _adoptable(known))
+            waits = state is OperationState.PENDING or (write.adopts and adoptable(known["state"], known["started"]))
             if known["channel_id"] == new.channel_id and (waits or state in NOT_SENT):
                 self._run("take_over", mark | {"id": known["operation_id"], "wa_id": new.wa_id})
                 if waits:
@@ -276,40 +275,8 @@ class Writer:
         return True
 
 
-def _runs(writes: Sequence[base.Write]) -> Iterator[tuple[type[base.Write], Sequence[base.Write]]]:
-    """Neighbours of one kind."""
-    for kind, neighbours in groupby(writes, key=type):
-        run = [*neighbours]
-        parts = _apart(_all(run, base.Claim)) if kind is base.Claim else [run]
-        for part in parts:
-            yield kind, part
-
-
-def _apart(claims: Sequence[base.Claim]) -> Iterator[Sequence[base.Claim]]:
-    """A channel's second claim sees what its first has leased: it starts another run."""
-    run: list[base.Claim] = []
-    channels: set[ChannelId] = set()
-    for claim in claims:
-        if claim.channel_id in channels:
-            yield run
-            run, channels = [], set()
-        run.append(claim)
-        channels.add(claim.channel_id)
-    yield run
-
-
-def _all(run: Sequence[base.Write], _: type[T]) -> Sequence[T]:
-    """For types: all of a run are of its kind."""
-    return cast("Sequence[T]", run)
-
-
 def _problem(problem: Problem | None) -> dict[str, rows.Value]:
     return {"problem_code": problem.code if problem else None, "problem_message": problem.message if problem else None}
-
-
-def _adoptable(row: sqlite3.Row) -> bool:
-    """A hello's intent may be its start: it is not known to have started yet, and has no end."""
-    return row["state"] == OperationState.PENDING or (row["state"] == OperationState.LEASED and not row["started"])
 
 
 def _holds(row: sqlite3.Row, change: base.Change) -> bool:
