@@ -11,6 +11,8 @@ from collections.abc import AsyncIterator, Generator, Iterator
 import psutil
 import pytest
 
+from tests.postgresql import PostgresqlServer, postgresql_server
+
 NO_SKIPS_VARIABLE = "MESSENGER_HUB_NO_SKIPS"
 
 
@@ -26,6 +28,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("--no-skips"):
         config.pluginmanager.register(_NoSkips(), "no-skips")
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[PostgresqlServer]:
+    """One server for all tests of a run that ask for it."""
+    with postgresql_server() as server:
+        yield server
 
 
 ENDING_SECONDS = 1.0

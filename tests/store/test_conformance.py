@@ -1,8 +1,9 @@
-"""Memory and SQLite behave alike: the same writes give the same outcomes and the same rows."""
+"""Memory, SQLite and PostgreSQL behave alike: the same writes give the same outcomes and the same rows."""
 
 import asyncio
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -33,9 +34,13 @@ from messenger_hub_server.model import (
     WaId,
 )
 from messenger_hub_server.store import base
+from messenger_hub_server.store.address import StoreAddress
 from messenger_hub_server.store.memory import MemoryStore
+from messenger_hub_server.store.postgresql.store import PostgresqlStore
 from messenger_hub_server.store.sqlite import SqliteStore
 from msgspec.structs import replace
+
+from tests.store.conftest import DIGEST
 
 CHANNEL = ChannelId(1)
 JOURNAL = JournalId("j1")
@@ -83,12 +88,38 @@ def handed(number: int, lease: str, **more: object) -> base.Accept:
     return base.Accept(operation=new(number, **more), lease=mark, lease_reason="handed")  # type: ignore[arg-type]
 
 
-@pytest.fixture(params=["memory", "sqlite"])
-async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[base.Store]:
-    opened: base.Store = MemoryStore() if request.param == "memory" else await SqliteStore.open(tmp_path / "hub.db")
-    await opened.apply([base.TakeEpoch(channel_id=CHANNEL, epoch=1, journal_id=JOURNAL)])
-    yield opened
-    await opened.close()
+@asynccontextmanager
+async def opened(kind: str, folder: Path, emptied: Callable[[], StoreAddress]) -> AsyncIterator[base.Store]:
+    """A new store, with an epoch of the channel."""
+    match kind:
+        case "memory":
+            store: base.Store = MemoryStore()
+        case "sqlite":
+            store = await SqliteStore.open(folder / "hub.db")
+        case _:
+            store = await PostgresqlStore.open(emptied(), DIGEST)
+    try:
+        await store.apply([base.TakeEpoch(channel_id=CHANNEL, epoch=1, journal_id=JOURNAL)])
+        yield store
+    finally:
+        await store.close()
+
+
+@pytest.fixture(params=["memory", "sqlite", "postgresql"])
+async def store(
+    request: pytest.FixtureRequest, tmp_path: Path, emptied: Callable[[], StoreAddress]
+) -> AsyncIterator[base.Store]:
+    async with opened(request.param, tmp_path, emptied) as one:
+        yield one
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+async def database(
+    request: pytest.FixtureRequest, tmp_path: Path, emptied: Callable[[], StoreAddress]
+) -> AsyncIterator[base.Store]:
+    """One whose rules are kept by constraints."""
+    async with opened(request.param, tmp_path, emptied) as one:
+        yield one
 
 
 async def test_the_oldest_of_each_chat_is_leased_and_nothing_behind_it(store: base.Store) -> None:
@@ -453,38 +484,54 @@ def _write(step: tuple[object, ...], position: int) -> base.Write:
             raise AssertionError(step)
 
 
+async def same(mine: base.Store, theirs: base.Store) -> None:
+    """Both hold the same rows and timelines."""
+    everything = base.Filter(limit=1_000)
+    assert list(await mine.operations(everything)) == list(await theirs.operations(everything))
+    for operation in await mine.operations(everything):
+        ours, others = await mine.events(operation.id), await theirs.events(operation.id)
+        assert [(e.state, e.at_ms, e.reason) for e in ours] == [(e.state, e.at_ms, e.reason) for e in others]
+
+
+async def both(memory: MemoryStore, other: base.Store, steps: list[tuple[object, ...]]) -> None:
+    """The same writes give the same outcomes and rows in both."""
+    try:
+        take = base.TakeEpoch(channel_id=CHANNEL, epoch=1, journal_id=JOURNAL)
+        for write in [take, *(_write(step, position) for position, step in enumerate(steps, 1))]:
+            assert [*await memory.apply([write])] == [*await other.apply([write])], write
+        await same(memory, other)
+    finally:
+        await other.close()
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.lists(random_writes, min_size=1, max_size=25))
-def test_any_writes_give_the_same_outcomes_and_rows_in_both(steps: list[tuple[object, ...]]) -> None:
+def test_any_writes_give_the_same_outcomes_and_rows_in_sqlite(steps: list[tuple[object, ...]]) -> None:
     async def compare() -> None:
         with tempfile.TemporaryDirectory() as folder:
-            memory, sqlite = MemoryStore(), await SqliteStore.open(Path(folder) / "hub.db")
-            try:
-                take = base.TakeEpoch(channel_id=CHANNEL, epoch=1, journal_id=JOURNAL)
-                writes = [take, *(_write(step, position) for position, step in enumerate(steps, 1))]
-                for write in writes:
-                    assert [*await memory.apply([write])] == [*await sqlite.apply([write])], write
-                everything = base.Filter(limit=1_000)
-                assert list(await memory.operations(everything)) == list(await sqlite.operations(everything))
-                for operation in await memory.operations(everything):
-                    ours, theirs = await memory.events(operation.id), await sqlite.events(operation.id)
-                    assert [(e.state, e.at_ms, e.reason) for e in ours] == [
-                        (e.state, e.at_ms, e.reason) for e in theirs
-                    ]
-            finally:
-                await sqlite.close()
+            await both(MemoryStore(), await SqliteStore.open(Path(folder) / "hub.db"), steps)
 
     asyncio.run(compare())
 
 
-async def test_the_database_itself_refuses_a_transition_that_the_table_lacks(tmp_path: Path) -> None:
-    store = await SqliteStore.open(tmp_path / "hub.db")
+@settings(max_examples=25, deadline=None)
+@given(steps=st.lists(random_writes, min_size=1, max_size=25))
+def test_any_writes_give_the_same_outcomes_and_rows_in_postgresql(
+    steps: list[tuple[object, ...]], emptied: Callable[[], StoreAddress]
+) -> None:
+    async def compare() -> None:
+        await both(MemoryStore(), await PostgresqlStore.open(emptied(), DIGEST), steps)
+
+    asyncio.run(compare())
+
+
+async def test_the_database_itself_refuses_a_transition_that_the_table_lacks(database: base.Store) -> None:
+    store = database
     await store.apply([base.Accept(operation=new(1))])
     with pytest.raises(base.StoreError):
         await store.apply([_to(S.READ, {S.PENDING})])
     operation = await store.operation(OperationId(1))
     assert operation is not None and operation.state == S.PENDING
-    await store.close()
 
 
 async def test_erased_operations_keep_what_stops_a_duplicate_and_nothing_of_the_person(store: base.Store) -> None:

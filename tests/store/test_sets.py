@@ -1,9 +1,10 @@
-"""Many writes in one call, which SQLite does in sets, give what the same writes give one after the other."""
+"""Many writes in one call, which databases do in sets, give what the same writes give one after the other."""
 
 from __future__ import annotations
 
 import asyncio
 import tempfile
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
@@ -11,10 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from messenger_hub_server.model import LeaseId, OperationId, OperationState, WaId
 from messenger_hub_server.store import base
+from messenger_hub_server.store.address import StoreAddress
 from messenger_hub_server.store.memory import MemoryStore
+from messenger_hub_server.store.postgresql.store import PostgresqlStore
 from messenger_hub_server.store.sqlite import SqliteStore
 
-from tests.store.test_conformance import CHANNEL, JOURNAL, S, _to, _write, claim, new, random_writes
+from tests.store.conftest import DIGEST
+from tests.store.test_conformance import CHANNEL, JOURNAL, S, _to, _write, claim, new, opened, random_writes, same
 
 TAKE = base.TakeEpoch(channel_id=CHANNEL, epoch=1, journal_id=JOURNAL)
 UPWARDS = [({S.LEASED}, S.SENT), ({S.SENT}, S.DELIVERED), ({S.DELIVERED}, S.READ), ({S.LEASED}, S.PENDING)]
@@ -31,45 +35,51 @@ def _kind(step: tuple[object, ...]) -> str:
     return str(step[0])
 
 
+async def _compare(other: base.Store, batches: list[list[tuple[object, ...]]]) -> None:
+    memory, position = MemoryStore(), 0
+    try:
+        for batch in [[], *batches]:
+            writes: list[base.Write] = [TAKE]
+            for step in batch:
+                position += 1
+                writes.append(_write(step, position))
+            expected = [outcome for write in writes for outcome in await memory.apply([write])]
+            assert list(await other.apply(writes)) == expected, writes
+        await same(memory, other)
+    finally:
+        await other.close()
+
+
 @settings(max_examples=60, deadline=None)
 @given(runs())
-def test_batches_give_the_outcomes_and_rows_of_single_writes(batches: list[list[tuple[object, ...]]]) -> None:
+def test_batches_give_the_outcomes_and_rows_of_single_writes_in_sqlite(batches: list[list[tuple[object, ...]]]) -> None:
     async def compare() -> None:
         with tempfile.TemporaryDirectory() as folder:
-            memory, sqlite = MemoryStore(), await SqliteStore.open(Path(folder) / "hub.db")
-            try:
-                await _compare(memory, sqlite, batches)
-            finally:
-                await sqlite.close()
+            await _compare(await SqliteStore.open(Path(folder) / "hub.db"), batches)
 
     asyncio.run(compare())
 
 
-async def _compare(memory: MemoryStore, sqlite: SqliteStore, batches: list[list[tuple[object, ...]]]) -> None:
-    position = 0
-    for batch in [[], *batches]:
-        writes: list[base.Write] = [TAKE]
-        for step in batch:
-            position += 1
-            writes.append(_write(step, position))
-        expected = [outcome for write in writes for outcome in await memory.apply([write])]
-        assert list(await sqlite.apply(writes)) == expected, writes
-    everything = base.Filter(limit=1_000)
-    assert list(await memory.operations(everything)) == list(await sqlite.operations(everything))
-    for operation in await memory.operations(everything):
-        ours, theirs = await memory.events(operation.id), await sqlite.events(operation.id)
-        assert [(e.state, e.at_ms, e.reason) for e in ours] == [(e.state, e.at_ms, e.reason) for e in theirs]
+@settings(max_examples=25, deadline=None)
+@given(batches=runs())
+def test_batches_give_the_outcomes_and_rows_of_single_writes_in_postgresql(
+    batches: list[list[tuple[object, ...]]], emptied: Callable[[], StoreAddress]
+) -> None:
+    async def compare() -> None:
+        await _compare(await PostgresqlStore.open(emptied(), DIGEST), batches)
+
+    asyncio.run(compare())
 
 
-@pytest.fixture
-async def store(tmp_path: Path):  # type: ignore[no-untyped-def]
-    opened = await SqliteStore.open(tmp_path / "hub.db")
-    await opened.apply([TAKE])
-    yield opened
-    await opened.close()
+@pytest.fixture(params=["sqlite", "postgresql"])
+async def store(
+    request: pytest.FixtureRequest, tmp_path: Path, emptied: Callable[[], StoreAddress]
+) -> AsyncIterator[base.Store]:
+    async with opened(request.param, tmp_path, emptied) as one:
+        yield one
 
 
-async def test_one_key_twice_in_a_batch_is_one_operation(store: SqliteStore) -> None:
+async def test_one_key_twice_in_a_batch_is_one_operation(store: base.Store) -> None:
     outcomes = await store.apply([base.Accept(operation=new(i, key=7, parameters=i % 2)) for i in (1, 2, 3)])
     assert outcomes[0] == base.Accepted(operation_id=OperationId(1))
     assert [known.operation_id for known in outcomes[1:] if isinstance(known, base.Known)] == [1, 1]
@@ -78,7 +88,7 @@ async def test_one_key_twice_in_a_batch_is_one_operation(store: SqliteStore) -> 
     assert [operation.id for operation in await store.operations(base.Filter(limit=9))] == [1]
 
 
-async def test_an_operation_goes_through_every_step_of_a_batch(store: SqliteStore) -> None:
+async def test_an_operation_goes_through_every_step_of_a_batch(store: base.Store) -> None:
     await store.apply([base.Accept(operation=new(1)), base.Accept(operation=new(2, chat="2@c.us")), claim("a", "b")])
     steps = [_to(to, source, number=number) for source, to in UPWARDS for number in (1, 2)]
     assert await store.apply(steps) == [True, True] * 3 + [False, False]
@@ -87,7 +97,7 @@ async def test_an_operation_goes_through_every_step_of_a_batch(store: SqliteStor
         assert [event.state for event in events] == ["pending", "leased", "sent", "delivered", "read"]
 
 
-async def test_of_many_starts_only_those_whose_lease_stands_are_true(store: SqliteStore) -> None:
+async def test_of_many_starts_only_those_whose_lease_stands_are_true(store: base.Store) -> None:
     await store.apply([base.Accept(operation=new(i, chat=f"{i}@c.us")) for i in (1, 2, 3)])
     await store.apply([claim("a", "b", "c"), _to(OperationState.CANCELLED, {S.LEASED}, number=2)])
     starts = [
@@ -97,7 +107,7 @@ async def test_of_many_starts_only_those_whose_lease_stands_are_true(store: Sqli
     assert await store.apply(starts) == [True, False, False, True]
 
 
-async def test_text_with_nul_is_kept_whole_among_others(store: SqliteStore) -> None:
+async def test_text_with_nul_is_kept_whole_among_others(store: base.Store) -> None:
     bodies = ["plain", "a\0b", 'quoted "\\u0000"', "ünï😀\u2028", "\0"]
     await store.apply([base.Accept(operation=new(i, chat=f"{i}@c.us", body=body)) for i, body in enumerate(bodies, 1)])
     (leased,) = await store.apply([claim(*"abcde")])
@@ -108,14 +118,14 @@ async def test_text_with_nul_is_kept_whole_among_others(store: SqliteStore) -> N
     assert [(o.body, o.reason) for o in reversed(found)] == [(body, f"why\0{i}") for i, body in enumerate(bodies, 1)]
 
 
-async def test_an_unknown_whatsapp_id_among_known_ones_changes_nothing(store: SqliteStore) -> None:
+async def test_an_unknown_whatsapp_id_among_known_ones_changes_nothing(store: base.Store) -> None:
     await store.apply([base.Accept(operation=new(1)), claim("a")])
     known = _to(S.SENT, {S.LEASED}, operation_id=None, wa_id=new(1).wa_id)
     unknown = _to(S.SENT, {S.LEASED}, operation_id=None, wa_id=WaId("3EB0FF"))
     assert await store.apply([unknown, known, unknown]) == [False, True, False]
 
 
-async def test_a_refused_transition_in_a_batch_writes_nothing_of_it(store: SqliteStore) -> None:
+async def test_a_refused_transition_in_a_batch_writes_nothing_of_it(store: base.Store) -> None:
     await store.apply([base.Accept(operation=new(i, chat=f"{i}@c.us")) for i in (1, 2)])
     with pytest.raises(base.StoreError):
         await store.apply([_to(S.CANCELLED, {S.PENDING}), _to(S.READ, {S.PENDING}, number=2)])

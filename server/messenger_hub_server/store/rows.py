@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
@@ -48,6 +47,14 @@ Value = str | int | bytes | None
 Row = tuple[Value, ...]
 
 
+class Named(Protocol):
+    """A row that a database gives: its columns by their names."""
+
+    def __getitem__(self, name: str, /) -> Any:
+        """A column."""
+        ...
+
+
 def parameters(new: NewOperation) -> dict[str, Value]:
     """What `insert_operation` binds."""
     return {
@@ -83,7 +90,7 @@ def handed(write: Accept) -> Row:
     return (*inserted(write.operation), lease.epoch, lease.lease_id, lease.journal_id, write.lease_reason)
 
 
-def operation(row: sqlite3.Row) -> Operation:
+def operation(row: Named) -> Operation:
     """A row of `operation` joined with its idempotency record."""
     return Operation(
         id=OperationId(row["id"]),
@@ -147,7 +154,7 @@ def leased(columns: Sequence[Any], claim: Claim, lease_id: LeaseId) -> Operation
     )
 
 
-def _mark(row: sqlite3.Row) -> LeaseMark | None:
+def _mark(row: Named) -> LeaseMark | None:
     if row["lease_id"] is None:
         return None
     return LeaseMark(
@@ -158,7 +165,7 @@ def _mark(row: sqlite3.Row) -> LeaseMark | None:
     )
 
 
-def restoration(row: sqlite3.Row) -> Restoration:
+def restoration(row: Named) -> Restoration:
     """A row of `restored`."""
     return Restoration(
         channel_id=ChannelId(row["channel_id"]),
@@ -167,7 +174,7 @@ def restoration(row: sqlite3.Row) -> Restoration:
     )
 
 
-def age(row: sqlite3.Row) -> Age:
+def age(row: Named) -> Age:
     """A row of `ages`."""
     return Age(
         id=OperationId(row["id"]),
@@ -177,13 +184,13 @@ def age(row: sqlite3.Row) -> Age:
     )
 
 
-def passed(row: sqlite3.Row) -> Passed:
+def passed(row: Named) -> Passed:
     """A row of `passed`."""
     before = OperationState(row["from_state"]) if row["from_state"] else None
     return Passed(step=row["step"], before=before, state=OperationState(row["state"]), count=row["count"])
 
 
-def event(row: sqlite3.Row) -> Event:
+def event(row: Named) -> Event:
     """A row of `event`."""
     return Event(
         id=row["id"],

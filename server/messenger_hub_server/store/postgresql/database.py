@@ -1,0 +1,409 @@
+"""A PostgreSQL database: one connection that writes, a few that read. The only module that opens connections.
+
+A transaction runs on the connection that writes, one at a time; when `write` returns, what it did survives a crash of the server
+(synchronous_commit is on, and a server whose fsync or full_page_writes is off is refused). What a failed write means:
+
+    before COMMIT was sent, any error      nothing was written: the server rolls back what was not committed, also when the connection
+                                           is gone
+    an ERROR in answer to COMMIT           nothing was written: a server cannot take back what it has committed (it would panic)
+    anything else at COMMIT                unknown: the connection was lost, or ended by an administrator, a failover or our own time-out
+
+After an unknown commit every connection is closed, and nothing is written, read or told before it is over on the server: the
+connection that writes holds an advisory lock for as long as it lives, which a server gives to the next one only when the transaction
+of the last one has ended, whichever way. The next connection ends the old one's process, if it is still there, and waits for the
+lock. So a COMMIT that is still on its way when it is given up can never turn up after somebody was told that it is not there.
+
+The same lock refuses a second hub on one database, and makes a hub that was killed wait for what it has left behind.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeVar
+
+import asyncpg
+from messenger_hub.runtime.database import CommitUnknown, DatabaseError, NothingCommitted, Refused
+
+from messenger_hub_server.store.address import StoreAddress
+from messenger_hub_server.store.postgresql import schema
+from messenger_hub_server.store.postgresql.types import Connection, Pool
+
+T = TypeVar("T")
+
+CONNECT_SECONDS = 5.0
+COMMAND_SECONDS = 30.0
+ROLLBACK_SECONDS = 2.0
+CLOSE_SECONDS = 5.0
+REOPEN_SECONDS = 10.0  # after an unknown commit, for a server that starts again
+REOPEN_EVERY_SECONDS = 0.1
+LOCK_SECONDS = 30.0  # a dead client's connection is noticed within 25
+VACUUM_SECONDS = 600.0
+READERS = 4
+TRIES = 4
+OLDEST_VERSION = 140_000
+
+_HUB = 0x6D68_0001  # of this database's advisory locks: whoever holds it writes
+_DURABLE = frozenset({"on", "remote_apply"})
+_SESSION = f"""
+SET search_path = {schema.NAME};
+SET jit = off;
+SET statement_timeout = '30s';
+SET lock_timeout = '10s';
+SET idle_in_transaction_session_timeout = '60s';
+SET tcp_keepalives_idle = 10;
+SET tcp_keepalives_interval = 5;
+SET tcp_keepalives_count = 3;
+"""
+# What it writes it names by key: a plan that was made when a table was small must not read all of it when it has grown.
+_WRITING = """
+SET enable_seqscan = off;
+SET enable_hashjoin = off;
+SET enable_mergejoin = off;
+"""
+_READING = """
+SET default_transaction_read_only = on;
+SET plan_cache_mode = force_custom_plan;
+"""
+
+Work = Callable[[Connection], Awaitable[T]]
+# Another transaction was at the same rows: this one was rolled back, and finds what the other one has done when it is done again.
+_CONFLICTS = (asyncpg.SerializationError, asyncpg.DeadlockDetectedError, asyncpg.UniqueViolationError)
+_AWAY = (OSError, TimeoutError, asyncpg.CannotConnectNowError, asyncpg.ConnectionDoesNotExistError)
+
+
+@dataclass(frozen=True, slots=True)
+class _Backend:
+    """The server's process behind a connection."""
+
+    number: int
+    started: datetime
+
+
+class Database:
+    """Use `open`; `close` ends every connection."""
+
+    def __init__(self, address: StoreAddress, migrations: Sequence[schema.Migration], patience_seconds: float) -> None:
+        self._address = address
+        self._migrations = migrations
+        self._patience_seconds = patience_seconds
+        self._writing = asyncio.Lock()
+        self._writer: Connection | None = None
+        self._backend: _Backend | None = None
+        self._readers: Pool | None = None
+        self._suspect = False
+
+    @classmethod
+    async def open(
+        cls,
+        address: StoreAddress,
+        migrations: Sequence[schema.Migration] = schema.MIGRATIONS,
+        *,
+        patience_seconds: float = LOCK_SECONDS,
+    ) -> Database:
+        """Connects and brings the schema up to date. `patience_seconds`: how long to wait for another hub to let go of the database.
+
+        Raises DatabaseError with a sentence.
+        """
+        database = cls(address, migrations, patience_seconds)
+        try:
+            async with database._writing:
+                await database._connected()
+        except BaseException:
+            await database.close()
+            raise
+        return database
+
+    async def write(self, work: Work[T]) -> T:
+        """Runs `work` in one durable transaction; again, when another node's transaction was at the same rows.
+
+        Raises NothingCommitted, CommitUnknown, Refused, or what `work` raises.
+        """
+        async with self._writing:
+            for _ in range(TRIES - 1):
+                with suppress(*_CONFLICTS):
+                    return await self._write(work)
+            try:
+                return await self._write(work)
+            except _CONFLICTS as error:
+                raise _told(error) from error
+
+    async def read(self, work: Work[T]) -> T:
+        """Runs `work`, of one statement, on what is committed. Raises NothingCommitted when it cannot be told right now."""
+        if self._suspect or self._readers is None:
+            async with self._writing:
+                await self._connected()
+        if self._readers is None:
+            raise NothingCommitted("The database is closed.")
+        try:
+            async with self._readers.acquire(timeout=CONNECT_SECONDS) as connection:
+                return await work(connection)  # type: ignore[arg-type] # a proxy with the same methods
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+            raise _told(error) from error
+
+    async def view(self, work: Work[T]) -> T:
+        """Runs `work`, of several statements, on one consistent view of what is committed. Raises NothingCommitted."""
+
+        async def consistent(connection: Connection) -> T:
+            async with connection.transaction(isolation="repeatable_read", readonly=True):
+                return await work(connection)
+
+        return await self.read(consistent)
+
+    async def vacuum(self, tables: Sequence[str]) -> None:
+        """Frees what deleted and changed rows have left. Raises DatabaseError."""
+        connection = await self._connect()
+        try:
+            await connection.execute("SET statement_timeout = 0")
+            await connection.execute(f"VACUUM {', '.join(tables)}", timeout=VACUUM_SECONDS)
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+            raise _told(error) from error
+        finally:
+            connection.terminate()
+
+    async def close(self) -> None:
+        """Waits for what is being written, then ends every connection."""
+        async with self._writing:
+            readers, self._readers = self._readers, None
+            writer, self._writer = self._writer, None
+            if readers is not None:
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(readers.close(), CLOSE_SECONDS)
+                readers.terminate()
+            if writer is not None:
+                with suppress(OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+                    await writer.close(timeout=CLOSE_SECONDS)
+                writer.terminate()
+
+    # ---- writing, with the lock held ----------------------------------------------------------------------------------------
+
+    async def _write(self, work: Work[T]) -> T:
+        connection = await self._connected()
+        try:
+            await connection.execute("BEGIN")
+            result = await work(connection)
+        except _CONFLICTS:
+            await self._roll_back(connection)
+            raise
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+            await self._roll_back(connection)
+            raise _told(error) from error
+        except BaseException:
+            await self._roll_back(connection)
+            raise
+        await self._commit(connection)
+        return result
+
+    async def _roll_back(self, connection: Connection) -> None:
+        """A connection that cannot say so is given up: without COMMIT nothing of it stays."""
+        try:
+            await connection.execute("ROLLBACK", timeout=ROLLBACK_SECONDS)
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):
+            self._give_up(connection)
+        except BaseException:
+            self._give_up(connection)
+            raise
+
+    async def _commit(self, connection: Connection) -> None:
+        try:
+            status = await connection.execute("COMMIT")
+        except asyncpg.PostgresError as error:
+            if not connection.is_closed() and _is_plain(error):
+                await self._roll_back(connection)
+                if isinstance(error, _CONFLICTS):
+                    raise
+                raise _told(error) from error
+            raise self._unknown(connection, error) from error
+        except Exception as error:
+            raise self._unknown(connection, error) from error
+        except BaseException as error:
+            self._unknown(connection, error)
+            raise
+        if status != "COMMIT":
+            raise NothingCommitted("The database has rolled the transaction back.")
+
+    def _unknown(self, connection: Connection, error: BaseException) -> CommitUnknown:
+        self._suspect = True
+        self._give_up(connection)
+        if self._readers is not None:
+            self._readers.terminate()
+            self._readers = None
+        return CommitUnknown(f"Whether {self._address} has committed is not known ({_words(error)}).")
+
+    def _give_up(self, connection: Connection) -> None:
+        connection.terminate()
+        if self._writer is connection:
+            self._writer = None
+
+    # ---- connecting, with the lock held -------------------------------------------------------------------------------------
+
+    async def _connected(self) -> Connection:
+        """The connection that writes; a new one after the last was lost. Raises DatabaseError."""
+        if self._writer is None or self._writer.is_closed():
+            self._writer = await self._patiently()
+            self._suspect = False
+            if self._readers is not None:
+                self._readers.terminate()  # a failover may have left them with a server of the past
+            self._readers = await self._pool()
+        return self._writer
+
+    async def _patiently(self) -> Connection:
+        deadline = time.monotonic() + (REOPEN_SECONDS if self._suspect else 0.0)
+        while True:
+            try:
+                return await self._opened()
+            except NothingCommitted as error:
+                if time.monotonic() >= deadline or not isinstance(error.__cause__, _AWAY):
+                    raise
+            await asyncio.sleep(REOPEN_EVERY_SECONDS)
+
+    async def _opened(self) -> Connection:
+        connection = await self._connect()
+        try:
+            await _require_durable(connection, self._address)
+            await self._take_over(connection)
+            await schema.migrate(connection, self._migrations, str(self._address))
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+            connection.terminate()
+            raise self._refused(error) from error
+        except BaseException:
+            connection.terminate()
+            raise
+        return connection
+
+    async def _connect(self) -> Connection:
+        try:
+            connection = await asyncpg.connect(
+                self._address.url,
+                timeout=CONNECT_SECONDS,
+                command_timeout=COMMAND_SECONDS,
+                server_settings={"application_name": "messenger-hub"},
+                target_session_attrs=_attributes(self._address),
+            )
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError, ValueError) as error:
+            raise self._refused(error) from error
+        try:
+            await connection.execute(_SESSION)
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+            connection.terminate()
+            raise self._refused(error) from error
+        except BaseException:
+            connection.terminate()
+            raise
+        return connection
+
+    async def _pool(self) -> Pool:
+        async def prepare(connection: Connection) -> None:
+            await connection.execute(_SESSION + _READING)
+
+        async def leave(connection: Connection) -> None:
+            """Nothing that a read does outlives it."""
+
+        pool = asyncpg.create_pool(
+            self._address.url,
+            min_size=0,
+            max_size=READERS,
+            init=prepare,
+            reset=leave,
+            timeout=CONNECT_SECONDS,
+            command_timeout=COMMAND_SECONDS,
+            server_settings={"application_name": "messenger-hub reader"},
+            target_session_attrs=_attributes(self._address),
+        )
+        await pool
+        return pool
+
+    async def _take_over(self, connection: Connection) -> None:
+        """Takes the lock of whoever writes, once the last connection's transaction is over. Raises DatabaseError."""
+        own = await connection.fetchrow("SELECT pid, backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid()")
+        if own is None:
+            raise NothingCommitted(
+                f"{self._address} does not tell its connections apart: connect to PostgreSQL itself."
+            )
+        first = self._backend is None
+        if self._backend is not None:
+            ending = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = $1 AND backend_start = $2"
+            await connection.execute(ending, self._backend.number, self._backend.started)
+        patience_ms = int((self._patience_seconds if first else REOPEN_SECONDS) * 1_000)
+        await connection.execute(f"SET lock_timeout = {patience_ms}; SET statement_timeout = {patience_ms + 1_000}")
+        try:
+            await connection.execute("SELECT pg_advisory_lock($1)", _HUB, timeout=patience_ms / 1_000 + 2)
+        except asyncpg.LockNotAvailableError as error:
+            raise NothingCommitted(
+                f"Another hub is using {self._address}, and a database is for one hub: stop that one, or give this one a database of its own."
+            ) from error
+        await connection.execute(_SESSION + _WRITING)
+        self._backend = _Backend(own["pid"], own["backend_start"])
+
+    def _refused(self, error: Exception) -> DatabaseError:
+        match error:
+            case asyncpg.InvalidPasswordError() | asyncpg.InvalidAuthorizationSpecificationError():
+                what = "does not let us in: mend the user's name or the password in the setting store (or in ~/.pgpass)"
+            case asyncpg.InvalidCatalogNameError():
+                what = "does not exist: make it with createdb"
+            case asyncpg.InsufficientPrivilegeError():
+                what = "does not let its user do this: make that user the database's owner"
+            case asyncpg.TooManyConnectionsError():
+                what = f"has no connection left for us: raise its max_connections (a hub uses {READERS + 2})"
+            case ValueError() | asyncpg.InterfaceError():
+                what = "is not understood: write postgresql://USER@HOST/DATABASE"
+            case _:
+                what = f"cannot be reached ({_words(error)}): is it running, and is the setting store right?"
+        return NothingCommitted(f"The database {self._address} {what}.")
+
+
+def _attributes(address: StoreAddress) -> asyncpg.connect_utils.SessionAttribute | None:
+    """Of several servers the one that can be written to, unless the address says something else."""
+    if "target_session_attrs" in address.url:
+        return None
+    return asyncpg.connect_utils.SessionAttribute.read_write
+
+
+async def _require_durable(connection: Connection, address: StoreAddress) -> None:
+    """Raises DatabaseError for a server that forgets what it has committed when it crashes."""
+    names = ("fsync", "full_page_writes", "synchronous_commit", "server_encoding", "server_version_num")
+    found = {name: str(await connection.fetchval("SELECT current_setting($1)", name)) for name in names}
+    for name in names[:2]:
+        if found[name] != "on":
+            raise DatabaseError(
+                f"The server of {address} has {name} = off and would lose accepted messages when it crashes: set it to on in "
+                "postgresql.conf and reload it."
+            )
+    if found["synchronous_commit"] not in _DURABLE:
+        await connection.execute("SET synchronous_commit = on")
+    if found["server_encoding"] != "UTF8":
+        raise DatabaseError(
+            f"{address} is encoded as {found['server_encoding']}, which cannot hold every text: make one with createdb --encoding=UTF8."
+        )
+    if int(found["server_version_num"]) < OLDEST_VERSION:
+        raise DatabaseError(
+            f"The server of {address} is too old: PostgreSQL {OLDEST_VERSION // 10_000} or newer is needed."
+        )
+
+
+def _is_plain(error: asyncpg.PostgresError) -> bool:
+    """The server goes on with the connection after this one."""
+    return (getattr(error, "severity_en", None) or getattr(error, "severity", None)) == "ERROR"
+
+
+def _told(error: Exception) -> DatabaseError:
+    match error:
+        case asyncpg.IntegrityConstraintViolationError():
+            return Refused(_words(error))
+        case asyncpg.DataError() | ValueError():  # one told by the server, one by the client
+            return DatabaseError(_words(error))
+        case _:
+            return NothingCommitted(f"The database cannot be used right now: {_words(error)}")
+
+
+def _words(error: BaseException) -> str:
+    """What happened, without the values that a server's details repeat."""
+    if isinstance(error, asyncpg.PostgresError):
+        return f"{type(error).__name__} {error.sqlstate}"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return type(error).__name__

@@ -1,0 +1,131 @@
+"""Debian's PostgreSQL, started in a temporary folder by an unprivileged user, for tests that need one."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import secrets
+import shutil
+import signal
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from messenger_hub_server.store.address import StoreAddress
+
+from tests.eventually import eventually
+
+OWNER = "hub"
+TEMPLATE = "hub_template"
+SECONDS = 60
+SETTINGS = """
+listen_addresses = ''
+max_connections = 50
+shared_buffers = 32MB
+min_wal_size = 32MB
+log_min_messages = warning
+"""
+
+
+class PostgresqlServer:
+    """One server, on a socket in its folder. Databases belong to a user with no other rights."""
+
+    def __init__(self, programs: Path, folder: Path) -> None:
+        self._programs = programs
+        self.folder = folder
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def make(self) -> None:
+        """Its files; it does not run yet."""
+        given = [
+            "-D",
+            self.folder / "data",
+            "-U",
+            "postgres",
+            "--auth=trust",
+            "--encoding=UTF8",
+            "--locale=C",
+            "--no-sync",
+        ]
+        self._run("initdb", *map(str, given))
+        with (self.folder / "data" / "postgresql.conf").open("a") as file:
+            file.write(f"{SETTINGS}unix_socket_directories = '{self.folder}'\n")
+
+    def start(self, **settings: str) -> None:
+        """Until it answers. `settings` go before those of its file."""
+        options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
+        command = ["setpriv", "--pdeathsig", "INT", *_unprivileged(), self._program("postgres")]
+        with (self.folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [*command, "-D", str(self.folder / "data"), *options], stdout=log, stderr=log, cwd=self.folder
+            )
+        asking = [self._program("pg_isready"), "-q", "-h", str(self.folder)]
+        eventually(lambda: subprocess.run(asking, check=False).returncode == 0, what="PostgreSQL answers")
+
+    def stop(self, how: signal.Signals = signal.SIGINT) -> None:
+        """SIGINT ends it in order, SIGQUIT as a crash does."""
+        if self._process is not None:
+            self._process.send_signal(how)
+            self._process.wait(SECONDS)
+            self._process = None
+
+    def sql(self, statement: str, database: str = "postgres") -> str:
+        """Runs it as the administrator."""
+        asked = [self._program("psql"), "-h", str(self.folder), "-U", "postgres", "-qAtX", "-v", "ON_ERROR_STOP=1"]
+        done = subprocess.run(
+            [*asked, "-d", database, "-c", statement], capture_output=True, text=True, timeout=SECONDS, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+    def database(self, template: str = "template1") -> str:
+        """A new one's name."""
+        name = f"test_{secrets.token_hex(6)}"
+        self.sql(f"CREATE DATABASE {name} OWNER {OWNER} TEMPLATE {template}")
+        return name
+
+    def address(self, database: str) -> StoreAddress:
+        """Its address for a hub."""
+        return StoreAddress(f"postgresql://{OWNER}@/{database}?host={self.folder}")
+
+    def _program(self, name: str) -> str:
+        return str(self._programs / name)
+
+    def _run(self, name: str, *arguments: str) -> None:
+        done = subprocess.run(
+            ["setpriv", *_unprivileged(), "--", self._program(name), *arguments],
+            capture_output=True,
+            text=True,
+            timeout=SECONDS,
+            cwd=self.folder,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+
+
+@contextmanager
+def postgresql_server() -> Iterator[PostgresqlServer]:
+    """A server that runs, with the user that databases belong to."""
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"), key=lambda path: int(path.parts[-3]))
+    if not found:
+        pytest.skip("there is no PostgreSQL: apt-get install postgresql")
+    folder = Path(tempfile.mkdtemp(prefix="mh-postgresql-"))
+    if os.geteuid() == 0:
+        os.chown(folder, pwd.getpwnam("nobody").pw_uid, -1)
+    server = PostgresqlServer(found[-1].parent, folder)
+    try:
+        server.make()
+        server.start()
+        server.sql(f"CREATE ROLE {OWNER} LOGIN")
+        yield server
+    finally:
+        server.stop(signal.SIGQUIT)
+        shutil.rmtree(folder)
+
+
+def _unprivileged() -> list[str]:
+    """PostgreSQL refuses to run as root."""
+    return ["--reuid=nobody", "--clear-groups"] if os.geteuid() == 0 else []
