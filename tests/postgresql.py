@@ -56,12 +56,20 @@ class PostgresqlServer:
 
     def start(self, **settings: str) -> None:
         """Until it answers. `settings` go before those of its file."""
+        self.launch(**settings)
+        self.wait()
+
+    def launch(self, **settings: str) -> None:
+        """Starts it, from the main thread: it ends with the thread that started it."""
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         command = ["setpriv", "--pdeathsig", "INT", *_unprivileged(), self._program("postgres")]
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
                 [*command, "-D", str(self.folder / "data"), *options], stdout=log, stderr=log, cwd=self.folder
             )
+
+    def wait(self) -> None:
+        """Until it answers."""
         asking = [self._program("pg_isready"), "-q", "-h", str(self.folder)]
         eventually(lambda: subprocess.run(asking, check=False).returncode == 0, what="PostgreSQL answers")
 

@@ -1,0 +1,218 @@
+"""What a failed commit to PostgreSQL means: nothing written, or unknown until it is over on the server."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+from messenger_hub.runtime.database import DatabaseError, DatabaseTooNew
+from messenger_hub_server.model import WaId
+from messenger_hub_server.store import base
+from messenger_hub_server.store.address import StoreAddress
+from messenger_hub_server.store.postgresql import database, schema
+from messenger_hub_server.store.postgresql.store import PostgresqlStore
+from messenger_hub_server.store.postgresql.types import Connection
+
+from tests.postgresql import PostgresqlServer, postgresql_server
+from tests.store.conftest import DIGEST
+from tests.store.test_conformance import new
+from tests.store.wire import Break, Wire, wire
+
+ACCEPT = base.Accept(operation=new(1))
+SLOW_COMMIT = """
+SET search_path = messenger_hub;
+CREATE FUNCTION slowly() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(2); RETURN NULL; END $$;
+CREATE CONSTRAINT TRIGGER slowly AFTER INSERT ON operation DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION slowly();
+"""
+COMMITTING = "SELECT pid FROM pg_stat_activity WHERE datname = '{}' AND query = 'COMMIT' AND state = 'active'"
+SECONDS = 20
+
+
+@pytest.fixture
+async def cut(postgresql: PostgresqlServer) -> AsyncIterator[Wire]:
+    async with wire(postgresql.folder) as one:
+        yield one
+
+
+@pytest.fixture
+def name(postgresql: PostgresqlServer, template: str) -> str:
+    return postgresql.database(template)
+
+
+@pytest.fixture
+async def store(cut: Wire, name: str) -> AsyncIterator[PostgresqlStore]:
+    opened = await PostgresqlStore.open(cut.address(name), DIGEST)
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+def own() -> Iterator[PostgresqlServer]:
+    """A server that a test may crash."""
+    with postgresql_server() as server:
+        yield server
+
+
+async def is_there(store: base.Store) -> bool:
+    return bool(await store.known_wa_ids([new(1).wa_id, WaId("3EB0FF")]))
+
+
+async def committing(server: PostgresqlServer, name: str) -> str:
+    """The process that is at its COMMIT."""
+    async with asyncio.timeout(SECONDS):
+        while not (found := await asyncio.to_thread(server.sql, COMMITTING.format(name))):
+            pass
+    return found
+
+
+async def test_a_commit_that_never_arrived_is_not_there_and_can_be_done_again(
+    store: PostgresqlStore, cut: Wire
+) -> None:
+    cut.breaks = Break.BEFORE
+    with pytest.raises(base.WriteUnknown):
+        await store.apply([ACCEPT])
+    assert not await is_there(store)
+    assert await store.apply([ACCEPT]) == [base.Accepted(operation_id=new(1).id)]
+    assert await is_there(store)
+
+
+async def test_a_commit_whose_answer_was_lost_is_there(store: PostgresqlStore, cut: Wire) -> None:
+    cut.breaks = Break.ANSWER
+    with pytest.raises(base.WriteUnknown):
+        await store.apply([ACCEPT])
+    assert await is_there(store)
+
+
+async def test_a_commit_that_is_still_on_its_way_never_arrives_after_it_was_called_missing(
+    store: PostgresqlStore, cut: Wire
+) -> None:
+    cut.breaks = Break.HELD
+    with pytest.raises(base.WriteUnknown):
+        await store.apply([ACCEPT])
+    assert not await is_there(store)
+    cut.let_go.set()
+    async with asyncio.timeout(SECONDS):
+        await cut.over.wait()
+    assert not await is_there(store)
+
+
+async def test_a_hub_that_starts_anew_waits_for_a_commit_that_the_last_one_left_behind(
+    store: PostgresqlStore, cut: Wire, postgresql: PostgresqlServer, name: str
+) -> None:
+    postgresql.sql(SLOW_COMMIT, name)
+    cut.breaks = Break.CLIENT
+    with pytest.raises(base.WriteUnknown):
+        await store.apply([ACCEPT])
+    following = await PostgresqlStore.open(postgresql.address(name), DIGEST)
+    try:
+        assert await is_there(following)
+    finally:
+        await following.close()
+
+
+async def test_a_commit_that_an_administrator_ends_is_unknown_and_found_out(
+    store: PostgresqlStore, postgresql: PostgresqlServer, name: str
+) -> None:
+    postgresql.sql(SLOW_COMMIT, name)
+    async with asyncio.TaskGroup() as group:
+        writing = group.create_task(_unknown(store))
+        process = await committing(postgresql, name)
+        await asyncio.to_thread(postgresql.sql, f"SELECT pg_terminate_backend({process})")
+        assert await writing
+    assert not await is_there(store)
+
+
+async def _unknown(store: base.Store) -> bool:
+    with pytest.raises(base.WriteUnknown):
+        await store.apply([ACCEPT])
+    return True
+
+
+async def test_a_commit_that_was_answered_to_nobody_outlives_a_crash_of_the_server(own: PostgresqlServer) -> None:
+    async with wire(own.folder) as cut:
+        store = await PostgresqlStore.open(cut.address(own.database()), DIGEST)
+        cut.breaks = Break.ANSWER
+        with pytest.raises(base.WriteUnknown):
+            await store.apply([ACCEPT])
+        own.stop(signal.SIGQUIT)
+        async with asyncio.TaskGroup() as group:
+            asked = group.create_task(is_there(store))
+            own.launch()
+            await asyncio.to_thread(own.wait)
+            assert await asked
+        await store.close()
+
+
+async def test_while_the_server_is_away_nothing_is_written_and_then_it_goes_on(own: PostgresqlServer) -> None:
+    store = await PostgresqlStore.open(own.address(own.database()), DIGEST)
+    own.stop()
+    for _ in range(2):
+        with pytest.raises(base.NothingWritten):
+            await store.apply([ACCEPT])
+        with pytest.raises(base.StoreError):
+            await is_there(store)
+    with pytest.raises(base.NothingWritten):
+        await store.check_writable()
+    own.start()
+    assert await store.apply([ACCEPT]) == [base.Accepted(operation_id=new(1).id)]
+    await store.check_writable()
+    await store.close()
+
+
+async def test_a_server_that_forgets_in_a_crash_is_refused(own: PostgresqlServer) -> None:
+    address = own.address(own.database())
+    for setting in ("fsync", "full_page_writes"):
+        own.stop()
+        own.start(**{setting: "off"})
+        with pytest.raises(DatabaseError, match=f"{setting} = off .* set it to on in postgresql.conf"):
+            await PostgresqlStore.open(address, DIGEST)
+
+
+async def test_a_commit_waits_for_the_disk_whatever_the_user_is_set_to(postgresql: PostgresqlServer, name: str) -> None:
+    postgresql.sql(f"ALTER DATABASE {name} SET synchronous_commit = off")
+    opened = await database.Database.open(postgresql.address(name))
+    try:
+        assert await opened.write(lambda connection: connection.fetchval("SHOW synchronous_commit")) == "on"
+    finally:
+        await opened.close()
+
+
+async def test_a_database_is_for_one_hub_at_a_time(store: PostgresqlStore, cut: Wire, name: str) -> None:
+    with pytest.raises(DatabaseError, match=f"Another hub is using postgresql://127.*/{name}"):
+        await PostgresqlStore.open(cut.address(name), DIGEST, patience_seconds=0.1)
+    await store.check_writable()
+
+
+async def test_a_database_of_another_hub_is_refused(store: PostgresqlStore, cut: Wire, name: str) -> None:
+    await store.close()
+    with pytest.raises(DatabaseError, match="is the database of another hub"):
+        await PostgresqlStore.open(cut.address(name), b"another")
+
+
+async def test_a_database_of_a_newer_version_is_refused(postgresql: PostgresqlServer, name: str) -> None:
+    postgresql.sql("INSERT INTO messenger_hub.migration (name) VALUES ('9-later')", name)
+    with pytest.raises(DatabaseTooNew, match=r"newer version \(it has 9-later\): install that version again"):
+        await PostgresqlStore.open(postgresql.address(name), DIGEST)
+
+
+async def test_a_step_of_the_schema_that_fails_leaves_nothing_behind(postgresql: PostgresqlServer) -> None:
+    async def fails(connection: Connection) -> None:
+        await connection.execute("CREATE TABLE half_done (a integer); this is no SQL")
+
+    address = postgresql.address(name := postgresql.database())
+    steps = [*schema.MIGRATIONS, schema.Migration(name="2-broken", apply=fails)]
+    with pytest.raises(DatabaseError):
+        await database.Database.open(address, steps)
+    assert postgresql.sql("SELECT count(*) FROM pg_namespace WHERE nspname = 'messenger_hub'", name) == "0"
+    await (await PostgresqlStore.open(address, DIGEST)).close()
+
+
+async def test_no_password_is_told_with_what_went_wrong() -> None:
+    address = StoreAddress("postgresql://hub:geheim@127.0.0.1:1/hub?sslmode=disable")
+    with pytest.raises(DatabaseError) as refused:
+        await PostgresqlStore.open(address, DIGEST)
+    told = f"{refused.value} {refused.value.__cause__} {address} {address!r}"
+    assert "postgresql://127.0.0.1:1/hub cannot be reached" in told
+    assert "geheim" not in told
