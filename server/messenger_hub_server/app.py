@@ -20,7 +20,7 @@ from messenger_hub_server import restoring
 from messenger_hub_server.backup.staging import discard_leftovers
 from messenger_hub_server.certificates import Certificates
 from messenger_hub_server.config import ASK, Settings, in_force
-from messenger_hub_server.data_folder import DATABASE, DataFolder
+from messenger_hub_server.data_folder import DataFolder
 from messenger_hub_server.doors import Doors, Running
 from messenger_hub_server.errors import HubError
 from messenger_hub_server.highwater import HighWater, HighWaterLost
@@ -28,8 +28,9 @@ from messenger_hub_server.parts import Parts, assemble
 from messenger_hub_server.reach import reach
 from messenger_hub_server.services.admin.facts import HubFacts
 from messenger_hub_server.startup import REFUSED, StartupProblem
-from messenger_hub_server.store.base import StoreError
-from messenger_hub_server.store.sqlite import SqliteStore
+from messenger_hub_server.store.address import StoreAddress
+from messenger_hub_server.store.base import Store, StoreError
+from messenger_hub_server.stores import open_store
 from messenger_hub_server.upkeep.retention import Keep
 
 __all__ = ["Running", "StartupProblem", "configure_logging", "run"]
@@ -83,7 +84,7 @@ async def run(
     folder = DataFolder(settings.data_dir)
     try:
         discard_leftovers(folder.private.path)
-        async with _opened(folder) as (store, highwater):
+        async with _opened(folder, settings.store) as (store, highwater):
             hub = _Hub(settings, folder, certificates, warnings)
             await hub.serve(store, highwater, on_ready, stop)
     except (DatabaseError, HighWaterLost, FolderError) as error:
@@ -93,8 +94,8 @@ async def run(
 
 
 @asynccontextmanager
-async def _opened(folder: DataFolder) -> AsyncIterator[tuple[SqliteStore, HighWater]]:
-    store = await SqliteStore.open(folder.private.file(DATABASE))
+async def _opened(folder: DataFolder, address: StoreAddress | None) -> AsyncIterator[tuple[Store, HighWater]]:
+    store = await open_store(folder, address)
     try:
         highwater = HighWater(folder.private)
         await restoring.notice(store, highwater)
@@ -124,7 +125,7 @@ class _Hub:
         self._end_streams = asyncio.Event()
 
     async def serve(
-        self, store: SqliteStore, highwater: HighWater, on_ready: Callable[[Running], None], stop: asyncio.Event
+        self, store: Store, highwater: HighWater, on_ready: Callable[[Running], None], stop: asyncio.Event
     ) -> None:
         """Until `stop`."""
         parts = await assemble(

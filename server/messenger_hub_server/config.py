@@ -20,6 +20,7 @@ from messenger_hub.runtime.log import Form
 from messenger_hub_server.identity.places import Network
 from messenger_hub_server.model import JOURNAL_DAYS
 from messenger_hub_server.startup import StartupProblem
+from messenger_hub_server.store.address import StoreAddress
 
 PREFIX = "MESSENGER_HUB_"
 FILE_NAME = "config.toml"
@@ -107,6 +108,10 @@ def _networks(value: object) -> Sequence[Network]:
         ) from error
 
 
+def _store(value: object) -> StoreAddress:
+    return StoreAddress(str(value))
+
+
 def _setting(default: object, parse: Parser, told: str) -> dict[str, object]:
     return {"default": default, "parse": parse, "told": told}
 
@@ -117,6 +122,15 @@ class Settings:
 
     data_dir: Path = field(
         metadata=_setting("", _path, "Folder of the database, the secrets and config.toml; made with mode 0700.")
+    )
+    store: StoreAddress | None = field(
+        default=None,
+        metadata=_setting(
+            None,
+            _store,
+            "A PostgreSQL database instead of the file in the data folder: postgresql://USER@HOST/DATABASE; one with a password goes into "
+            "the environment or config.toml.",
+        ),
     )
     http: Address = field(
         metadata=_setting("localhost:8642", _address, "Where the REST API listens; localhost means 127.0.0.1 and ::1.")
@@ -302,6 +316,8 @@ def load(flags: Mapping[str, object], environment: Mapping[str, str]) -> Setting
 
 
 def _check(settings: Settings) -> None:
+    if settings.store is not None and settings.sources["store"] == "flag":
+        refuse_secret(settings.store, "--store")
     if (settings.tls_cert is None) != (settings.tls_key is None):
         raise StartupProblem("TLS needs both --tls-cert and --tls-key: give both, or neither.")
     if settings.lan and settings.tls_cert is not None:
@@ -320,6 +336,15 @@ def _check(settings: Settings) -> None:
                 f"{name} {address} can be reached by other machines, and without TLS they could read every key and message: "
                 "give --lan instead, or --tls-cert and --tls-key, or --insecure if a proxy in front does TLS."
             )
+
+
+def refuse_secret(address: StoreAddress, flag: str) -> None:
+    """Every user of a machine can read the command lines of all. Raises StartupProblem."""
+    if address.has_secret:
+        raise StartupProblem(
+            f"Every user of this machine could read the password in {flag}: leave it out there, and put the whole address into "
+            f"{PREFIX}STORE or config.toml, or the password into ~/.pgpass."
+        )
 
 
 def _first(f: dataclasses.Field[object], layers: Mapping[str, Mapping[str, object]]) -> tuple[object, str] | None:

@@ -20,6 +20,10 @@ METRICS_TOKEN = "metrics-token"  # noqa: S105
 ADMIN_ADDRESS = "admin-address"
 ADMIN_HTTP_ADDRESS = "admin-http-address"
 DATABASE = "hub.db"
+MOVED = "hub.db.moved"
+"""The database of before a move to PostgreSQL."""
+ELSEWHERE = "postgresql"
+"""Names the PostgreSQL database, without its password, once this folder's hub has used one."""
 LAN_CERTIFICATE, LAN_KEY = "lan.pem", "lan.key"
 INTERRUPTED = "restore-interrupted"
 """Stands there while a restore replaces files; a hub that started in between would believe an older database."""
@@ -39,7 +43,7 @@ class DataFolder:
         try:
             self.private.claim_version(VERSION)
             self._refuse_half_restored()
-            is_new = not self.private.file(DATABASE).exists()
+            is_new = not any(self.private.file(name).exists() for name in (DATABASE, MOVED, ELSEWHERE))
             self.pepper = bytes.fromhex(self._secret(PEPPER, is_new))
             self.admin_token = self._secret(ADMIN_TOKEN, True)
             self.metrics_token = self._follows_from(self.admin_token, METRICS_TOKEN)
@@ -49,6 +53,11 @@ class DataFolder:
         except OSError as error:
             self.private.unlock()
             raise _unwritable(path, error) from error
+
+    @property
+    def digest(self) -> bytes:
+        """What a database says it belongs to, without telling the pepper."""
+        return hmac.digest(self.pepper, b"messenger-hub store", "sha256")
 
     def announce(self, admin: str, admin_http: str) -> None:
         """Tells the operators' commands where to call."""

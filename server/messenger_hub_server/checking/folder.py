@@ -87,7 +87,7 @@ def _told(database: Path, seen: _Seen) -> Iterator[Finding]:
 def _modes(data_dir: Path) -> Iterator[Finding]:
     yield from too_open(data_dir)
     for path in sorted(data_dir.iterdir()):
-        # A person writes the settings; no secret is in them.
+        # A person writes the settings; others are kept out by the folder, should they hold a password.
         if path.name != CONFIG:
             yield from too_open(path)
 

@@ -16,8 +16,12 @@ class StoreAddress:
     url: str = field(repr=False)
 
     def __post_init__(self) -> None:
-        parts = self._parts()
-        if parts.scheme not in SCHEMES or not parts.path.strip("/"):
+        try:
+            parts = self._parts()
+            is_known = parts.scheme in SCHEMES and bool(parts.path.strip("/"))
+        except ValueError:  # which quotes what it was given
+            is_known = False
+        if not is_known:
             raise ValueError("write postgresql://USER@HOST/DATABASE, or leave it out for SQLite")
 
     def __str__(self) -> str:

@@ -73,6 +73,9 @@ SET plan_cache_mode = force_custom_plan;
 Work = Callable[[Connection], Awaitable[T]]
 # Another transaction was at the same rows: this one was rolled back, and finds what the other one has done when it is done again.
 _CONFLICTS = (asyncpg.SerializationError, asyncpg.DeadlockDetectedError, asyncpg.UniqueViolationError)
+# The last of asyncpg's is what it says on a connection that ends just then.
+_BROKEN = (asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError)
+_FAULTS = (asyncpg.PostgresError, *_BROKEN)
 _AWAY = (OSError, TimeoutError, asyncpg.CannotConnectNowError, asyncpg.ConnectionDoesNotExistError)
 
 
@@ -141,8 +144,12 @@ class Database:
             raise NothingCommitted("The database is closed.")
         try:
             async with self._readers.acquire(timeout=CONNECT_SECONDS) as connection:
-                return await work(connection)  # type: ignore[arg-type] # a proxy with the same methods
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+                try:
+                    return await work(connection)  # type: ignore[arg-type] # a proxy with the same methods
+                except _BROKEN:
+                    connection.terminate()
+                    raise
+        except _FAULTS as error:
             raise _told(error) from error
 
     async def view(self, work: Work[T]) -> T:
@@ -160,7 +167,7 @@ class Database:
         try:
             await connection.execute("SET statement_timeout = 0")
             await connection.execute(f"VACUUM {', '.join(tables)}", timeout=VACUUM_SECONDS)
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+        except _FAULTS as error:
             raise _told(error) from error
         finally:
             connection.terminate()
@@ -175,7 +182,7 @@ class Database:
                     await asyncio.wait_for(readers.close(), CLOSE_SECONDS)
                 readers.terminate()
             if writer is not None:
-                with suppress(OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+                with suppress(*_FAULTS):
                     await writer.close(timeout=CLOSE_SECONDS)
                 writer.terminate()
 
@@ -189,7 +196,7 @@ class Database:
         except _CONFLICTS:
             await self._roll_back(connection)
             raise
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+        except _FAULTS as error:
             await self._roll_back(connection)
             raise _told(error) from error
         except BaseException:
@@ -202,7 +209,7 @@ class Database:
         """A connection that cannot say so is given up: without COMMIT nothing of it stays."""
         try:
             await connection.execute("ROLLBACK", timeout=ROLLBACK_SECONDS)
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):
+        except _FAULTS:
             self._give_up(connection)
         except BaseException:
             self._give_up(connection)
@@ -267,7 +274,7 @@ class Database:
             await _require_durable(connection, self._address)
             await self._take_over(connection)
             await schema.migrate(connection, self._migrations, str(self._address))
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+        except _FAULTS as error:
             connection.terminate()
             raise self._refused(error) from error
         except BaseException:
@@ -284,11 +291,11 @@ class Database:
                 server_settings={"application_name": "messenger-hub"},
                 target_session_attrs=_attributes(self._address),
             )
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError, ValueError) as error:
+        except (*_FAULTS, ValueError) as error:
             raise self._refused(error) from error
         try:
             await connection.execute(_SESSION)
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+        except _FAULTS as error:
             connection.terminate()
             raise self._refused(error) from error
         except BaseException:

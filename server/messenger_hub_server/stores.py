@@ -1,0 +1,64 @@
+"""Opens the store that the settings name, and refuses to serve an empty one, or an old one, in the place of the one that was used."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from messenger_hub.runtime.folder import PrivateFolder
+
+from messenger_hub_server.data_folder import DATABASE, ELSEWHERE, DataFolder
+from messenger_hub_server.startup import REFUSED, StartupProblem
+from messenger_hub_server.store.address import StoreAddress
+from messenger_hub_server.store.base import Store
+from messenger_hub_server.store.sqlite import SqliteStore
+
+if TYPE_CHECKING:
+    from messenger_hub_server.store.postgresql.store import PostgresqlStore
+
+
+async def open_store(folder: DataFolder, address: StoreAddress | None) -> Store:
+    """SQLite's file in the folder, or the PostgreSQL database. Raises StartupProblem or DatabaseError."""
+    private = folder.private
+    if address is None:
+        refuse_elsewhere(private)
+        return await SqliteStore.open(private.file(DATABASE))
+    if private.file(DATABASE).exists():
+        raise StartupProblem(
+            f"{private.path} holds a hub in SQLite, and {address} would be another one without its messages and keys: move it with "
+            "messenger-hub migrate-store, or leave --store out.",
+            REFUSED,
+        )
+    store = await postgresql().open(address, folder.digest)
+    private.write_private(ELSEWHERE, f"{address}\n".encode())
+    return store
+
+
+def elsewhere(folder: PrivateFolder) -> str | None:
+    """The PostgreSQL database that this folder's hub has used, None when it has used none."""
+    found = folder.read(ELSEWHERE)
+    return None if found is None else found.decode(errors="replace").strip()
+
+
+def refuse_elsewhere(folder: PrivateFolder) -> None:
+    """A file made now, or put back from before, would send again what was sent since. Raises StartupProblem."""
+    if (place := elsewhere(folder)) is not None:
+        raise StartupProblem(
+            f"The data of the hub in {folder.path} is in {place}: give its address as --store, MESSENGER_HUB_STORE or store in config.toml. "
+            "docs/postgresql.md tells how to go back to SQLite.",
+            REFUSED,
+        )
+
+
+def postgresql() -> type[PostgresqlStore]:
+    """Raises StartupProblem where asyncpg is not installed."""
+    try:
+        from messenger_hub_server.store.postgresql.store import PostgresqlStore  # noqa: PLC0415 an extra of the project
+    except ModuleNotFoundError as error:
+        if error.name != "asyncpg":
+            raise
+        raise StartupProblem(
+            "PostgreSQL needs a library that is not installed: pip install 'messenger-hub[postgresql]' (beside ./hub: .venv/bin/pip install "
+            "asyncpg).",
+            REFUSED,
+        ) from error
+    return PostgresqlStore
