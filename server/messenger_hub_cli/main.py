@@ -28,6 +28,10 @@ VERBS = {
     "backup": ("messenger_hub_cli.backup:backup", "Write an encrypted back-up, while the hub runs."),
     "restore": ("messenger_hub_cli.restore:restore", "Put a back-up in the place of the hub's database."),
     "check": ("messenger_hub_cli.check:check", "Verify a data folder: database, files, journals."),
+    "migrate-store": (
+        "messenger_hub_cli.migrate_store:migrate_store",
+        "Move a hub's database from SQLite to PostgreSQL.",
+    ),
     "update": (
         "messenger_hub_cli.update:update",
         "Fetch a newer wa-js than this release ships, or go back to that one.",

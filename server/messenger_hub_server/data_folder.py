@@ -56,8 +56,8 @@ class DataFolder:
 
     @property
     def digest(self) -> bytes:
-        """What a database says it belongs to, without telling the pepper."""
-        return hmac.digest(self.pepper, b"messenger-hub store", "sha256")
+        """See digest_of."""
+        return digest_of(self.pepper)
 
     def announce(self, admin: str, admin_http: str) -> None:
         """Tells the operators' commands where to call."""
@@ -96,6 +96,11 @@ class DataFolder:
         made = secrets.token_hex(32)
         self.private.write_private(name, made.encode())
         return made
+
+
+def digest_of(pepper: bytes) -> bytes:
+    """What a database elsewhere says that it belongs to, without telling the pepper."""
+    return hmac.digest(pepper, b"messenger-hub store", "sha256")
 
 
 def _unwritable(path: Path, error: OSError) -> StartupProblem:

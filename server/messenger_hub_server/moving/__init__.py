@@ -1,0 +1,1 @@
+"""Moves a hub from SQLite to PostgreSQL."""
