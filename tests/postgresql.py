@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pwd
 import secrets
 import shutil
 import signal
@@ -122,7 +121,7 @@ def postgresql_server() -> Iterator[PostgresqlServer]:
         pytest.skip("there is no PostgreSQL: apt-get install postgresql")
     folder = Path(tempfile.mkdtemp(prefix="mh-postgresql-"))
     if os.geteuid() == 0:
-        os.chown(folder, pwd.getpwnam("nobody").pw_uid, -1)
+        shutil.chown(folder, "nobody")
     server = PostgresqlServer(found[-1].parent, folder)
     try:
         server.make()

@@ -15,12 +15,14 @@ from pathlib import Path
 
 import aiohttp
 from messenger_hub.admin.v1 import hub_admin_service_pb2 as pb
+from messenger_hub.runtime.database import DatabaseError
 from messenger_hub.runtime.folder import FolderError
 from messenger_hub_agent.tray.availability import tray_problem
 from messenger_hub_agent.updating.choice import Choice, Stage, described
 from messenger_hub_server.checks import Bindings, Finding, Verdict, Whose, clock, disk, folder
 from messenger_hub_server.config import Settings, load
 from messenger_hub_server.startup import StartupProblem
+from messenger_hub_server.stores import postgresql
 
 from messenger_hub_cli.failures import CliError, HubUnreachable
 from messenger_hub_cli.joined_hub import joined_hub
@@ -69,6 +71,17 @@ def _settings(data_dir: Path) -> Settings | Finding:
         return Finding(name="Settings", verdict=Verdict.BAD, said=problem.sentence)
 
 
+async def _database(settings: Settings | Finding) -> Sequence[Finding]:
+    """Whether a database elsewhere can be reached; the file in the data folder is looked at with the folder."""
+    if isinstance(settings, Finding) or settings.store is None:
+        return []
+    try:
+        await postgresql().look(settings.store)
+    except (DatabaseError, StartupProblem) as error:
+        return [Finding(name="Database", verdict=Verdict.BAD, said=str(error))]
+    return [Finding(name="Database", verdict=Verdict.GOOD, said=f"{settings.store} answers")]
+
+
 async def _hub(data_dir: Path, settings: Settings | Finding) -> Sequence[Finding]:
     """What the running hub finds; without one the data folder's place, and whether its ports are free."""
     try:
@@ -77,7 +90,7 @@ async def _hub(data_dir: Path, settings: Settings | Finding) -> Sequence[Finding
     except HubUnreachable:
         addresses = [] if isinstance(settings, Finding) else [("HTTP", settings.http), ("gRPC", settings.grpc)]
         ports = [await port(name, address.hosts[0], address.port) for name, address in addresses]
-        return [*_place(data_dir), *ports]
+        return [*_place(data_dir), *await _database(settings), *ports]
     except TimeoutError:
         silent = Finding(name="Hub", verdict=Verdict.BAD, said="does not answer: start it again with messenger-hub up")
         return [*_place(data_dir), silent]

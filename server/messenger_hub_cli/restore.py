@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 from messenger_hub.runtime.clock import SystemClock
+from messenger_hub_server import config
 
 from messenger_hub_cli.backup import told
 from messenger_hub_cli.channel import operations
@@ -75,14 +77,16 @@ def _from_file(file: Path, data_dir: Path, passphrase_file: Path | None, *, yes:
 def _in_place(data_dir: Path, *, yes: bool) -> Record:
     from messenger_hub_server.backup import putting_back  # noqa: PLC0415
 
+    address = config.load({"data_dir": data_dir}, os.environ).store
+    place = address or data_dir
     with putting_back.held(data_dir) as folder:
         confirm(
-            f"This takes the database in {data_dir} for an older one: what is open in it becomes uncertain unless a desktop's journal "
+            f"This takes the database in {place} for an older one: what is open in it becomes uncertain unless a desktop's journal "
             "tells more.",
             yes=yes,
         )
-        done = asyncio.run(putting_back.in_place(folder, SystemClock().now_ms()))
-    return Record(data=_data(done), sentence=f"The database in {data_dir} counts as restored.\n{_next(done)}")
+        done = asyncio.run(putting_back.in_place(folder, SystemClock().now_ms(), address))
+    return Record(data=_data(done), sentence=f"The database in {place} counts as restored.\n{_next(done)}")
 
 
 def _time(at_ms: int) -> str:

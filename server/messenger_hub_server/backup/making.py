@@ -17,7 +17,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from messenger_hub.runtime.folder import sync_folder
+from messenger_hub.runtime.folder import PrivateFolder, sync_folder
 from messenger_hub.runtime.system import here
 
 from messenger_hub_server.backup import archive
@@ -25,6 +25,7 @@ from messenger_hub_server.backup.archive import Manifest, Sight
 from messenger_hub_server.backup.problems import Clash, Hindered, Unusable, no_room, writing
 from messenger_hub_server.backup.staging import BACKUP, staging
 from messenger_hub_server.data_folder import DATABASE, PEPPER, VERSION
+from messenger_hub_server.stores import elsewhere
 
 # Pages of one step of the copy. The copy is made inside one read transaction, so steps only give progress a chance.
 _PAGES = 2_048
@@ -66,6 +67,11 @@ def back_up(
 
 
 def _look(data_dir: Path, target: Path, *, replace: bool) -> None:
+    if not (data_dir / DATABASE).is_file() and (place := elsewhere(PrivateFolder(data_dir))) is not None:
+        raise Unusable(
+            f"The data of the hub in {data_dir} is in {place}: back it up there with pg_dump, and after it this folder with your own tools.",
+            "elsewhere",
+        )
     if not (data_dir / DATABASE).is_file():
         raise Unusable(f"There is no hub in {data_dir}: give its folder with --data-dir.", "no_hub")
     if target.resolve().is_relative_to(data_dir.resolve()):

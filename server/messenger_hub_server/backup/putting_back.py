@@ -20,10 +20,12 @@ from messenger_hub_server.backup.archive import Archive, Manifest, Sight
 from messenger_hub_server.backup.problems import BackupProblem, Clash, Hindered, Unusable, writing
 from messenger_hub_server.backup.staging import RESTORE, staging
 from messenger_hub_server.config import FILE_NAME as CONFIG
-from messenger_hub_server.data_folder import ADMIN_TOKEN, DATABASE, LAN_CERTIFICATE, LAN_KEY, PEPPER, VERSION
+from messenger_hub_server.data_folder import ADMIN_TOKEN, DATABASE, LAN_CERTIFICATE, LAN_KEY, PEPPER, VERSION, digest_of
 from messenger_hub_server.model import OperationState
-from messenger_hub_server.store.base import StoreError
+from messenger_hub_server.store.address import StoreAddress
+from messenger_hub_server.store.base import Store, StoreError
 from messenger_hub_server.store.sqlite import SqliteStore
+from messenger_hub_server.stores import elsewhere, postgresql
 
 _SECRET = re.compile(rb"[0-9a-f]{64}")
 
@@ -148,6 +150,12 @@ def opened(data_dir: Path, path: Path) -> Iterator[Restore]:
         held(data_dir) as folder,
         staging(folder.path, RESTORE, "messenger-hub restore") as prepared,
     ):
+        if (place := elsewhere(folder)) is not None:
+            raise Clash(
+                f"The data of the hub in {folder.path} is in {place}: put a dump back there with pg_restore; docs/postgresql.md tells how "
+                "to go back to SQLite.",
+                "elsewhere",
+            )
         yield Restore(path, archive_, folder, prepared)
 
 
@@ -170,21 +178,38 @@ def held(data_dir: Path) -> Iterator[PrivateFolder]:
         folder.unlock()
 
 
-async def in_place(folder: PrivateFolder, now_ms: int) -> Outcome:
-    """Declares the database that is there an older copy about whose time since nothing is known. Raises BackupProblem."""
-    if not folder.file(DATABASE).is_file():
+async def in_place(folder: PrivateFolder, now_ms: int, address: StoreAddress | None = None) -> Outcome:
+    """Declares the database that is there an older copy about whose time since nothing is known: the one at `address`, else the file in
+    the folder. Raises BackupProblem or StartupProblem."""
+    if address is None and (place := elsewhere(folder)) is not None:
+        raise Unusable(
+            f"The data of the hub in {folder.path} is in {place}: give its address in MESSENGER_HUB_STORE or config.toml.",
+            "elsewhere",
+        )
+    if address is None and not folder.file(DATABASE).is_file():
         raise Unusable(f"There is no hub in {folder.path}: give its folder with --data-dir.", "no_hub")
     with writing(folder.path):
         try:
-            await (await SqliteStore.open(folder.file(DATABASE))).close()
+            await (await _opened(folder, address)).close()
             # Numbers are raised before the marks are written: a hub that started in between would find nothing amiss.
             replacing.interrupt(folder)
             _drop_damaged(folder)
-            outcome = await _marked(folder, lost=True, made_at_ms=now_ms, version="")
+            outcome = await _marked(folder, lost=True, made_at_ms=now_ms, version="", address=address)
         except (DatabaseError, StoreError) as error:
-            raise Hindered(str(error), "database_damaged") from error
+            raise Hindered(str(error), "database_damaged" if address is None else "database") from error
         replacing.finish(folder)
     return replace(outcome, replaces=True)
+
+
+async def _opened(folder: PrivateFolder, address: StoreAddress | None) -> Store:
+    if address is None:
+        return await SqliteStore.open(folder.file(DATABASE))
+    pepper = folder.read(PEPPER)
+    if pepper is None or not _SECRET.fullmatch(pepper):
+        raise Unusable(
+            f"{folder.file(PEPPER)} is missing or damaged: no key works without it, so put it back first.", "no_pepper"
+        )
+    return await postgresql().open(address, digest_of(bytes.fromhex(pepper.decode())))
 
 
 def _drop_damaged(folder: PrivateFolder) -> None:
@@ -195,8 +220,10 @@ def _drop_damaged(folder: PrivateFolder) -> None:
         folder.file(highwater.NAME).unlink()
 
 
-async def _marked(folder: PrivateFolder, *, lost: bool, made_at_ms: int, version: str) -> Outcome:
-    store = await SqliteStore.open(folder.file(DATABASE))
+async def _marked(
+    folder: PrivateFolder, *, lost: bool, made_at_ms: int, version: str, address: StoreAddress | None = None
+) -> Outcome:
+    store = await _opened(folder, address)
     try:
         marks = await restoring.mark(store, highwater.HighWater(folder), file_lost=lost)
         names = {channel.id: channel.name for channel in (await store.registry()).channels}

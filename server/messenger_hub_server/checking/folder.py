@@ -17,7 +17,7 @@ from messenger_hub_server import highwater
 from messenger_hub_server.backup.staging import BACKUP, RESTORE
 from messenger_hub_server.checking import rows
 from messenger_hub_server.config import FILE_NAME as CONFIG
-from messenger_hub_server.data_folder import ADMIN_TOKEN, DATABASE, INTERRUPTED, PEPPER
+from messenger_hub_server.data_folder import ADMIN_TOKEN, DATABASE, ELSEWHERE, INTERRUPTED, MOVED, PEPPER
 from messenger_hub_server.model import ChannelId
 from messenger_hub_server.registry_ids import FILE_NAME as REGISTRY_IDS
 from messenger_hub_server.store.base import HighMarks
@@ -44,7 +44,12 @@ def check(data_dir: Path, on_step: OnStep) -> Iterator[Finding]:
     """Everything that is found, in no particular order. `on_step` is told what is looked at, again and again. Raises NoHub."""
     database = data_dir / DATABASE
     if not database.is_file():
-        raise NoHub
+        if not (data_dir / ELSEWHERE).is_file():
+            raise NoHub
+        yield from _modes(data_dir)
+        yield from _beside(data_dir)
+        yield from _elsewhere(data_dir / ELSEWHERE)
+        return
     yield from _modes(data_dir)
     seen: _Seen | None = None
     try:
@@ -115,9 +120,20 @@ def _beside(data_dir: Path) -> Iterator[Finding]:
         if path.exists():
             sentence = f"A back-up or a restore is at work in {path}, or was killed: the next start of the hub deletes it then."
             yield Finding(code="leftover", file=path, sentence=sentence, wrong=False)
+    if (moved := data_dir / MOVED).exists():
+        sentence = f"{moved} is the database from before the move to PostgreSQL, which retention and erasure do not reach: delete it when all is well."
+        yield Finding(code="kept", file=moved, sentence=sentence, wrong=False)
     for path in sorted(data_dir.glob(f"{DATABASE}.before-*")):
         sentence = f"{path} is the database from before a restore, which retention and erasure do not reach: delete it when all is well."
         yield Finding(code="kept", file=path, sentence=sentence, wrong=False)
+
+
+def _elsewhere(path: Path) -> Iterator[Finding]:
+    place = path.read_text(errors="replace").strip()
+    sentence = (
+        f"The data is in {place}, which is not looked at here: its server checks it, with pg_amcheck for example."
+    )
+    yield Finding(code="elsewhere", file=path, sentence=sentence, wrong=False)
 
 
 def _high_water(data_dir: Path, seen: _Seen) -> Iterator[Finding]:

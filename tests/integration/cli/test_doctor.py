@@ -28,3 +28,10 @@ def test_a_setting_that_is_not_understood_is_told_and_the_rest_is_looked_at(tmp_
     found = checks(tmp_path, 1, MESSENGER_HUB_HTTP="nowhere")
     assert found["Settings"][0] == "bad" and "MESSENGER_HUB_HTTP" in found["Settings"][1]
     assert {"Disk", "Data folder", "WhatsApp Web"} <= found.keys()
+
+
+def test_a_database_elsewhere_that_cannot_be_reached_is_named_without_its_password(tmp_path: Path) -> None:
+    found = checks(tmp_path, 1, MESSENGER_HUB_STORE="postgresql://hub:geheim@127.0.0.1:1/hub")
+    assert found["Database"][0] == "bad"
+    assert "The database postgresql://127.0.0.1:1/hub cannot be reached (" in found["Database"][1]
+    assert "geheim" not in str(found)

@@ -259,7 +259,7 @@ class TestDebian:
             run.stdout
             == f"{debian.project} --ignore=tests/bench -n 2 --dist loadfile --no-loadscope-reorder -k a name {venv}\n"
         ), run.stderr
-        wanted = ("xvfb", "dbus", "nginx-light", "caddy", "nftables", "chromium", "gir1.2-gtk-3.0")
+        wanted = ("xvfb", "dbus", "nginx-light", "caddy", "nftables", "postgresql", "chromium", "gir1.2-gtk-3.0")
         assert all(package in installed.read_text() for package in wanted)
         assert installed.read_text().count("update") == 1
         assert debian.builds == 1

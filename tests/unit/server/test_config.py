@@ -99,3 +99,32 @@ def test_a_proxy_that_is_no_address_stops_the_start(tmp_path: Path, written: str
     (tmp_path / "config.toml").write_text(f"trusted_proxies = {written}\n")
     with pytest.raises(StartupProblem, match=r"trusted_proxies in config\.toml is not understood: write addresses"):
         config.load({"data_dir": tmp_path}, {})
+
+
+def test_the_address_of_a_database_is_shown_without_its_password(tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_text('store = "postgresql://hub:geheim@db.example:6432/hub?sslmode=require"')
+    settings = config.load({"data_dir": tmp_path}, {})
+    assert settings.store is not None
+    assert settings.store.url.endswith("geheim@db.example:6432/hub?sslmode=require")
+    shown = {one.name: one.value for one in config.in_force(settings)}
+    assert shown["store"] == "postgresql://db.example:6432/hub"
+    assert "geheim" not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    "url", ["postgresql://hub:geheim@db.example/hub", "postgresql://hub@db.example/hub?password=geheim"]
+)
+def test_a_password_on_the_command_line_is_refused_and_not_repeated(url: str) -> None:
+    with pytest.raises(StartupProblem) as caught:
+        config.load({"store": url}, {})
+    assert "MESSENGER_HUB_STORE or config.toml" in caught.value.sentence
+    assert "geheim" not in caught.value.sentence
+    assert config.load({}, {"MESSENGER_HUB_STORE": url}).store is not None
+
+
+@pytest.mark.parametrize("url", ["mysql://hub:geheim@db/hub", "postgresql://hub:geheim@db", "postgresql://[geheim/hub"])
+def test_an_address_that_is_none_is_refused_and_not_repeated(url: str) -> None:
+    with pytest.raises(StartupProblem) as caught:
+        config.load({}, {"MESSENGER_HUB_STORE": url})
+    assert "MESSENGER_HUB_STORE is not understood: write postgresql://USER@HOST/DATABASE" in caught.value.sentence
+    assert "geheim" not in f"{caught.value.sentence} {caught.value.__cause__}"

@@ -121,6 +121,17 @@ class Database:
             raise
         return database
 
+    @staticmethod
+    async def look(address: StoreAddress) -> None:
+        """Connects, whoever uses the database, and changes nothing. Raises DatabaseError when a hub could not use it."""
+        connection = await _connect(address)
+        try:
+            await _require_durable(connection, address)
+        except _FAULTS as error:
+            raise _told(error) from error
+        finally:
+            connection.terminate()
+
     async def write(self, work: Work[T]) -> T:
         """Runs `work` in one durable transaction; again, when another node's transaction was at the same rows.
 
@@ -163,7 +174,7 @@ class Database:
 
     async def vacuum(self, tables: Sequence[str]) -> None:
         """Frees what deleted and changed rows have left. Raises DatabaseError."""
-        connection = await self._connect()
+        connection = await _connect(self._address)
         try:
             await connection.execute("SET statement_timeout = 0")
             await connection.execute(f"VACUUM {', '.join(tables)}", timeout=VACUUM_SECONDS)
@@ -269,35 +280,14 @@ class Database:
             await asyncio.sleep(REOPEN_EVERY_SECONDS)
 
     async def _opened(self) -> Connection:
-        connection = await self._connect()
+        connection = await _connect(self._address)
         try:
             await _require_durable(connection, self._address)
             await self._take_over(connection)
             await schema.migrate(connection, self._migrations, str(self._address))
         except _FAULTS as error:
             connection.terminate()
-            raise self._refused(error) from error
-        except BaseException:
-            connection.terminate()
-            raise
-        return connection
-
-    async def _connect(self) -> Connection:
-        try:
-            connection = await asyncpg.connect(
-                self._address.url,
-                timeout=CONNECT_SECONDS,
-                command_timeout=COMMAND_SECONDS,
-                server_settings={"application_name": "messenger-hub"},
-                target_session_attrs=_attributes(self._address),
-            )
-        except (*_FAULTS, ValueError) as error:
-            raise self._refused(error) from error
-        try:
-            await connection.execute(_SESSION)
-        except _FAULTS as error:
-            connection.terminate()
-            raise self._refused(error) from error
+            raise _refused(self._address, error) from error
         except BaseException:
             connection.terminate()
             raise
@@ -346,21 +336,45 @@ class Database:
         await connection.execute(_SESSION + _WRITING)
         self._backend = _Backend(own["pid"], own["backend_start"])
 
-    def _refused(self, error: Exception) -> DatabaseError:
-        match error:
-            case asyncpg.InvalidPasswordError() | asyncpg.InvalidAuthorizationSpecificationError():
-                what = "does not let us in: mend the user's name or the password in the setting store (or in ~/.pgpass)"
-            case asyncpg.InvalidCatalogNameError():
-                what = "does not exist: make it with createdb"
-            case asyncpg.InsufficientPrivilegeError():
-                what = "does not let its user do this: make that user the database's owner"
-            case asyncpg.TooManyConnectionsError():
-                what = f"has no connection left for us: raise its max_connections (a hub uses {READERS + 2})"
-            case ValueError() | asyncpg.InterfaceError():
-                what = "is not understood: write postgresql://USER@HOST/DATABASE"
-            case _:
-                what = f"cannot be reached ({_words(error)}): is it running, and is the setting store right?"
-        return NothingCommitted(f"The database {self._address} {what}.")
+
+async def _connect(address: StoreAddress) -> Connection:
+    """A connection with our settings. Raises DatabaseError."""
+    try:
+        connection = await asyncpg.connect(
+            address.url,
+            timeout=CONNECT_SECONDS,
+            command_timeout=COMMAND_SECONDS,
+            server_settings={"application_name": "messenger-hub"},
+            target_session_attrs=_attributes(address),
+        )
+    except (*_FAULTS, ValueError) as error:
+        raise _refused(address, error) from error
+    try:
+        await connection.execute(_SESSION)
+    except _FAULTS as error:
+        connection.terminate()
+        raise _refused(address, error) from error
+    except BaseException:
+        connection.terminate()
+        raise
+    return connection
+
+
+def _refused(address: StoreAddress, error: Exception) -> DatabaseError:
+    match error:
+        case asyncpg.InvalidPasswordError() | asyncpg.InvalidAuthorizationSpecificationError():
+            what = "does not let us in: mend the user's name or the password in the setting store (or in ~/.pgpass)"
+        case asyncpg.InvalidCatalogNameError():
+            what = "does not exist: make it with createdb"
+        case asyncpg.InsufficientPrivilegeError():
+            what = "does not let its user do this: make that user the database's owner"
+        case asyncpg.TooManyConnectionsError():
+            what = f"has no connection left for us: raise its max_connections (a hub uses {READERS + 2})"
+        case ValueError() | asyncpg.InterfaceError():
+            what = "is not understood: write postgresql://USER@HOST/DATABASE"
+        case _:
+            what = f"cannot be reached ({_words(error)}): is it running, and is the setting store right?"
+    return NothingCommitted(f"The database {address} {what}")
 
 
 def _attributes(address: StoreAddress) -> asyncpg.connect_utils.SessionAttribute | None:

@@ -61,6 +61,11 @@ class PostgresqlStore:
             raise
         return cls(database)
 
+    @staticmethod
+    async def look(address: StoreAddress) -> None:
+        """Changes nothing. Raises DatabaseError when a hub could not use the database."""
+        await Database.look(address)
+
     async def apply(self, writes: Sequence[base.Write]) -> Sequence[base.Outcome]:
         """One durable transaction."""
         try:
