@@ -704,3 +704,26 @@ async def test_what_could_only_expire_is_not_accepted_unless_its_key_is_known(st
     assert [type(outcome) for outcome in outcomes] == [base.Accepted, base.Known, base.Late, base.Late]
     assert await store.apply([base.Accept(operation=new(5, key=2, expires_at_ms=5))]) == [base.Late()]
     assert await store.operation(OperationId(3)) is None
+
+
+async def test_a_store_is_scrubbed_and_probed_and_goes_on(store: base.Store) -> None:
+    await store.apply([base.Accept(operation=new(1)), _to(S.CANCELLED, {S.PENDING})])
+    await store.apply([base.Erase(operation_ids=[OperationId(1)], at_ms=9)])
+    await store.scrub()
+    await store.check_writable()
+    assert [operation.state for operation in await store.operations(base.Filter(limit=9))] == [S.CANCELLED]
+
+
+async def test_what_was_sent_is_told_after_an_event_and_to_its_session_api(store: base.Store) -> None:
+    assert await store.event_range() == (0, 0)
+    await store.apply([base.Accept(operation=new(1)), base.Accept(operation=new(2, chat="2@c.us", session_api_id=2))])
+    await store.apply([_to(S.CANCELLED, {S.PENDING}, number=2)])
+    first, last = await store.event_range()
+    told = await store.events_after(first, None, 9)
+    assert [(event.operation_id, event.state, operation.state) for event, operation in told] == [
+        (2, S.PENDING, S.PENDING),
+        (2, S.CANCELLED, S.CANCELLED),
+    ]
+    assert [event.id for event, _ in told] == [last - 1, last]
+    assert [event.operation_id for event, _ in await store.events_after(0, SessionApiId(1), 9)] == [1]
+    assert len(await store.events_after(0, None, 2)) == 2

@@ -216,3 +216,38 @@ async def test_no_password_is_told_with_what_went_wrong() -> None:
     told = f"{refused.value} {refused.value.__cause__} {address} {address!r}"
     assert "postgresql://127.0.0.1:1/hub cannot be reached" in told
     assert "geheim" not in told
+
+
+RAISING = """
+SET search_path = messenger_hub;
+CREATE SEQUENCE raised;
+CREATE FUNCTION raises() RETURNS trigger LANGUAGE plpgsql AS $$
+  BEGIN PERFORM nextval('messenger_hub.raised'); RAISE EXCEPTION 'no' USING ERRCODE = '{code}'; END $$;
+CREATE CONSTRAINT TRIGGER raises AFTER INSERT ON operation {when} FOR EACH ROW EXECUTE FUNCTION raises();
+GRANT ALL ON SEQUENCE raised TO hub;
+"""
+DISK_FULL, CONFLICT, TOO_LARGE = "53100", "40001", "22003"
+
+
+@pytest.mark.parametrize("when", ["", "DEFERRABLE INITIALLY DEFERRED"], ids=["at the statement", "at the COMMIT"])
+@pytest.mark.parametrize(
+    ("code", "told", "tries"),
+    [
+        (DISK_FULL, base.NothingWritten, "1"),
+        (CONFLICT, base.NothingWritten, str(database.TRIES)),
+        (TOO_LARGE, base.StoreError, "1"),
+    ],
+)
+async def test_what_the_server_refuses_was_not_written(
+    postgresql: PostgresqlServer, name: str, when: str, code: str, told: type[base.StoreError], tries: str
+) -> None:
+    postgresql.sql(RAISING.format(code=code, when=when), name)
+    store = await PostgresqlStore.open(postgresql.address(name), DIGEST)
+    with pytest.raises(base.StoreError) as refused:
+        await store.apply([ACCEPT])
+    assert refused.type is told
+    assert not await is_there(store)
+    await store.check_writable()
+    await store.close()
+    # A sequence keeps what a transaction that was rolled back has taken.
+    assert postgresql.sql("SELECT last_value FROM messenger_hub.raised", name) == tries
