@@ -63,6 +63,7 @@ def backup(file: Path, data_dir: Path, passphrase_file: Path | None, force: bool
 def told() -> Iterator[None]:
     """A problem of a back-up or a restore as a sentence with its exit code."""
     from messenger_hub_server.backup.problems import BackupProblem, Clash, Unusable  # noqa: PLC0415
+    from messenger_hub_server.startup import StartupProblem  # noqa: PLC0415
 
     try:
         yield
@@ -72,3 +73,5 @@ def told() -> Iterator[None]:
         raise Conflict(problem.sentence, code=problem.code) from problem
     except BackupProblem as problem:
         raise Refused(problem.sentence, code=problem.code) from problem
+    except StartupProblem as problem:  # of the settings, or of a database elsewhere
+        raise Refused(problem.sentence) from problem

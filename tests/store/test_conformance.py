@@ -211,6 +211,15 @@ async def test_an_old_epoch_leases_nothing(store: base.Store) -> None:
     assert await store.apply([base.TakeEpoch(channel_id=CHANNEL, epoch=5, journal_id=JOURNAL)]) == [False]
 
 
+@pytest.mark.parametrize("count", [1, 2])
+async def test_under_an_epoch_that_is_over_nothing_starts(store: base.Store, count: int) -> None:
+    await store.apply([handed(1, "a"), base.TakeEpoch(channel_id=CHANNEL, epoch=2, journal_id=JOURNAL)])
+    start = base.Start(channel_id=CHANNEL, lease_id=LeaseId("a"), epoch=1)
+    assert await store.apply([start] * count) == [False] * count
+    first = await store.operation(OperationId(1))
+    assert first is not None and first.lease is not None and not first.lease.started
+
+
 async def test_what_is_held_until_later_is_not_leased_before(store: base.Store) -> None:
     await store.apply(
         [base.Accept(operation=new(1, place_ms=500, send_at_ms=500)), base.Accept(operation=new(2, expires_at_ms=50))]

@@ -75,6 +75,18 @@ async def test_the_next_epoch_waits_for_a_claim_and_no_claim_of_the_last_one_fol
     assert [operation.id for operation in leased.operations] == [1]  # type: ignore[union-attr]
 
 
+async def test_a_start_waits_for_an_epoch_that_is_being_taken_and_does_not_stand_then(nodes: tuple[Node, Node]) -> None:
+    first, second = nodes
+    await first.begin(handed(1, "a"))
+    await first.commit()
+    await first.begin(base.TakeEpoch(channel_id=CHANNEL, epoch=2, journal_id=JOURNAL))
+    async with asyncio.TaskGroup() as group:
+        starting = group.create_task(second.begin(START))
+        await second.waits()
+        await first.commit()
+        assert await starting == [False]
+
+
 async def test_of_two_that_lease_at_once_in_one_chat_the_second_sees_the_first(nodes: tuple[Node, Node]) -> None:
     first, second = nodes
     await first.begin(handed(1, "a"))

@@ -75,7 +75,8 @@ NOBODY = SessionApiId(0)
 
 
 class Start(Struct, frozen=True, kw_only=True, gc=False):
-    """Marks a leased operation of the channel as started, if the lease still stands under that epoch. Outcome: True when it stands."""
+    """Marks a leased operation of the channel as started, if the lease still stands under that epoch and the channel has taken no
+    other one since. Outcome: True when it stands."""
 
     channel_id: ChannelId
     lease_id: LeaseId
@@ -281,7 +282,7 @@ class StoreError(Exception):
 
 
 class NothingWritten(StoreError):
-    """Disk full or database locked: nothing of the transaction will ever be there."""
+    """Disk full, database locked or away: nothing of the transaction will ever be there."""
 
 
 class WriteUnknown(StoreError):
@@ -368,7 +369,7 @@ class HighMarks:
 
 
 class Store(Protocol):
-    """Memory, SQLite and, later, PostgreSQL. One conformance suite holds for all."""
+    """Memory, SQLite and PostgreSQL. One conformance suite holds for all."""
 
     async def apply(self, writes: Sequence[Write]) -> Sequence[Outcome]:
         """One durable transaction; one outcome per write. Raises NothingWritten or WriteUnknown."""

@@ -238,6 +238,8 @@ class MemoryStore:
         return [o for o in operations if o.channel_id == channel_id and o.state is OperationState.PENDING]
 
     def _start(self, start: base.Start) -> bool:
+        if self._rows.epochs.get(start.channel_id, (0, ""))[0] != start.epoch:
+            return False
         for operation in self._rows.operations.values():
             mark = operation.lease
             if mark is None or (mark.lease_id, mark.epoch) != (start.lease_id, start.epoch):

@@ -83,18 +83,20 @@ WHERE operation.id = l.id AND operation.state = 'pending';
 SELECT json_group_array(EXISTS (SELECT 1 FROM operation WHERE channel_id = j.value AND state = 'pending')) FROM json_each(?) j;
 
 -- name: start
-UPDATE operation SET started = 1 WHERE lease_id = ? AND epoch = ? AND channel_id = ? AND state = 'leased';
+UPDATE operation SET started = 1 WHERE lease_id = ? AND epoch = ? AND channel_id = ? AND state = 'leased'
+  AND EXISTS (SELECT 1 FROM epoch e WHERE e.channel_id = operation.channel_id AND e.epoch = operation.epoch);
 
 -- name: start_all
 UPDATE operation SET started = 1
 FROM (SELECT value ->> 0 AS lease_id, value ->> 1 AS epoch, value ->> 2 AS channel_id FROM json_each(?)) s
 WHERE operation.lease_id = s.lease_id AND operation.epoch = s.epoch AND operation.channel_id = s.channel_id
-  AND operation.state = 'leased';
+  AND operation.state = 'leased'
+  AND EXISTS (SELECT 1 FROM epoch e WHERE e.channel_id = operation.channel_id AND e.epoch = operation.epoch);
 
 -- name: standing
 SELECT json_group_array(json_array(o.lease_id, o.epoch, o.channel_id)) FROM json_each(?) s
 CROSS JOIN operation o ON o.lease_id = s.value ->> 0 AND o.epoch = s.value ->> 1 AND o.channel_id = s.value ->> 2
-  AND o.state = 'leased';
+  AND o.state = 'leased' AND EXISTS (SELECT 1 FROM epoch e WHERE e.channel_id = o.channel_id AND e.epoch = o.epoch);
 
 -- name: deciding
 -- For two JSON arrays, of WhatsApp ids and of numbers: what decides about a change of each operation that is there.

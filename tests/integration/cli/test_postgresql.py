@@ -67,3 +67,13 @@ def test_a_database_that_was_put_back_counts_as_restored(data_dir: Path, address
     done = run("restore", "--in-place", "--data-dir", str(data_dir), "--yes", "--json", MESSENGER_HUB_STORE=address.url)
     assert done.returncode == 0, done
     assert json.loads(done.stdout)["channels_waiting"] == ["main"]
+
+
+def test_a_database_that_is_away_stops_a_restore_in_place_with_a_sentence(data_dir: Path) -> None:
+    away = {"MESSENGER_HUB_STORE": "postgresql://hub:geheim@127.0.0.1:1/hub"}
+    done = run("restore", "--in-place", "--data-dir", str(data_dir), "--yes", **away)
+    assert done.returncode == 6, done
+    assert "The database postgresql://127.0.0.1:1/hub cannot be reached" in done.stderr
+    assert "geheim" not in done.stderr
+    unread = run("restore", "--in-place", "--data-dir", str(data_dir), "--yes", MESSENGER_HUB_STORE="mysql://x")
+    assert (unread.returncode, "is not understood" in unread.stderr) == (6, True), unread

@@ -51,6 +51,7 @@ _HUB = 0x6D68_0001  # of this database's advisory locks: whoever holds it writes
 _DURABLE = frozenset({"on", "remote_apply"})
 _SESSION = f"""
 SET search_path = {schema.NAME};
+SET default_transaction_isolation = 'read committed';
 SET jit = off;
 SET statement_timeout = '30s';
 SET lock_timeout = '10s';

@@ -86,6 +86,7 @@ FROM unnest($1::bigint[]) WITH ORDINALITY AS c(channel_id, position) ORDER BY po
 WITH locked AS MATERIALIZED (
   SELECT o.id, o.channel_id FROM unnest($1::text[], $2::bigint[], $3::bigint[]) AS s(lease_id, epoch, channel_id)
   JOIN operation o ON o.lease_id = s.lease_id AND o.epoch = s.epoch AND o.channel_id = s.channel_id AND o.state = 'leased'
+  JOIN epoch e ON e.channel_id = o.channel_id AND e.epoch = o.epoch
   ORDER BY o.id FOR NO KEY UPDATE OF o)
 UPDATE operation SET started = true FROM locked k WHERE operation.id = k.id AND operation.channel_id = k.channel_id
 RETURNING operation.lease_id, operation.epoch, operation.channel_id;

@@ -13,12 +13,15 @@
 --   epoch, journal, restored, channel_groups: of a channel by themselves.
 --   transition, record, hub: small and read everywhere: reference tables, copied to every server.
 --
+-- A distributed table cannot have the two triggers below either: the statements that change a state would write its event themselves, in the
+-- same transaction and on the same server.
+--
 -- One node writes at a time (see database.py), and yet nothing here relies on it. Transactions are READ COMMITTED. Whatever leases,
 -- starts, or changes a whole channel locks the channel's row in `epoch` first, in the order of channels, and holds it to its end: so
--- of a claim under an old epoch and the hello that takes the next one, one is over before the other looks. All else is a compare-and-set
--- on single rows, which are locked in the order of their ids before they are judged. A look that found a key or a number free and was
--- overtaken meets a unique constraint, and two transactions that wait for each other meet the deadlock check: both are rolled back
--- and done again.
+-- of a claim or a start under an old epoch and the hello that takes the next one, one is over before the other looks. All else is a
+-- compare-and-set on single rows, which are locked in the order of their ids before they are judged. A look that found a key or a number
+-- free and was overtaken meets a unique constraint, and two transactions that wait for each other meet the deadlock check: both are
+-- rolled back and done again.
 
 CREATE TABLE transition (from_state text NOT NULL, state text NOT NULL, PRIMARY KEY (from_state, state));
 
