@@ -275,6 +275,14 @@ SELECT count(*), min(accepted_at_ms) FROM operation WHERE state = 'pending' AND 
 -- name: uncertain_counts
 SELECT channel_id, count(*) FROM operation WHERE state = 'uncertain' GROUP BY channel_id;
 
+-- name: waiting_since
+-- Each half from a partial index; a condition on both states would read every row.
+SELECT channel_id, min(place) FROM (
+  SELECT channel_id, min(place_ms) AS place FROM operation
+  WHERE state = 'pending' AND coalesce(send_at_ms, 0) <= $1 AND (not_before_ms IS NULL OR not_before_ms <= $1) GROUP BY channel_id
+  UNION ALL SELECT channel_id, min(place_ms) FROM operation WHERE state = 'leased' GROUP BY channel_id) places
+GROUP BY channel_id;
+
 -- name: overdue
 WITH late AS (
   SELECT place_ms FROM operation WHERE state = 'pending' AND channel_id = $1 AND priority IN (1, 2, 3) AND place_ms >= $2 AND place_ms < $3)

@@ -195,6 +195,10 @@ class PostgresqlStore:
         """Every channel that has something uncertain."""
         return {ChannelId(row[0]): row[1] for row in await self._rows("uncertain_counts")}
 
+    async def waiting_since(self, now_ms: int) -> dict[ChannelId, int]:
+        """The first place of what could go or is under way."""
+        return {ChannelId(row[0]): row[1] for row in await self._rows("waiting_since", now_ms)}
+
     async def overdue(self, channel_id: ChannelId, from_ms: int, before_ms: int, limit: int) -> tuple[int, int]:
         """How many wait with a place in that time, and the first one."""
         count, first = await self._row("overdue", channel_id, from_ms, before_ms, limit)
