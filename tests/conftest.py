@@ -7,11 +7,13 @@ import inspect
 import os
 import threading
 from collections.abc import AsyncIterator, Generator, Iterator
+from typing import TYPE_CHECKING
 
 import psutil
 import pytest
 
-from tests.postgresql import PostgresqlServer, postgresql_server
+if TYPE_CHECKING:
+    from tests.postgresql import PostgresqlServer
 
 NO_SKIPS_VARIABLE = "MESSENGER_HUB_NO_SKIPS"
 
@@ -33,6 +35,8 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.fixture(scope="session")
 def postgresql() -> Iterator[PostgresqlServer]:
     """One server for all tests of a run that ask for it."""
+    from tests.postgresql import postgresql_server  # noqa: PLC0415 these rules are tested without the rest of the tests
+
     with postgresql_server() as server:
         yield server
 
