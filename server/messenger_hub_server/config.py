@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import platformdirs
 from messenger_hub.runtime.log import Form
 
-from messenger_hub_server.identity.places import Network
+from messenger_hub_server.identity.proxies import Network
 from messenger_hub_server.model import JOURNAL_DAYS
 from messenger_hub_server.startup import StartupProblem
 from messenger_hub_server.store.address import StoreAddress

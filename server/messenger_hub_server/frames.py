@@ -87,8 +87,7 @@ def _journal_entries(frame: pb.JournalEntries) -> None:
 
 def _entries(entries: Iterable[pb.JournalEntry]) -> None:
     for entry in entries:
-        if len(entry.whatsapp_id) > MOST_ID or len(entry.lease_id) > MOST_ID:
-            _ids(entry, "whatsapp_id", "lease_id")
+        _ids(entry, "whatsapp_id", "lease_id")
         if entry.HasField("intent"):
             _intent(entry.intent)
         elif entry.outcome.HasField("problem"):

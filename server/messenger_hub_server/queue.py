@@ -152,7 +152,9 @@ class Queue:
     async def accept(self, drafts: Sequence[Draft]) -> Sequence[Receipt | HubError]:
         """One commit, an answer each, in order. Raises StoreUnavailable, OutcomeUnknown or Stopping."""
         passing(Failpoint.SERVER_ACCEPT_ASKED)
-        if self._numbers.short_of(len(drafts) + SPARE + AHEAD) is not None:
+        if (
+            self._numbers.short_of(len(drafts) + SPARE + AHEAD) is not None
+        ):  # nearly never: a coroutine less for each request
             await self._reserve(len(drafts) + SPARE)
         passing(Failpoint.SERVER_ACCEPT_NUMBERED)
         now_ms = self._clock.now_ms()

@@ -13,7 +13,7 @@ from multidict import MultiDictProxy
 
 from messenger_hub_server.console.words import _
 from messenger_hub_server.errors import MalformedRequest
-from messenger_hub_server.identity.places import Network, place
+from messenger_hub_server.identity.proxies import Network, caller_address
 from messenger_hub_server.identity.signins import SIGNED_IN_MS, SignIn, SignIns
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -91,10 +91,10 @@ def browser_of(request: web.Request) -> SignIn | None:
     return request.app[SIGN_INS].signed_in(request.cookies.get(cookie_name(request), ""))
 
 
-def place_of(request: web.Request) -> str:
+def address_of(request: web.Request) -> str:
     """The address that the browser has, as far as that can be believed."""
     proxies: tuple[Network, ...] = request.app[PROXIES]
-    return place(request.remote or "", request.headers.getall("X-Forwarded-For", ()), proxies)
+    return caller_address(request.remote or "", request.headers.getall("X-Forwarded-For", ()), proxies)
 
 
 def cookie_name(request: web.Request) -> str:

@@ -35,7 +35,7 @@ from messenger_hub_server.console.views import (
 )
 from messenger_hub_server.console.views.visit import CALLS
 from messenger_hub_server.errors import HubError, Internal
-from messenger_hub_server.identity.places import Network
+from messenger_hub_server.identity.proxies import Network
 from messenger_hub_server.identity.signins import SignIns
 from messenger_hub_server.rpc.chain import Chain
 

@@ -134,6 +134,7 @@ class HttpDoor:
         given = await self._parameters(exchange, body)
         if exchange.caller is None:
             exchange.caller = self._chain.authenticate(route.method, request.named_key(given))
+        # What is empty counts as not given, to the codec too: nothing has to be merged for a body alone.
         parameters = {**asked, **_present(given), **path} if asked or path else given
         return await self._call(exchange, exchange.caller, route, parameters)
 

@@ -28,7 +28,7 @@ from messenger_hub_server.model import (
     Restoration,
 )
 from messenger_hub_server.model import SessionApi as SessionApiRecord
-from messenger_hub_server.store.base import Accept, Age, Claim, Passed
+from messenger_hub_server.store.base import Accept, Age, Claim, Passed, Registry
 
 Record = Channel | SessionApiRecord | ApiKey | Agent | Enrolment
 KINDS: dict[str, type[Record]] = {
@@ -198,6 +198,17 @@ def event(row: Named) -> Event:
         state=OperationState(row["state"]),
         at_ms=row["at_ms"],
         reason=row["reason"],
+    )
+
+
+def registry(records: Sequence[Record]) -> Registry:
+    """All records, each with its kind."""
+    return Registry(
+        channels=[r for r in records if isinstance(r, Channel)],
+        session_apis=[r for r in records if isinstance(r, SessionApiRecord)],
+        keys=[r for r in records if isinstance(r, ApiKey)],
+        agents=[r for r in records if isinstance(r, Agent)],
+        enrolments=[r for r in records if isinstance(r, Enrolment)],
     )
 
 

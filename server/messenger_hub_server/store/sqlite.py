@@ -21,11 +21,7 @@ from messenger_hub.runtime.database import (
 
 from messenger_hub_server.delivery.states import TRANSITIONS
 from messenger_hub_server.model import (
-    Agent,
-    ApiKey,
-    Channel,
     ChannelId,
-    Enrolment,
     Event,
     Group,
     JournalId,
@@ -33,7 +29,6 @@ from messenger_hub_server.model import (
     OperationId,
     OperationState,
     Restoration,
-    SessionApi,
     SessionApiId,
     WaId,
 )
@@ -253,13 +248,7 @@ class SqliteStore:
         """Every record of the registry."""
         found = await self._read(lambda c: c.execute("SELECT kind, body FROM record").fetchall())
         records = [rows.decode(row["kind"], row["body"]) for row in found]
-        return base.Registry(
-            channels=[r for r in records if isinstance(r, Channel)],
-            session_apis=[r for r in records if isinstance(r, SessionApi)],
-            keys=[r for r in records if isinstance(r, ApiKey)],
-            agents=[r for r in records if isinstance(r, Agent)],
-            enrolments=[r for r in records if isinstance(r, Enrolment)],
-        )
+        return rows.registry(records)
 
     async def restored(self) -> Sequence[Restoration]:
         """The channels that are marked as restored."""

@@ -30,7 +30,7 @@ async def sign_in(request: web.Request) -> web.Response:
     """Lets a browser in."""
     secret = (await form(request)).get("secret", "")
     try:
-        _, token = await request.app[guard.SIGN_INS].sign_in(secret, guard.place_of(request), _browser(request))
+        _, token = await request.app[guard.SIGN_INS].sign_in(secret, guard.address_of(request), _browser(request))
     except HubError as error:
         response = _asked(request, error)
         if error.retry_after_seconds is not None:

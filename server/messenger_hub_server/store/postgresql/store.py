@@ -10,11 +10,7 @@ import msgspec
 from messenger_hub.runtime.database import CommitUnknown, DatabaseError, NothingCommitted
 
 from messenger_hub_server.model import (
-    Agent,
-    ApiKey,
-    Channel,
     ChannelId,
-    Enrolment,
     Event,
     Group,
     JournalId,
@@ -22,7 +18,6 @@ from messenger_hub_server.model import (
     OperationId,
     OperationState,
     Restoration,
-    SessionApi,
     SessionApiId,
     WaId,
 )
@@ -231,13 +226,7 @@ class PostgresqlStore:
     async def registry(self) -> base.Registry:
         """Every record of the registry."""
         records = [rows.decode(row["kind"], row["body"]) for row in await self._rows("records")]
-        return base.Registry(
-            channels=[r for r in records if isinstance(r, Channel)],
-            session_apis=[r for r in records if isinstance(r, SessionApi)],
-            keys=[r for r in records if isinstance(r, ApiKey)],
-            agents=[r for r in records if isinstance(r, Agent)],
-            enrolments=[r for r in records if isinstance(r, Enrolment)],
-        )
+        return rows.registry(records)
 
     async def restored(self) -> Sequence[Restoration]:
         """The channels that are marked as restored."""

@@ -1,4 +1,4 @@
-"""Where a caller is, when proxies stand in between: each adds, at the end of X-Forwarded-For, whom it has heard."""
+"""From which address a caller comes, when proxies stand in between: each adds, at the end of X-Forwarded-For, whom it has heard."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
-def place(peer: str, forwarded: Sequence[str], proxies: Sequence[Network]) -> str:
+def caller_address(peer: str, forwarded: Sequence[str], proxies: Sequence[Network]) -> str:
     """The address that a request comes from. `peer`: who has the connection; `forwarded`: all X-Forwarded-For headers, in order.
 
     Only what a proxy of ours says counts: from the end as far as one of `proxies` has said it. What stands before may be made up.
