@@ -6,6 +6,7 @@ channel, the highest epoch, its journal and the epoch at which that journal took
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Mapping, Sequence
 
@@ -83,7 +84,7 @@ class HighWater:
 
     def __init__(self, folder: PrivateFolder) -> None:
         self._folder = folder
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._content = parse(folder.read(NAME))
 
     @property
@@ -114,6 +115,16 @@ class HighWater:
                 epoch = max(stored.get(ChannelId(int(name)), 0), channels[name].epoch if name in channels else 0)
                 channels[name] = Channel(epoch=epoch, journal_id="", taken_over_at=epoch)
             self._write()
+
+    async def reserve(self, count: int) -> range:
+        """So many operation ids that nobody else will ever have. Raises OSError, or StoreError where the database gives them."""
+        return await asyncio.to_thread(self._next, count)
+
+    def _next(self, count: int) -> range:
+        with self._lock:
+            last = self._content.operation_id_limit
+            self.raise_limit(last + count)
+        return range(last + 1, last + count + 1)
 
     def raise_limit(self, limit: int) -> None:
         """Before ids up to `limit` are given out. Raises OSError."""

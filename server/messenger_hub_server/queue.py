@@ -127,9 +127,9 @@ class Queue:
         self._news = news
         self._clock = clock
         limit = highwater.operation_id_limit
-        self._numbers = ids.Block(limit, limit)
+        self._numbers = ids.Reserved()
         self.first_id = OperationId(limit + 1)
-        self._raising: asyncio.Future[None] | None = None
+        self._reserving: asyncio.Future[range] | None = None
         self._places = acceptance.Places()
         self._randomness = Randomness()
         self._waiting: list[_Waiting] = []
@@ -152,9 +152,7 @@ class Queue:
     async def accept(self, drafts: Sequence[Draft]) -> Sequence[Receipt | HubError]:
         """One commit, an answer each, in order. Raises StoreUnavailable, OutcomeUnknown or Stopping."""
         passing(Failpoint.SERVER_ACCEPT_ASKED)
-        if (
-            self._numbers.short_of(len(drafts) + SPARE + AHEAD) is not None
-        ):  # nearly never: a coroutine less for each request
+        if self._numbers.short_of(len(drafts) + SPARE + AHEAD):  # nearly never: a coroutine less for each request
             await self._reserve(len(drafts) + SPARE)
         passing(Failpoint.SERVER_ACCEPT_NUMBERED)
         now_ms = self._clock.now_ms()
@@ -185,32 +183,32 @@ class Queue:
 
     async def _reserve(self, count: int) -> None:
         """`count` numbers are at hand; AHEAD of that the next block is fetched, so that nobody waits for it under load."""
-        while (limit := self._numbers.short_of(count)) is not None:
+        while missing := self._numbers.short_of(count):
             try:
-                await asyncio.shield(self._raise_to(limit))
-            except OSError as error:
+                await asyncio.shield(self._more(missing))
+            except (OSError, base.StoreError) as error:
                 raise StoreUnavailable from error
-        if (limit := self._numbers.short_of(count + AHEAD)) is not None:
-            self._raise_to(limit)
+        if missing := self._numbers.short_of(count + AHEAD):
+            self._more(missing)
 
-    def _raise_to(self, limit: int) -> asyncio.Future[None]:
-        """The file's one change under way; a caller that needs more asks again."""
-        if self._raising is not None and self._raising.done():
+    def _more(self, missing: int) -> asyncio.Future[range]:
+        """The one reservation under way; a caller that needs more asks again."""
+        if self._reserving is not None and self._reserving.done():
             # Whoever asks before its callback ran would get it again and again, and never let the callback run.
-            self._raised(self._raising)
-        if self._raising is None:
+            self._reserved(self._reserving)
+        if self._reserving is None:
             passing(Failpoint.SERVER_BEFORE_ID_LIMIT)
-            self._raising = asyncio.get_running_loop().run_in_executor(None, self._highwater.raise_limit, limit)
-            self._raising.add_done_callback(self._raised)
-        return self._raising
+            self._reserving = asyncio.ensure_future(self._highwater.reserve(missing))
+            self._reserving.add_done_callback(self._reserved)
+        return self._reserving
 
-    def _raised(self, done: asyncio.Future[None]) -> None:
-        if done is not self._raising:
+    def _reserved(self, done: asyncio.Future[range]) -> None:
+        if done is not self._reserving:
             return
-        self._raising = None
+        self._reserving = None
         if not done.cancelled() and done.exception() is None:
             passing(Failpoint.SERVER_AFTER_ID_LIMIT)
-            self._numbers.raise_to(self._highwater.operation_id_limit)
+            self._numbers.add(done.result())
 
     def spare_ids(self, count: int) -> Sequence[OperationId]:
         """Numbers for operations that a journal brings back; SPARE are always at hand after an `accept` or a `prepare`."""

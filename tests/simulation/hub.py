@@ -123,7 +123,7 @@ class Hub:
         self.running = True
         self.wants: deque[actions.Load | actions.Commit] = deque()
         self._notice_older_copy()
-        self.numbers = ids.Block(self.file.limit, self.file.limit)
+        self.numbers = ids.Reserved()
         self.places = acceptance.Places(self.store.latest_place_now())
         self.first_id = OperationId(self.file.limit + 1)
         if self.world.unnoticed:
@@ -177,9 +177,9 @@ class Hub:
 
     def next_id(self) -> OperationId:
         """From a block that the file holds before it is used."""
-        if (limit := self.numbers.short_of(1)) is not None:
-            self.file.limit = limit
-            self.numbers.raise_to(limit)
+        if missing := self.numbers.short_of(1):
+            first, self.file.limit = self.file.limit + 1, self.file.limit + missing
+            self.numbers.add(range(first, self.file.limit + 1))
         return self.numbers.take()
 
     # ---- commits ------------------------------------------------------------------------------------------------------------

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.simulation.mutants import MUTANTS, Mutant
+from tests.simulation.mutants import MUTANTS
+from tests.simulation.mutants.search import finding, last_found
 from tests.simulation.play import play
 
 # How much of the catalogue may be missed: what is left then has a reason beside it.
@@ -27,18 +28,6 @@ def test_a_protocol_fault_is_found(name: str) -> None:
     """Some run within the budget breaks an invariant, or the machines refuse what cannot happen. The same run of the real logic is
     sound."""
     mutant = MUTANTS[name]
-    seed = finding(mutant)
+    seed = finding(mutant, last_found().get(name))
     assert seed is not None, f"{name} survived {mutant.runs} runs"
     play(seed, mutant.focus)
-
-
-def finding(mutant: Mutant) -> int | None:
-    """The first seed within the mutant's budget that shows it."""
-    with pytest.MonkeyPatch.context() as patch:
-        mutant.patch(patch)
-        for seed in range(mutant.runs):
-            try:
-                play(seed, mutant.focus)
-            except (AssertionError, KeyError, ValueError):
-                return seed
-    return None

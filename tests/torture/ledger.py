@@ -23,8 +23,11 @@ JUDGED = (
     "tray_agent/messenger_hub_agent",
 )
 """What keeps the promise: a change there sets the count back to zero."""
-ONLY_SHOWN = "tray_agent/messenger_hub_agent/tray"
-"""The icon and its menu: no attack runs it."""
+NOT_RUN = (
+    "tray_agent/messenger_hub_agent/tray",  # the icon and its menu
+    "server/messenger_hub_server/store/postgresql",  # attacks have SQLite below them, unless they say otherwise
+)
+"""What stands in those folders and no attack runs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +64,7 @@ def _judged(places: Sequence[str]) -> str:
         place = ROOT / name
         for path in sorted([place] if place.is_file() else place.rglob("*")):
             if (
-                not path.is_relative_to(ROOT / ONLY_SHOWN)
+                not any(path.is_relative_to(ROOT / other) for other in NOT_RUN)
                 and path.suffix in (".py", ".sql", ".js", ".proto")
                 and path.is_file()
                 and "assets" not in path.parts

@@ -5,6 +5,7 @@ A WhatsApp id is never derived from a number that a restored database could give
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import overload
 
@@ -45,25 +46,31 @@ def _lease_id(number: int) -> LeaseId:
     return LeaseId(f"{number % 2**64:016x}")
 
 
-class Block:
-    """Numbers up to a limit that the high-water file already holds."""
+class Reserved:
+    """Operation ids that are this process's alone, in blocks, smallest first."""
 
-    def __init__(self, last_used: int, limit: int) -> None:
-        self._next = last_used + 1
-        self._limit = limit
+    def __init__(self) -> None:
+        self._blocks: deque[range] = deque()
+        self._left = 0
 
-    def short_of(self, count: int) -> int | None:
-        """The limit that the file must hold before `count` numbers can be taken; None when it does already."""
-        needed = self._next + count - 1
-        return None if needed <= self._limit else -(-needed // BLOCK) * BLOCK
+    def short_of(self, count: int) -> int:
+        """How many more must be reserved before `count` can be taken, in whole blocks; 0 when they are there."""
+        missing = count - self._left
+        return -(-missing // BLOCK) * BLOCK if missing > 0 else 0
 
-    def raise_to(self, limit: int) -> None:
-        """The file holds this limit now."""
-        self._limit = max(self._limit, limit)
+    def add(self, block: range) -> None:
+        """Nobody else will ever have these."""
+        self._blocks.append(block)
+        self._left += len(block)
 
     def take(self) -> OperationId:
-        """The next number. Raises LookupError past the limit."""
-        if self._next > self._limit:
-            raise LookupError("the high-water file has to be raised first")
-        self._next += 1
-        return OperationId(self._next - 1)
+        """The next number. Raises LookupError when none is left."""
+        if not self._left:
+            raise LookupError("more operation ids have to be reserved first")
+        block = self._blocks[0]
+        self._left -= 1
+        if len(block) > 1:
+            self._blocks[0] = block[1:]
+        else:
+            self._blocks.popleft()
+        return OperationId(block[0])

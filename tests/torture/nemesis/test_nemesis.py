@@ -17,6 +17,9 @@ from tests.torture.nemesis.record import History
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
 
+SEED = "short 83"
+"""Whose rounds each begin with a server and an agent killed and the network cut: whatever the machine, there is time for that."""
+
 Run = tuple[int, Mapping[str, Any], str, Path]
 
 
@@ -38,7 +41,9 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, Futu
 
     with ThreadPoolExecutor(2, thread_name_prefix="nemesis") as threads:
         yield {
-            "sound": threads.submit(run, tmp_path_factory.mktemp("sound"), "0.7", "--rounds", "2", "--worlds", "2"),
+            "sound": threads.submit(
+                run, tmp_path_factory.mktemp("sound"), "0.7", "--rounds", "2", "--worlds", "2", "--seed", SEED
+            ),
             "tampered": threads.submit(
                 run, tmp_path_factory.mktemp("tampered"), "0.05", "--seed", "one message less", tamper=lose
             ),
