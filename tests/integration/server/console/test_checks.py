@@ -11,8 +11,8 @@ from messenger_hub_server.services.admin import examinations
 from playwright.async_api import expect
 
 from tests.integration.server.agent import ScriptedAgent, connected, enrolled
-from tests.integration.server.console.test_pages import LOOKS, sees, sound
-from tests.integration.server.console.visitor import Scheme, Visitor, visiting
+from tests.integration.server.console.test_pages import sees, sound
+from tests.integration.server.console.visitor import Visitor, visiting
 from tests.integration.server.hub import Hub
 
 NAMES = [f"functions.aRatherLongNameOfSomething{number}" for number in range(300)]
@@ -90,11 +90,10 @@ async def test_facts_are_said_in_the_readers_language(hub: Hub, language: str, s
         await expect(visitor.page.locator("main")).to_contain_text(said)
 
 
-@pytest.mark.parametrize(("scheme", "width"), LOOKS)
-async def test_facts_can_be_read_by_everybody(hub: Hub, scheme: Scheme, width: int) -> None:
+async def test_facts_can_be_read_by_everybody(hub: Hub) -> None:
     async with (
         connected(hub, 1, await enrolled(hub), examines=True) as agent,
-        visiting(hub, scheme=scheme, width=width) as visitor,
+        visiting(hub) as visitor,
         asyncio.TaskGroup() as group,
     ):
         group.create_task(answers(agent, times=2))

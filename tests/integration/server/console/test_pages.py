@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -38,7 +39,8 @@ FULL = (
     *("session-apis", "session-apis/new", "session-apis/1", "operations", "operations/1", "operations/2", "nowhere"),
     *("agents", "agents/1/revoke", "settings", "checks", "log", "operations/cancel"),
 )
-LOOKS = [(scheme, width) for scheme in ("light", "dark") for width in (1280, 390)]
+LOOKS: Sequence[tuple[Scheme, int]] = (("light", 1280), ("dark", 390))
+"""Contrast is of the scheme, and room of the width: two looks have both of each."""
 
 
 async def sound(visitor: Visitor, path: str) -> None:
@@ -50,10 +52,14 @@ async def sound(visitor: Visitor, path: str) -> None:
 
 async def sees(visitor: Visitor, path: str) -> None:
     """The same of a page that is open."""
-    found = await Axe().run(visitor.page)
-    assert found.violations_count == 0, f"{path}: {found.generate_report()}"
-    wide = await visitor.page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth")
-    assert not wide, path
+    for scheme, width in LOOKS:
+        await visitor.look(scheme, width)
+        found = await Axe().run(visitor.page)
+        assert found.violations_count == 0, f"{path}, {scheme}, {width}: {found.generate_report()}"
+        wide = await visitor.page.evaluate(
+            "document.documentElement.scrollWidth > document.documentElement.clientWidth"
+        )
+        assert not wide, f"{path}, {width}"
 
 
 def complaints(visitor: Visitor) -> list[str]:
@@ -61,23 +67,21 @@ def complaints(visitor: Visitor) -> list[str]:
     return [told for told in visitor.complaints if "404" not in told and "409" not in told]
 
 
-@pytest.mark.parametrize(("scheme", "width"), LOOKS)
-async def test_pages_without_anything_teach_and_everybody_can_read_them(hub: Hub, scheme: Scheme, width: int) -> None:
-    async with visiting(hub, scheme=scheme, width=width) as visitor:
+async def test_pages_without_anything_teach_and_everybody_can_read_them(hub: Hub) -> None:
+    async with visiting(hub) as visitor:
         for path in EMPTY:
             await sound(visitor, path)
         assert complaints(visitor) == []
         assert visitor.hosts == {hub.running.http[0]}
 
 
-@pytest.mark.parametrize(("scheme", "width"), LOOKS)
-async def test_pages_with_much_can_be_read_by_everybody(hub: Hub, scheme: Scheme, width: int) -> None:
+async def test_pages_with_much_can_be_read_by_everybody(hub: Hub) -> None:
     api = await hub.session_api("W" * 64)
     async with connected(hub, 1, await enrolled(hub, "desk")) as agent:
         await uncertain(hub, api, agent)
     for number in range(60):
         await send(hub, api, mobile=f"1202555{number:04}", reference=f"order-{number}")
-    async with visiting(hub, scheme=scheme, width=width) as visitor:
+    async with visiting(hub) as visitor:
         for path in FULL:
             await sound(visitor, path)
         assert complaints(visitor) == []

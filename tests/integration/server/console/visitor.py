@@ -32,6 +32,11 @@ class Visitor:
         assert response is not None
         return response
 
+    async def look(self, scheme: Scheme, width: int) -> None:
+        """The page that is open, in another colour scheme and as wide as another screen."""
+        await self.page.emulate_media(color_scheme=scheme)
+        await self.page.set_viewport_size({"width": width, "height": 900})
+
     async def press(self, name: str) -> None:
         """Presses a button or follows a link by its words."""
         found = self.page.get_by_role("button", name=name, exact=True).or_(
