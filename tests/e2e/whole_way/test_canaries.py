@@ -41,9 +41,9 @@ def planted(world: World) -> World:
 
 def secrets(world: World) -> dict[str, str]:
     credential = json.loads((world.folder / "desktop/agent/credential.json").read_text())["credential"]
-    admin = (world.folder / "hub/admin-token").read_text().strip()
-    pepper = (world.folder / "hub/pepper").read_text().strip()
-    return {"key": world.key.split("_", 2)[2], "credential": credential, "admin token": admin, "pepper": pepper}
+    names = {"admin token": "admin-token", "metrics token": "metrics-token", "pepper": "pepper"}
+    of_the_hub = {told: (world.folder / "hub" / name).read_text().strip() for told, name in names.items()}
+    return {"key": world.key.split("_", 2)[2], "credential": credential, **of_the_hub}
 
 
 PERSONAL = {"number": NUMBER, "text": TEXT, "name": NAME, "idempotency key": IDEMPOTENCY}
@@ -60,7 +60,8 @@ def files(folder: Path) -> Iterator[tuple[Path, bytes]]:
 
 
 def test_nothing_that_is_written_gives_anything_away(planted: World) -> None:
-    own = {"hub/admin-token": "admin token", "hub/pepper": "pepper", "desktop/agent/credential.json": "credential"}
+    own = {f"hub/{name.replace(' ', '-')}": name for name in ("admin token", "metrics token", "pepper")}
+    own["desktop/agent/credential.json"] = "credential"
     stores = ("hub/hub.db", "desktop/agent/channels/", "arrivals.jsonl")  # where texts and numbers belong
     told = {}
     for path, content in files(planted.folder):
