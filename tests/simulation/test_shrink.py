@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 
 from tests.simulation.mutants import MUTANTS
+from tests.simulation.mutants.search import finding, last_found
 from tests.simulation.play import run_of
 from tests.simulation.shrink import shrunk
-from tests.simulation.test_mutants import finding
 
 
 def test_a_run_that_breaks_is_shortened_to_what_breaks_it(monkeypatch: pytest.MonkeyPatch) -> None:
     mutant = MUTANTS["gives_go_to_everything"]
-    seed = finding(mutant)
+    seed = finding(mutant, last_found()[mutant.name])
     assert seed is not None
     mutant.patch(monkeypatch)
     short = shrunk(seed, mutant.focus)
