@@ -98,16 +98,18 @@ async def test_a_commit_that_is_still_on_its_way_never_arrives_after_it_was_call
     assert not await is_there(store)
 
 
-async def test_a_hub_that_starts_anew_waits_for_a_commit_that_the_last_one_left_behind(
+async def test_a_commit_that_a_dead_node_left_behind_is_another_nodes_to_the_next_one(
     store: PostgresqlStore, cut: Wire, postgresql: PostgresqlServer, name: str
 ) -> None:
     postgresql.sql(SLOW_COMMIT, name)
     cut.breaks = Break.CLIENT
     with pytest.raises(base.WriteUnknown):
-        await store.apply([ACCEPT])
+        await store.apply([base.Accept(operation=new(1, key=7))])
     following = await PostgresqlStore.open(postgresql.address(name), DIGEST)
     try:
-        assert await is_there(following)
+        (repeated,) = await following.apply([base.Accept(operation=new(2, key=7))])
+        assert isinstance(repeated, base.Known)
+        assert repeated.operation_id == new(1).id
     finally:
         await following.close()
 
@@ -179,10 +181,63 @@ async def test_a_commit_waits_for_the_disk_whatever_the_user_is_set_to(postgresq
         await opened.close()
 
 
-async def test_a_database_is_for_one_hub_at_a_time(store: PostgresqlStore, cut: Wire, name: str) -> None:
-    with pytest.raises(DatabaseError, match=f"Another hub is using postgresql://127.*/{name}"):
-        await PostgresqlStore.open(cut.address(name), DIGEST, patience_seconds=0.1)
-    await store.check_writable()
+async def test_several_nodes_work_on_one_database(store: PostgresqlStore, cut: Wire, name: str) -> None:
+    second = await PostgresqlStore.open(cut.address(name), DIGEST, patience_seconds=0)
+    try:
+        assert await second.apply([ACCEPT]) == [base.Accepted(operation_id=new(1).id)]
+        assert await is_there(store)
+        await store.check_writable()
+    finally:
+        await second.close()
+
+
+async def test_what_needs_a_database_for_itself_waits_for_every_node(
+    store: PostgresqlStore, postgresql: PostgresqlServer, name: str
+) -> None:
+    address = postgresql.address(name)
+    with pytest.raises(DatabaseError, match=f"at work on .*/{name}, which this needs for itself: stop every hub on it"):
+        await database.Database.open(address, alone=True, patience_seconds=0)
+    await store.close()
+    alone = await database.Database.open(address, alone=True, patience_seconds=0)
+    with pytest.raises(DatabaseError, match=f"/{name} is being moved or restored"):
+        await PostgresqlStore.open(address, DIGEST, patience_seconds=0)
+    await alone.close()
+    await (await PostgresqlStore.open(address, DIGEST, patience_seconds=0)).close()
+
+
+async def test_a_node_comes_back_to_its_database_while_something_waits_to_have_it_alone(
+    store: PostgresqlStore, cut: Wire, postgresql: PostgresqlServer, name: str
+) -> None:
+    second = await PostgresqlStore.open(postgresql.address(name), DIGEST)
+    async with asyncio.TaskGroup() as group:
+        waiting = group.create_task(database.Database.open(postgresql.address(name), alone=True))
+        await tried_to_lock(postgresql, name)
+        cut.breaks = Break.ANSWER
+        with pytest.raises(base.WriteUnknown):
+            await store.apply([ACCEPT])
+        assert await is_there(store)
+        await store.close()
+        await second.close()
+        await (await waiting).close()
+
+
+async def tried_to_lock(server: PostgresqlServer, name: str) -> None:
+    """Until something has asked for the database alone."""
+    asked = f"SELECT count(*) FROM pg_stat_activity WHERE datname = '{name}' AND query LIKE '%pg_advisory_unlock(%'"
+    async with asyncio.timeout(SECONDS):
+        while await asyncio.to_thread(server.sql, asked) == "0":
+            pass
+
+
+async def test_a_node_that_comes_back_to_a_newer_database_writes_nothing_and_says_why(
+    store: PostgresqlStore, cut: Wire, postgresql: PostgresqlServer, name: str
+) -> None:
+    postgresql.sql("INSERT INTO messenger_hub.migration (name) VALUES ('9-later')", name)
+    cut.breaks = Break.BEFORE
+    with pytest.raises(base.WriteUnknown):
+        await store.apply([ACCEPT])
+    with pytest.raises(base.NothingWritten, match=r"newer version \(it has 9-later\)"):
+        await store.apply([ACCEPT])
 
 
 async def test_a_database_of_another_hub_is_refused(store: PostgresqlStore, cut: Wire, name: str) -> None:

@@ -209,7 +209,7 @@ async def _opened(folder: PrivateFolder, address: StoreAddress | None) -> Store:
         raise Unusable(
             f"{folder.file(PEPPER)} is missing or damaged: no key works without it, so put it back first.", "no_pepper"
         )
-    return await postgresql().open(address, digest_of(bytes.fromhex(pepper.decode())))
+    return await postgresql().open(address, digest_of(bytes.fromhex(pepper.decode())), alone=True)
 
 
 def _drop_damaged(folder: PrivateFolder) -> None:

@@ -30,8 +30,8 @@ class Copying:
 
     @classmethod
     async def open(cls, address: StoreAddress) -> Copying:
-        """Connects, and makes the tables where there are none."""
-        return cls(await Database.open(address))
+        """Connects, and makes the tables where there are none. No hub is at work on the database then, and none starts before `close`."""
+        return cls(await Database.open(address, alone=True))
 
     async def claim(self, digest: bytes) -> Found:
         """What is there; what is empty is this hub's from now on, and no server starts on it before `finish`."""

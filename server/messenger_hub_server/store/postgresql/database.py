@@ -9,16 +9,18 @@ A transaction runs on the connection that writes, one at a time; when `write` re
     anything else at COMMIT                unknown: the connection was lost, or ended by an administrator, a failover or our own time-out
 
 After an unknown commit every connection is closed, and nothing is written, read or told before it is over on the server: the
-connection that writes holds an advisory lock for as long as it lives, which a server gives to the next one only when the transaction
-of the last one has ended, whichever way. The next connection ends the old one's process, if it is still there, and waits for the
-lock. So a COMMIT that is still on its way when it is given up can never turn up after somebody was told that it is not there.
+connection that writes holds an advisory lock of its own for as long as it lives, which a server gives to the next one only when the
+transaction of the last one has ended, whichever way. The next connection ends the old one's process, if it is still there, and waits
+for the lock. So a COMMIT that is still on its way when it is given up can never turn up after somebody was told that it is not there.
+One that a killed node has left behind is another node's commit to everybody else.
 
-The same lock refuses a second hub on one database, and makes a hub that was killed wait for what it has left behind.
+A second lock is held by every node, shared, and taken alone by what must not meet a node at work.
 """
 
 from __future__ import annotations
 
 import asyncio
+import secrets
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
@@ -42,12 +44,15 @@ CLOSE_SECONDS = 5.0
 REOPEN_SECONDS = 10.0  # after an unknown commit, for a server that starts again
 REOPEN_EVERY_SECONDS = 0.1
 LOCK_SECONDS = 30.0  # a dead client's connection is noticed within 25
+LOCK_EVERY_SECONDS = 0.1
 VACUUM_SECONDS = 600.0
 READERS = 4
 TRIES = 4
 OLDEST_VERSION = 140_000
 
-_HUB = 0x6D68_0001  # of this database's advisory locks: whoever holds it writes
+# Of this database's advisory locks. The second is the first half of a pair, whose other half is the node's.
+_HUB = 0x6D68_0001
+_NODE = 0x6D68_0003
 _DURABLE = frozenset({"on", "remote_apply"})
 _SESSION = f"""
 SET search_path = {schema.NAME};
@@ -55,7 +60,7 @@ SET default_transaction_isolation = 'read committed';
 SET jit = off;
 SET statement_timeout = '30s';
 SET lock_timeout = '10s';
-SET idle_in_transaction_session_timeout = '60s';
+SET idle_in_transaction_session_timeout = '5s';
 SET tcp_keepalives_idle = 10;
 SET tcp_keepalives_interval = 5;
 SET tcp_keepalives_count = 3;
@@ -91,10 +96,14 @@ class _Backend:
 class Database:
     """Use `open`; `close` ends every connection."""
 
-    def __init__(self, address: StoreAddress, migrations: Sequence[schema.Migration], patience_seconds: float) -> None:
+    def __init__(
+        self, address: StoreAddress, migrations: Sequence[schema.Migration], patience_seconds: float, *, alone: bool
+    ) -> None:
         self._address = address
         self._migrations = migrations
         self._patience_seconds = patience_seconds
+        self._alone = alone
+        self._node = secrets.randbits(31)
         self._writing = asyncio.Lock()
         self._writer: Connection | None = None
         self._backend: _Backend | None = None
@@ -107,13 +116,15 @@ class Database:
         address: StoreAddress,
         migrations: Sequence[schema.Migration] = schema.MIGRATIONS,
         *,
+        alone: bool = False,
         patience_seconds: float = LOCK_SECONDS,
     ) -> Database:
-        """Connects and brings the schema up to date. `patience_seconds`: how long to wait for another hub to let go of the database.
+        """Connects and brings the schema up to date. `alone`: no other node is at work, and none starts before `close`.
+        `patience_seconds`: how long to wait for others to let go of the database.
 
         Raises DatabaseError with a sentence.
         """
-        database = cls(address, migrations, patience_seconds)
+        database = cls(address, migrations, patience_seconds, alone=alone)
         try:
             async with database._writing:
                 await database._connected()
@@ -201,7 +212,12 @@ class Database:
     # ---- writing, with the lock held ----------------------------------------------------------------------------------------
 
     async def _write(self, work: Work[T]) -> T:
-        connection = await self._connected()
+        try:
+            connection = await self._connected()
+        except NothingCommitted:
+            raise
+        except DatabaseError as error:  # what it finds in a database that it comes back to, a newer schema for one
+            raise NothingCommitted(str(error)) from error
         try:
             await connection.execute("BEGIN")
             result = await work(connection)
@@ -316,26 +332,41 @@ class Database:
         return pool
 
     async def _take_over(self, connection: Connection) -> None:
-        """Takes the lock of whoever writes, once the last connection's transaction is over. Raises DatabaseError."""
+        """Takes the locks, once the last connection's transaction is over. Raises DatabaseError."""
         own = await connection.fetchrow("SELECT pid, backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid()")
         if own is None:
             raise NothingCommitted(
                 f"{self._address} does not tell its connections apart: connect to PostgreSQL itself."
             )
-        first = self._backend is None
+        patience_seconds = self._patience_seconds if self._backend is None else REOPEN_SECONDS
         if self._backend is not None:
             ending = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = $1 AND backend_start = $2"
             await connection.execute(ending, self._backend.number, self._backend.started)
-        patience_ms = int((self._patience_seconds if first else REOPEN_SECONDS) * 1_000)
-        await connection.execute(f"SET lock_timeout = {patience_ms}; SET statement_timeout = {patience_ms + 1_000}")
-        try:
-            await connection.execute("SELECT pg_advisory_lock($1)", _HUB, timeout=patience_ms / 1_000 + 2)
-        except asyncpg.LockNotAvailableError as error:
-            raise NothingCommitted(
-                f"Another hub is using {self._address}, and a database is for one hub: stop that one, or give this one a database of its own."
-            ) from error
+        deadline = time.monotonic() + patience_seconds
+        while not await self._has_locks(connection):
+            if time.monotonic() >= deadline:
+                raise NothingCommitted(self._in_use())
+            await asyncio.sleep(LOCK_EVERY_SECONDS)
         await connection.execute(_SESSION + _WRITING)
         self._backend = _Backend(own["pid"], own["backend_start"])
+
+    async def _has_locks(self, connection: Connection) -> bool:
+        """Looks again and again instead of standing in the queue for them, where it would hold up nodes that come later."""
+        shared = "" if self._alone else "_shared"
+        if not await connection.fetchval("SELECT pg_try_advisory_lock($1::integer, $2::integer)", _NODE, self._node):
+            return False
+        if await connection.fetchval(f"SELECT pg_try_advisory_lock{shared}($1::bigint)", _HUB):
+            return True
+        await connection.execute("SELECT pg_advisory_unlock($1::integer, $2::integer)", _NODE, self._node)
+        return False
+
+    def _in_use(self) -> str:
+        if self._alone:
+            return f"A hub is at work on {self._address}, which this needs for itself: stop every hub on it, then repeat this."
+        return (
+            f"{self._address} is being moved or restored, or used by a version that works on it alone: let that end, or stop it, "
+            "then start this hub again."
+        )
 
 
 async def _connect(address: StoreAddress) -> Connection:

@@ -42,13 +42,14 @@ class PostgresqlStore:
 
     @classmethod
     async def open(
-        cls, address: StoreAddress, digest: bytes, *, patience_seconds: float = LOCK_SECONDS
+        cls, address: StoreAddress, digest: bytes, *, alone: bool = False, patience_seconds: float = LOCK_SECONDS
     ) -> PostgresqlStore:
-        """Connects, and makes the tables where there are none. `digest` says which hub's database it is.
+        """Connects, and makes the tables where there are none. `digest` says which hub's database it is; any number of its nodes may
+        have it open at once, unless one has to be `alone`.
 
         Raises DatabaseError with a sentence: cannot be reached, loses commits, is of a newer version, in use, or of another hub.
         """
-        database = await Database.open(address, patience_seconds=patience_seconds)
+        database = await Database.open(address, alone=alone, patience_seconds=patience_seconds)
         try:
             await database.write(lambda connection: _claim(connection, digest, address))
         except BaseException:
