@@ -23,14 +23,14 @@ from messenger_hub_server.config import ASK, Settings, in_force
 from messenger_hub_server.data_folder import DataFolder
 from messenger_hub_server.doors import Doors, Running
 from messenger_hub_server.errors import HubError
-from messenger_hub_server.highwater import HighWater, HighWaterLost
+from messenger_hub_server.highwater import HighWaterLost
 from messenger_hub_server.parts import Parts, assemble
 from messenger_hub_server.reach import reach
 from messenger_hub_server.services.admin.facts import HubFacts
 from messenger_hub_server.startup import REFUSED, StartupProblem
 from messenger_hub_server.store.address import StoreAddress
-from messenger_hub_server.store.base import Store, StoreError
-from messenger_hub_server.stores import open_store
+from messenger_hub_server.store.base import StoreError
+from messenger_hub_server.stores import Kept, open_store
 from messenger_hub_server.upkeep.retention import Keep
 
 __all__ = ["Running", "StartupProblem", "configure_logging", "run"]
@@ -84,24 +84,23 @@ async def run(
     folder = DataFolder(settings.data_dir)
     try:
         discard_leftovers(folder.private.path)
-        async with _opened(folder, settings.store) as (store, highwater):
+        async with _opened(folder, settings.store) as kept:
             hub = _Hub(settings, folder, certificates, warnings)
-            await hub.serve(store, highwater, on_ready, stop)
-    except (DatabaseError, HighWaterLost, FolderError) as error:
+            await hub.serve(kept, on_ready, stop)
+    except (DatabaseError, StoreError, HighWaterLost, FolderError) as error:
         raise StartupProblem(str(error), REFUSED) from error
     finally:
         folder.close()
 
 
 @asynccontextmanager
-async def _opened(folder: DataFolder, address: StoreAddress | None) -> AsyncIterator[tuple[Store, HighWater]]:
-    store = await open_store(folder, address)
+async def _opened(folder: DataFolder, address: StoreAddress | None) -> AsyncIterator[Kept]:
+    kept = await open_store(folder, address)
     try:
-        highwater = HighWater(folder.private)
-        await restoring.notice(store, highwater)
-        yield store, highwater
+        await restoring.notice(kept.store, kept.highwater)
+        yield kept
     finally:
-        await store.close()
+        await kept.store.close()
 
 
 class _Hub:
@@ -124,14 +123,11 @@ class _Hub:
         self._running: Running | None = None
         self._end_streams = asyncio.Event()
 
-    async def serve(
-        self, store: Store, highwater: HighWater, on_ready: Callable[[Running], None], stop: asyncio.Event
-    ) -> None:
+    async def serve(self, kept: Kept, on_ready: Callable[[Running], None], stop: asyncio.Event) -> None:
         """Until `stop`."""
         parts = await assemble(
-            store=store,
+            kept,
             folder=self._folder,
-            highwater=highwater,
             clock=self._clock,
             rate_per_minute=self._settings.rate_per_minute,
             keep=Keep(text_days=self._settings.text_retention_days, record_days=self._settings.retention_days),

@@ -140,6 +140,9 @@ class HighWater:
                 self._content.operation_id_limit = before
                 raise
 
+    async def share_limit(self) -> None:
+        """Nobody else gives out ids up to the limit. Here nobody else gives any. Raises StoreError where the database gives them."""
+
     def take(self, epochs: list[TakeEpoch]) -> None:
         """Before these epochs are committed. Raises OSError; a higher epoch than needed is then remembered, and does no harm."""
         with self._lock:
@@ -152,8 +155,12 @@ class HighWater:
         before = self._content.channels.get(str(channel_id))
         if before and epoch <= before.epoch:
             return  # two hellos at once: the database lets the second one of an epoch fail as well
+        self._content.channels[str(channel_id)] = self._following(before, epoch, journal_id)
+
+    def _following(self, before: Channel | None, epoch: int, journal_id: str) -> Channel:
+        """What is known once that epoch is taken."""
         since = before.taken_over_at if before and before.journal_id == journal_id else epoch
-        self._content.channels[str(channel_id)] = Channel(epoch=epoch, journal_id=journal_id, taken_over_at=since)
+        return Channel(epoch=epoch, journal_id=journal_id, taken_over_at=since)
 
     def _write(self) -> None:
         self._folder.write_private(NAME, msgspec.json.encode(self._content))

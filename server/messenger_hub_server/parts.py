@@ -20,7 +20,6 @@ from messenger_hub.v1 import channel_service_pb2, contact_service_pb2, message_s
 from messenger_hub_server.assignments import Assignments
 from messenger_hub_server.data_folder import DataFolder
 from messenger_hub_server.depths import Depths
-from messenger_hub_server.highwater import HighWater
 from messenger_hub_server.identity.callers import Callers
 from messenger_hub_server.identity.keys import Keys
 from messenger_hub_server.identity.limits import Limits
@@ -33,7 +32,6 @@ from messenger_hub_server.presence import Presence
 from messenger_hub_server.queue import Queue
 from messenger_hub_server.readings import Reader
 from messenger_hub_server.registry import Registry
-from messenger_hub_server.registry_ids import RegistryIds
 from messenger_hub_server.rpc.chain import Chain
 from messenger_hub_server.rpc.method import compiled
 from messenger_hub_server.services.admin.agents import AgentAdminHandlers
@@ -58,6 +56,7 @@ from messenger_hub_server.services.messages import MessageHandlers
 from messenger_hub_server.services.operations import OperationHandlers
 from messenger_hub_server.services.sights import Sights
 from messenger_hub_server.store.base import Store
+from messenger_hub_server.stores import Kept
 from messenger_hub_server.streams import Numbers, Streams
 from messenger_hub_server.upkeep.due import Due
 from messenger_hub_server.upkeep.retention import Keep, Retention
@@ -120,10 +119,9 @@ class Parts:
 
 
 async def assemble(
+    kept: Kept,
     *,
-    store: Store,
     folder: DataFolder,
-    highwater: HighWater,
     clock: Clock,
     rate_per_minute: int,
     keep: Keep,
@@ -132,10 +130,11 @@ async def assemble(
     api_address: Callable[[], str],
 ) -> Parts:
     """Wires everything; nothing runs yet."""
+    store, highwater = kept.store, kept.highwater
     keys, metrics, lines, news = Keys(folder.pepper), Metrics(), Lines(), News()
     queue = Queue(store, highwater, lines, news, clock, observe=metrics.committed)
     watch, depths, presence = Watch(store, news), Depths(store, news), Presence(clock)
-    registry = Registry(queue, keys, RegistryIds(folder.private), clock)
+    registry = Registry(queue, keys, kept.registry_ids, clock)
     registry.load(await store.registry())
     queue.load(await store.restored(), await store.latest_place_ms())
     registry.on_change(news.tell)

@@ -27,7 +27,10 @@ class RegistryIds:
     async def next(self, kind: str, taken: int) -> int:
         """A number above `taken` and above all given before; durable when it is returned."""
         number = max(self._given.get(kind, 0), taken) + 1
+        await self._keep(kind, number)
+        return number
+
+    async def _keep(self, kind: str, number: int) -> None:
         given = {**self._given, kind: number}
         await asyncio.to_thread(self._folder.write_private, FILE_NAME, msgspec.json.encode(given))
         self._given = given
-        return number

@@ -43,6 +43,8 @@ async def mark(
     await store.apply(
         [*restoration.marks(stored.epochs, known, OperationId(limit + 1)), *_gone(highwater, files, stored)]
     )
+    # Last: until then a counter that is behind the file says at the next start that this is not done.
+    await highwater.share_limit()
     return await store.restored()
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from messenger_hub.runtime.folder import PrivateFolder
 
 from messenger_hub_server.data_folder import DATABASE, ELSEWHERE, DataFolder
+from messenger_hub_server.highwater import HighWater
+from messenger_hub_server.registry_ids import RegistryIds
 from messenger_hub_server.startup import REFUSED, StartupProblem
 from messenger_hub_server.store.address import StoreAddress
 from messenger_hub_server.store.base import Store
@@ -16,12 +19,25 @@ if TYPE_CHECKING:
     from messenger_hub_server.store.postgresql.store import PostgresqlStore
 
 
-async def open_store(folder: DataFolder, address: StoreAddress | None) -> Store:
-    """SQLite's file in the folder, or the PostgreSQL database. Raises StartupProblem or DatabaseError."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """A store, and what outlives an older copy of it: which numbers were given out. Alone they are counted in the data folder's files,
+    and on PostgreSQL in the database as well, for all nodes."""
+
+    store: Store
+    highwater: HighWater
+    registry_ids: RegistryIds
+
+
+async def open_store(folder: DataFolder, address: StoreAddress | None) -> Kept:
+    """SQLite's file in the folder, or the PostgreSQL database. Raises StartupProblem, DatabaseError, FolderError or StoreError."""
     private = folder.private
     if address is None:
         refuse_elsewhere(private)
-        return await SqliteStore.open(private.file(DATABASE))
+        highwater, registry_ids = HighWater(private), RegistryIds(private)
+        return Kept(
+            store=await SqliteStore.open(private.file(DATABASE)), highwater=highwater, registry_ids=registry_ids
+        )
     if private.file(DATABASE).exists():
         raise StartupProblem(
             f"{private.path} holds a hub in SQLite, and {address} would be another one without its messages and keys: move it with "
@@ -29,8 +45,12 @@ async def open_store(folder: DataFolder, address: StoreAddress | None) -> Store:
             REFUSED,
         )
     store = await postgresql().open(address, folder.digest)
-    private.write_private(ELSEWHERE, f"{address}\n".encode())
-    return store
+    try:
+        private.write_private(ELSEWHERE, f"{address}\n".encode())
+        return Kept(store=store, highwater=await store.highwater(private), registry_ids=store.registry_ids(private))
+    except BaseException:
+        await store.close()
+        raise
 
 
 def elsewhere(folder: PrivateFolder) -> str | None:

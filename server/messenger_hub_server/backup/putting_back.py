@@ -9,6 +9,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from messenger_hub.runtime.database import DatabaseError, DatabaseTooNew
 from messenger_hub.runtime.folder import FolderError, PrivateFolder
@@ -23,9 +24,12 @@ from messenger_hub_server.config import FILE_NAME as CONFIG
 from messenger_hub_server.data_folder import ADMIN_TOKEN, DATABASE, LAN_CERTIFICATE, LAN_KEY, PEPPER, VERSION, digest_of
 from messenger_hub_server.model import OperationState
 from messenger_hub_server.store.address import StoreAddress
-from messenger_hub_server.store.base import Store, StoreError
+from messenger_hub_server.store.base import StoreError
 from messenger_hub_server.store.sqlite import SqliteStore
 from messenger_hub_server.stores import elsewhere, postgresql
+
+if TYPE_CHECKING:
+    from messenger_hub_server.store.postgresql.store import PostgresqlStore
 
 _SECRET = re.compile(rb"[0-9a-f]{64}")
 
@@ -201,7 +205,7 @@ async def in_place(folder: PrivateFolder, now_ms: int, address: StoreAddress | N
     return replace(outcome, replaces=True)
 
 
-async def _opened(folder: PrivateFolder, address: StoreAddress | None) -> Store:
+async def _opened(folder: PrivateFolder, address: StoreAddress | None) -> SqliteStore | PostgresqlStore:
     if address is None:
         return await SqliteStore.open(folder.file(DATABASE))
     pepper = folder.read(PEPPER)
@@ -225,7 +229,8 @@ async def _marked(
 ) -> Outcome:
     store = await _opened(folder, address)
     try:
-        marks = await restoring.mark(store, highwater.HighWater(folder), file_lost=lost)
+        file = highwater.HighWater(folder) if isinstance(store, SqliteStore) else await store.highwater(folder)
+        marks = await restoring.mark(store, file, file_lost=lost)
         names = {channel.id: channel.name for channel in (await store.registry()).channels}
         counts = await store.counts()
     finally:

@@ -51,7 +51,7 @@ TRIES = 4
 OLDEST_VERSION = 140_000
 
 # Of this database's advisory locks. The second is the first half of a pair, whose other half is the node's.
-_HUB = 0x6D68_0001
+HUB = 0x6D68_0001
 _NODE = 0x6D68_0003
 _DURABLE = frozenset({"on", "remote_apply"})
 _SESSION = f"""
@@ -355,7 +355,7 @@ class Database:
         shared = "" if self._alone else "_shared"
         if not await connection.fetchval("SELECT pg_try_advisory_lock($1::integer, $2::integer)", _NODE, self._node):
             return False
-        if await connection.fetchval(f"SELECT pg_try_advisory_lock{shared}($1::bigint)", _HUB):
+        if await connection.fetchval(f"SELECT pg_try_advisory_lock{shared}($1::bigint)", HUB):
             return True
         await connection.execute("SELECT pg_advisory_unlock($1::integer, $2::integer)", _NODE, self._node)
         return False

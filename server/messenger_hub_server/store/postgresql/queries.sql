@@ -205,6 +205,27 @@ ON CONFLICT (channel_id) DO UPDATE SET body = excluded.body, as_of_ms = excluded
 -- name: groups
 SELECT body, as_of_ms FROM channel_groups WHERE channel_id = $1;
 
+-- name: take_numbers
+INSERT INTO number AS n (kind, last) VALUES ($1, $3::bigint + $2::bigint)
+ON CONFLICT (kind) DO UPDATE SET last = greatest(n.last, $3) + $2 RETURNING last;
+
+-- name: raise_number
+INSERT INTO number AS n (kind, last) VALUES ($1, $2)
+ON CONFLICT (kind) DO UPDATE SET last = greatest(n.last, excluded.last) RETURNING last;
+
+-- name: begin_operations
+INSERT INTO number AS n (kind, last) SELECT $1, greatest($2::bigint, max(id)) FROM operation
+ON CONFLICT (kind) DO UPDATE SET last = n.last RETURNING last;
+
+-- name: note_nodes
+-- Whoever works holds this lock.
+UPDATE hub SET shared = true WHERE NOT shared AND (SELECT count(*) FROM pg_locks
+  WHERE locktype = 'advisory' AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+    AND classid = 0 AND objid = $1::bigint::oid AND objsubid = 1 AND granted) > 1;
+
+-- name: is_shared
+SELECT shared FROM hub;
+
 -- name: probe
 UPDATE hub SET probed = probed + 1;
 

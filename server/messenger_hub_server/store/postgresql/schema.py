@@ -32,12 +32,25 @@ class Migration:
 
 
 async def _start(connection: Connection) -> None:
-    await connection.execute(files(__package__).joinpath("schema").joinpath("1-start.sql").read_text())
+    await connection.execute(_file("1-start"))
     pairs = [("", "pending"), *((source.value, to.value) for source, targets in TRANSITIONS.items() for to in targets)]
     await connection.executemany("INSERT INTO transition VALUES ($1, $2)", pairs)
 
 
-MIGRATIONS: Sequence[Migration] = (Migration(name="1-start", apply=_start),)
+def _step(name: str) -> Migration:
+    """A step that is a file."""
+
+    async def apply(connection: Connection) -> None:
+        await connection.execute(_file(name))
+
+    return Migration(name=name, apply=apply)
+
+
+def _file(name: str) -> str:
+    return files(__package__).joinpath("schema").joinpath(f"{name}.sql").read_text()
+
+
+MIGRATIONS: Sequence[Migration] = (Migration(name="1-start", apply=_start), _step("2-numbers"))
 
 
 async def migrate(connection: Connection, migrations: Sequence[Migration], where: str) -> None:

@@ -7,8 +7,10 @@ from itertools import takewhile
 from typing import Any
 
 import msgspec
-from messenger_hub.runtime.database import CommitUnknown, DatabaseError, NothingCommitted
+from messenger_hub.runtime.database import DatabaseError
+from messenger_hub.runtime.folder import PrivateFolder
 
+from messenger_hub_server.highwater import HighWater
 from messenger_hub_server.model import (
     ChannelId,
     Event,
@@ -21,15 +23,19 @@ from messenger_hub_server.model import (
     SessionApiId,
     WaId,
 )
+from messenger_hub_server.registry_ids import RegistryIds
 from messenger_hub_server.store import base, rows
 from messenger_hub_server.store.address import StoreAddress
 from messenger_hub_server.store.postgresql.database import LOCK_SECONDS, Database, Work
+from messenger_hub_server.store.postgresql.errors import told
+from messenger_hub_server.store.postgresql.highwater import SharedHighWater
+from messenger_hub_server.store.postgresql.numbers import Numbers
+from messenger_hub_server.store.postgresql.registry_ids import SharedRegistryIds
+from messenger_hub_server.store.postgresql.statements import SQL
 from messenger_hub_server.store.postgresql.text import read, read_operation, stored
 from messenger_hub_server.store.postgresql.types import Connection
 from messenger_hub_server.store.postgresql.writes import Writer
-from messenger_hub_server.store.statements import load
 
-SQL = load(__package__)
 LIVE = (OperationState.PENDING, OperationState.LEASED, OperationState.UNCERTAIN)
 EMPTIED = ("operation", "event", "idempotency")
 
@@ -39,6 +45,7 @@ class PostgresqlStore:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._numbers = Numbers(database)
 
     @classmethod
     async def open(
@@ -62,16 +69,18 @@ class PostgresqlStore:
         """Changes nothing. Raises DatabaseError when a hub could not use the database."""
         await Database.look(address)
 
+    async def highwater(self, folder: PrivateFolder) -> HighWater:
+        """The high-water file of this node. Raises FolderUnusable, OSError or StoreError."""
+        return await SharedHighWater.open(folder, self._numbers)
+
+    def registry_ids(self, folder: PrivateFolder) -> RegistryIds:
+        """The registry's numbers, for this node. Raises FolderUnusable."""
+        return SharedRegistryIds(folder, self._numbers)
+
     async def apply(self, writes: Sequence[base.Write]) -> Sequence[base.Outcome]:
         """One durable transaction."""
-        try:
+        with told():
             return await self._database.write(lambda connection: Writer(connection, SQL).apply_all(writes))
-        except CommitUnknown as error:
-            raise base.WriteUnknown(str(error)) from error
-        except NothingCommitted as error:
-            raise base.NothingWritten(str(error)) from error
-        except DatabaseError as error:
-            raise base.StoreError(str(error)) from error
 
     # ---- reads --------------------------------------------------------------------------------------------------------------
 
