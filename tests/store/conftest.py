@@ -45,7 +45,7 @@ def emptied(postgresql: PostgresqlServer, template: str) -> Callable[[], StoreAd
 
     def empty() -> StoreAddress:
         # Quicker than TRUNCATE, which makes every file anew.
-        tables = ("operation", "epoch", "journal", "restored", "record", "channel_groups")
+        tables = ("operation", "place", "epoch", "journal", "restored", "record", "channel_groups")
         postgresql.sql("; ".join(f"DELETE FROM messenger_hub.{table}" for table in tables), name)
         return postgresql.address(name)
 

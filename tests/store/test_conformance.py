@@ -40,9 +40,9 @@ from messenger_hub_server.store.postgresql.store import PostgresqlStore
 from messenger_hub_server.store.sqlite import SqliteStore
 from msgspec.structs import replace
 
+from tests.store.behind import CHANNEL, Behind
 from tests.store.conftest import DIGEST
 
-CHANNEL = ChannelId(1)
 JOURNAL = JournalId("j1")
 S = OperationState
 
@@ -502,15 +502,26 @@ async def same(mine: base.Store, theirs: base.Store) -> None:
         assert [(e.state, e.at_ms, e.reason) for e in ours] == [(e.state, e.at_ms, e.reason) for e in others]
 
 
-async def both(memory: MemoryStore, other: base.Store, steps: list[tuple[object, ...]]) -> None:
-    """The same writes give the same outcomes and rows in both."""
+async def both(memory: MemoryStore, other: base.Store, batches: list[list[base.Write]], *, moves: bool) -> None:
+    """The same writes, in transactions, give the same outcomes and rows in both, one after the other in the first. `moves`: the other
+    one moves what it accepts behind what it has."""
+    behind = Behind()
     try:
-        take = base.TakeEpoch(channel_id=CHANNEL, epoch=1, journal_id=JOURNAL)
-        for write in [take, *(_write(step, position) for position, step in enumerate(steps, 1))]:
-            assert [*await memory.apply([write])] == [*await other.apply([write])], write
+        for batch in batches:
+            writes = [base.TakeEpoch(channel_id=CHANNEL, epoch=1, journal_id=JOURNAL), *batch]
+            expected: list[base.Outcome] = []
+            for write in behind.moved(writes) if moves else writes:
+                expected += await memory.apply([write])
+                await behind.imported(memory, write)
+            assert list(await other.apply(writes)) == expected, writes
         await same(memory, other)
     finally:
         await other.close()
+
+
+def singly(steps: list[tuple[object, ...]]) -> list[list[base.Write]]:
+    """Each in a transaction of its own."""
+    return [[_write(step, position)] for position, step in enumerate(steps, 1)]
 
 
 @settings(max_examples=60, deadline=None)
@@ -518,7 +529,7 @@ async def both(memory: MemoryStore, other: base.Store, steps: list[tuple[object,
 def test_any_writes_give_the_same_outcomes_and_rows_in_sqlite(steps: list[tuple[object, ...]]) -> None:
     async def compare() -> None:
         with tempfile.TemporaryDirectory() as folder:
-            await both(MemoryStore(), await SqliteStore.open(Path(folder) / "hub.db"), steps)
+            await both(MemoryStore(), await SqliteStore.open(Path(folder) / "hub.db"), singly(steps), moves=False)
 
     asyncio.run(compare())
 
@@ -529,7 +540,7 @@ def test_any_writes_give_the_same_outcomes_and_rows_in_postgresql(
     steps: list[tuple[object, ...]], emptied: Callable[[], StoreAddress]
 ) -> None:
     async def compare() -> None:
-        await both(MemoryStore(), await PostgresqlStore.open(emptied(), DIGEST), steps)
+        await both(MemoryStore(), await PostgresqlStore.open(emptied(), DIGEST), singly(steps), moves=True)
 
     asyncio.run(compare())
 

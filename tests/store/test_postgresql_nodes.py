@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Sequence
 import asyncpg
 import pytest
 from messenger_hub.runtime.database import Refused
-from messenger_hub_server.model import LeaseId
+from messenger_hub_server.model import ChannelId, LeaseId
 from messenger_hub_server.store import base
 from messenger_hub_server.store.address import StoreAddress
 from messenger_hub_server.store.postgresql.database import Database
@@ -125,11 +125,23 @@ async def test_what_was_cancelled_while_it_was_claimed_is_not_leased(nodes: tupl
     assert [operation.id for operation in leased.operations] == [2]  # type: ignore[union-attr]
 
 
-async def test_one_key_accepted_twice_at_once_meets_a_constraint(nodes: tuple[Node, Node]) -> None:
+async def test_one_key_accepted_twice_at_once_is_known_to_the_second(nodes: tuple[Node, Node]) -> None:
     first, second = nodes
     await first.begin(base.Accept(operation=new(1, key=7)))
     async with asyncio.TaskGroup() as group:
-        accepting = group.create_task(_refused(second, base.Accept(operation=new(2, key=7))))
+        accepting = group.create_task(second.begin(base.Accept(operation=new(2, key=7))))
+        await second.waits()
+        await first.commit()
+        (known,) = await accepting
+    assert isinstance(known, base.Known)
+    assert known.operation_id == new(1).id
+
+
+async def test_one_number_given_to_two_at_once_meets_a_constraint(nodes: tuple[Node, Node]) -> None:
+    first, second = nodes
+    await first.begin(base.Accept(operation=new(1)))
+    async with asyncio.TaskGroup() as group:
+        accepting = group.create_task(_refused(second, base.Accept(operation=new(1, channel_id=ChannelId(2)))))
         await second.waits()
         await first.commit()
         await accepting

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import tempfile
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -18,9 +19,8 @@ from messenger_hub_server.store.postgresql.store import PostgresqlStore
 from messenger_hub_server.store.sqlite import SqliteStore
 
 from tests.store.conftest import DIGEST
-from tests.store.test_conformance import CHANNEL, JOURNAL, S, _to, _write, claim, new, opened, random_writes, same
+from tests.store.test_conformance import CHANNEL, S, _to, _write, both, claim, new, opened, random_writes
 
-TAKE = base.TakeEpoch(channel_id=CHANNEL, epoch=1, journal_id=JOURNAL)
 UPWARDS = [({S.LEASED}, S.SENT), ({S.SENT}, S.DELIVERED), ({S.DELIVERED}, S.READ), ({S.LEASED}, S.PENDING)]
 
 
@@ -35,19 +35,9 @@ def _kind(step: tuple[object, ...]) -> str:
     return str(step[0])
 
 
-async def _compare(other: base.Store, batches: list[list[tuple[object, ...]]]) -> None:
-    memory, position = MemoryStore(), 0
-    try:
-        for batch in [[], *batches]:
-            writes: list[base.Write] = [TAKE]
-            for step in batch:
-                position += 1
-                writes.append(_write(step, position))
-            expected = [outcome for write in writes for outcome in await memory.apply([write])]
-            assert list(await other.apply(writes)) == expected, writes
-        await same(memory, other)
-    finally:
-        await other.close()
+def _writes(batches: list[list[tuple[object, ...]]]) -> list[list[base.Write]]:
+    positions = itertools.count(1)
+    return [[_write(step, next(positions)) for step in batch] for batch in batches]
 
 
 @settings(max_examples=60, deadline=None)
@@ -55,7 +45,7 @@ async def _compare(other: base.Store, batches: list[list[tuple[object, ...]]]) -
 def test_batches_give_the_outcomes_and_rows_of_single_writes_in_sqlite(batches: list[list[tuple[object, ...]]]) -> None:
     async def compare() -> None:
         with tempfile.TemporaryDirectory() as folder:
-            await _compare(await SqliteStore.open(Path(folder) / "hub.db"), batches)
+            await both(MemoryStore(), await SqliteStore.open(Path(folder) / "hub.db"), _writes(batches), moves=False)
 
     asyncio.run(compare())
 
@@ -66,7 +56,7 @@ def test_batches_give_the_outcomes_and_rows_of_single_writes_in_postgresql(
     batches: list[list[tuple[object, ...]]], emptied: Callable[[], StoreAddress]
 ) -> None:
     async def compare() -> None:
-        await _compare(await PostgresqlStore.open(emptied(), DIGEST), batches)
+        await both(MemoryStore(), await PostgresqlStore.open(emptied(), DIGEST), _writes(batches), moves=True)
 
     asyncio.run(compare())
 

@@ -1,3 +1,13 @@
+-- name: take_places
+-- For arrays of channel and of the last place that a transaction wants on it: the place that its own have to come after.
+INSERT INTO place AS p (channel_id, last_ms, before_ms) SELECT *, -1 FROM unnest($1::bigint[], $2::bigint[])
+ON CONFLICT (channel_id) DO UPDATE SET last_ms = greatest(excluded.last_ms, p.last_ms + 1), before_ms = p.last_ms
+RETURNING channel_id, before_ms;
+
+-- name: keep_place
+-- Of what comes back to its own place: what is accepted later stands behind it.
+UPDATE place SET last_ms = greatest(last_ms, $2) WHERE channel_id = $1;
+
 -- name: fence
 -- Nobody else leases, starts or takes an epoch on these channels until this transaction ends.
 SELECT channel_id FROM epoch WHERE channel_id = ANY($1::bigint[]) ORDER BY channel_id FOR NO KEY UPDATE;

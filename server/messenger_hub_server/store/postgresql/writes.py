@@ -22,6 +22,7 @@ from messenger_hub_server.model import (
 from messenger_hub_server.store import base, rows
 from messenger_hub_server.store.base import NOBODY
 from messenger_hub_server.store.deciding import adoptable, of_kind, runs
+from messenger_hub_server.store.postgresql import places
 from messenger_hub_server.store.postgresql.sets import Sets, inserted, transposed
 from messenger_hub_server.store.postgresql.text import stored
 from messenger_hub_server.store.postgresql.types import Connection
@@ -37,6 +38,9 @@ class Writer:
 
     async def apply_all(self, writes: Sequence[base.Write]) -> Sequence[base.Outcome]:
         """An outcome each; a forbidden transition raises ForeignKeyViolationError."""
+        if wanted := places.wanted(writes):
+            taken = await self._connection.fetch(self._sql["take_places"], [*wanted], [*wanted.values()])
+            writes = places.placed(writes, {row[0]: row[1] for row in taken})
         if channels := sorted({*_fenced(writes)}):
             await self._connection.fetch(self._sql["fence"], channels)
         outcomes: list[base.Outcome] = []
@@ -131,6 +135,8 @@ class Writer:
                 await self._run("take_over", *values)
                 return not waits or await self._adopt(known["operation_id"], write)
         placed = await self._placed(write)
+        if not places.is_held(placed):
+            await self._run("keep_place", placed.channel_id, placed.place_ms)
         await self._insert(placed if known is None else msgspec.structs.replace(placed, idempotency=None))
         return await self._adopt(placed.id, write)
 
