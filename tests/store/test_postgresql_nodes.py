@@ -38,6 +38,9 @@ class Node:
     async def commit(self) -> None:
         await self._connection.execute("COMMIT")
 
+    async def roll_back(self) -> None:
+        await self._connection.execute("ROLLBACK")
+
     async def waits(self) -> None:
         """Until this one waits for the other's transaction."""
         asked = "SELECT cardinality(pg_blocking_pids($1)) > 0"

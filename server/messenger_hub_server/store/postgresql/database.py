@@ -109,6 +109,8 @@ class Database:
         self._backend: _Backend | None = None
         self._readers: Pool | None = None
         self._suspect = False
+        self.openings = 0
+        """How often it has connected."""
 
     @classmethod
     async def open(
@@ -281,6 +283,7 @@ class Database:
         if self._writer is None or self._writer.is_closed():
             self._writer = await self._patiently()
             self._suspect = False
+            self.openings += 1
             if self._readers is not None:
                 self._readers.terminate()  # a failover may have left them with a server of the past
             self._readers = await self._pool()

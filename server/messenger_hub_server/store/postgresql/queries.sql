@@ -291,11 +291,14 @@ SELECT id, operation_id, state, at_ms, reason FROM event WHERE operation_id = $1
 SELECT e.id AS event_id, e.state AS event_state, e.at_ms, e.reason AS event_reason, o.*, i.key_hash, i.parameters_hash
 FROM event e JOIN operation o ON o.id = e.operation_id AND o.channel_id = e.channel_id
 LEFT JOIN idempotency i ON i.operation_id = o.id AND i.channel_id = o.channel_id
-WHERE e.id > $1 AND ($2::bigint IS NULL OR o.session_api_id = $2)
+WHERE e.id > $1 AND e.id <= $4 AND ($2::bigint IS NULL OR o.session_api_id = $2)
 ORDER BY e.id LIMIT $3;
 
+-- name: event_writers
+SELECT last, writers FROM event_writers();
+
 -- name: event_range
-SELECT coalesce(min(id), 0), coalesce(max(id), 0) FROM event;
+SELECT coalesce(min(id), 0), coalesce(max(id), 0) FROM event WHERE id <= $1;
 
 -- name: queue_depths
 SELECT channel_id, count(*), min(accepted_at_ms) FROM operation WHERE state = 'pending' GROUP BY channel_id;

@@ -50,7 +50,12 @@ def _file(name: str) -> str:
     return files(__package__).joinpath("schema").joinpath(f"{name}.sql").read_text()
 
 
-MIGRATIONS: Sequence[Migration] = (Migration(name="1-start", apply=_start), _step("2-numbers"), _step("3-places"))
+MIGRATIONS: Sequence[Migration] = (
+    Migration(name="1-start", apply=_start),
+    _step("2-numbers"),
+    _step("3-places"),
+    _step("4-events"),
+)
 
 
 async def migrate(connection: Connection, migrations: Sequence[Migration], where: str) -> None:

@@ -31,6 +31,7 @@ from messenger_hub_server.store.postgresql.errors import told
 from messenger_hub_server.store.postgresql.highwater import SharedHighWater
 from messenger_hub_server.store.postgresql.numbers import Numbers
 from messenger_hub_server.store.postgresql.registry_ids import SharedRegistryIds
+from messenger_hub_server.store.postgresql.settled import SettledEvents
 from messenger_hub_server.store.postgresql.statements import SQL
 from messenger_hub_server.store.postgresql.text import read, read_operation, stored
 from messenger_hub_server.store.postgresql.types import Connection
@@ -46,6 +47,7 @@ class PostgresqlStore:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._numbers = Numbers(database)
+        self._events = SettledEvents(database)
 
     @classmethod
     async def open(
@@ -169,9 +171,11 @@ class PostgresqlStore:
     async def events_after(
         self, event_id: int, session_api_id: SessionApiId | None, limit: int
     ) -> Sequence[tuple[Event, Operation]]:
-        """Events with a larger id, ascending."""
+        """Events with a larger id, ascending, up to the first that an earlier one may still come before."""
         found = []
-        for row in await self._rows("events_after", event_id, session_api_id, limit):
+        with told():
+            rows_ = await self._events.after(event_id, session_api_id, limit)
+        for row in rows_:
             event = Event(
                 id=row["event_id"],
                 operation_id=OperationId(row["id"]),
@@ -185,8 +189,8 @@ class PostgresqlStore:
 
     async def event_range(self) -> tuple[int, int]:
         """The smallest and largest event id kept."""
-        smallest, largest = await self._row("event_range")
-        return smallest, largest
+        with told():
+            return await self._events.range()
 
     async def queue_depths(self) -> dict[ChannelId, base.QueueDepth]:
         """Every channel that has something pending."""

@@ -8,17 +8,17 @@
 --                is also stated by the index operation_number, which is the one constraint that a distributed table has to do without.
 --   operation    (wa_id, channel_id). A WhatsApp id is random; whoever says something of one also says of which channel.
 --   idempotency  (key_hash, channel_id). A key's hash is scoped by its session API, and a session API belongs to one channel for ever.
---   event        (id, channel_id). Ids come from one sequence, which grows as transactions ask it and not as they commit: with one
---                writer that is the same. With several, a watcher that has seen an id may have yet to see a smaller one.
+--   event        (id, channel_id). Ids come from one sequence, which grows as transactions ask it and not as they commit: what a
+--                watcher may be told stands in 4-events.sql.
 --   epoch, journal, restored, channel_groups: of a channel by themselves.
 --   transition, record, hub: small and read everywhere: reference tables, copied to every server.
 --
 -- A distributed table cannot have the two triggers below either: the statements that change a state would write its event themselves, in the
 -- same transaction and on the same server.
 --
--- One node writes at a time (see database.py), and yet nothing here relies on it. Transactions are READ COMMITTED. Whatever leases,
--- starts, or changes a whole channel locks the channel's row in `epoch` first, in the order of channels, and holds it to its end: so
--- of a claim or a start under an old epoch and the hello that takes the next one, one is over before the other looks. All else is a
+-- Any number of nodes write at once. Transactions are READ COMMITTED. Whatever accepts locks its channels' places before all else
+-- (3-places.sql). Whatever leases, starts, or changes a whole channel then locks the channel's row in `epoch`, in the order of channels,
+-- and holds it to its end: so of a claim or a start under an old epoch and the hello that takes the next one, one is over before the other looks. All else is a
 -- compare-and-set on single rows, which are locked in the order of their ids before they are judged. A look that found a key or a number
 -- free and was overtaken meets a unique constraint, and two transactions that wait for each other meet the deadlock check: both are
 -- rolled back and done again.
