@@ -53,6 +53,17 @@ class PostgresqlServer:
         with (self.folder / "data" / "postgresql.conf").open("a") as file:
             file.write(f"{SETTINGS}unix_socket_directories = '{self.folder}'\n")
 
+    def copy_of(self, primary: PostgresqlServer) -> None:
+        """Its files, as those of a replica that follows another server; it does not run yet."""
+        given = ["-D", self.folder / "data", "-h", primary.folder, "-U", "postgres", "-R", "-c", "fast", "--no-sync"]
+        self._run("pg_basebackup", *map(str, given))
+        with (self.folder / "data" / "postgresql.conf").open("a") as file:
+            file.write(f"unix_socket_directories = '{self.folder}'\n")
+
+    def promote(self) -> None:
+        """Until it can be written to."""
+        self.sql("SELECT pg_promote()")
+
     def start(self, **settings: str) -> None:
         """Until it answers. `settings` go before those of its file."""
         self.launch(**settings)
@@ -114,8 +125,8 @@ class PostgresqlServer:
 
 
 @contextmanager
-def postgresql_server() -> Iterator[PostgresqlServer]:
-    """A server that runs, with the user that databases belong to."""
+def postgresql_server(primary: PostgresqlServer | None = None) -> Iterator[PostgresqlServer]:
+    """A server that runs, with the user that databases belong to; or a replica of another one."""
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"), key=lambda path: int(path.parts[-3]))
     if not found:
         pytest.skip("there is no PostgreSQL: apt-get install postgresql")
@@ -124,9 +135,13 @@ def postgresql_server() -> Iterator[PostgresqlServer]:
         shutil.chown(folder, "nobody")
     server = PostgresqlServer(found[-1].parent, folder)
     try:
-        server.make()
-        server.start()
-        server.sql(f"CREATE ROLE {OWNER} LOGIN")
+        if primary is None:
+            server.make()
+            server.start()
+            server.sql(f"CREATE ROLE {OWNER} LOGIN")
+        else:
+            server.copy_of(primary)
+            server.start()
         yield server
     finally:
         server.stop(signal.SIGQUIT)

@@ -140,6 +140,10 @@ class HighWater:
                 self._content.operation_id_limit = before
                 raise
 
+    async def is_overtaken(self) -> bool:
+        """Whether somebody else has reserved ids since the last were reserved here. Raises StoreError where the database gives them."""
+        return False
+
     async def share_limit(self) -> None:
         """Nobody else gives out ids up to the limit. Here nobody else gives any. Raises StoreError where the database gives them."""
 

@@ -20,6 +20,7 @@ from messenger_hub.v1 import channel_service_pb2, contact_service_pb2, message_s
 from messenger_hub_server.assignments import Assignments
 from messenger_hub_server.data_folder import DataFolder
 from messenger_hub_server.depths import Depths
+from messenger_hub_server.errors import StoreUnavailable
 from messenger_hub_server.identity.callers import Callers
 from messenger_hub_server.identity.keys import Keys
 from messenger_hub_server.identity.limits import Limits
@@ -27,6 +28,7 @@ from messenger_hub_server.identity.signins import SignIns
 from messenger_hub_server.lines import Lines
 from messenger_hub_server.metrics import Metrics
 from messenger_hub_server.model import AgentId
+from messenger_hub_server.node_queue import FreshIds, NodeQueue
 from messenger_hub_server.persons import Persons
 from messenger_hub_server.presence import Presence
 from messenger_hub_server.queue import Queue
@@ -132,7 +134,7 @@ async def assemble(
     """Wires everything; nothing runs yet."""
     store, highwater = kept.store, kept.highwater
     keys, metrics, lines, news = Keys(folder.pepper), Metrics(), Lines(), News()
-    queue = Queue(store, highwater, lines, news, clock, observe=metrics.committed)
+    queue = NodeQueue(store, highwater, lines, news, clock, observe=metrics.committed)
     watch, depths, presence = Watch(store, news), Depths(store, news), Presence(clock)
     registry = Registry(queue, keys, kept.registry_ids, clock)
     registry.load(await store.registry())
@@ -170,6 +172,7 @@ async def assemble(
     streams = Streams(
         commits=queue, deliveries=store, reports=wishes, wishes=wishes, lines=lines, numbers=numbers, clock=clock
     )
+    kept.on_failover(lambda: _end_all(streams, registry))
     sights = Sights(registry, presence, queue, clock)
     admin_sights = AdminSights(registry, sights)
     moves = Moves(queue, registry, presence, news)
@@ -225,7 +228,7 @@ async def assemble(
         depths=depths,
         streams=streams,
         backlogs=backlogs,
-        rounds=Rounds([Due(queue, lines), Retention(queue, keep), backlogs], news, clock),
+        rounds=Rounds([Due(queue, lines), Retention(queue, keep), backlogs, FreshIds(queue, highwater)], news, clock),
         metrics=metrics,
         readings=Reader(
             queue=queue,
@@ -239,3 +242,9 @@ async def assemble(
         chain=chain,
         sign_ins=sign_ins,
     )
+
+
+def _end_all(streams: Streams, registry: Registry) -> None:
+    """Every desktop says hello again, by which an older copy of the database is noticed."""
+    for agent in registry.agents():
+        streams.end_agent(agent.id, StoreUnavailable())

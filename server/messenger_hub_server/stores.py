@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -22,11 +23,13 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kept:
     """A store, and what outlives an older copy of it: which numbers were given out. Alone they are counted in the data folder's files,
-    and on PostgreSQL in the database as well, for all nodes."""
+    and on PostgreSQL in the database as well, for all nodes. `on_failover` takes what is called when the store may have lost what it
+    committed last, which a file does not."""
 
     store: Store
     highwater: HighWater
     registry_ids: RegistryIds
+    on_failover: Callable[[Callable[[], None]], None] = lambda _: None
 
 
 async def open_store(folder: DataFolder, address: StoreAddress | None) -> Kept:

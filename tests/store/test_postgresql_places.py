@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 
+import asyncpg
 import pytest
 from messenger_hub_server.model import Problem
 from messenger_hub_server.store import base
 from messenger_hub_server.store.address import StoreAddress
-from messenger_hub_server.store.postgresql import database, schema
+from messenger_hub_server.store.postgresql import schema
 from messenger_hub_server.store.postgresql.store import PostgresqlStore
 
 from tests.postgresql import PostgresqlServer
@@ -101,7 +102,9 @@ async def test_of_two_requests_at_once_on_one_channel_the_second_waits_and_goes_
 async def test_a_database_from_before_goes_on_behind_what_waits_in_it(postgresql: PostgresqlServer) -> None:
     address = postgresql.address(name := postgresql.database())
     older = [migration for migration in schema.MIGRATIONS if migration.name < "3"]
-    await (await database.Database.open(address, older)).close()
+    connection = await asyncpg.connect(address.url, server_settings={"search_path": "messenger_hub"})
+    await schema.migrate(connection, older, name)
+    await connection.close()
     columns = "(id, wa_id, channel_id, session_api_id, kind, recipient, target, lane, body, priority, state, reason, reference,"
     columns += " accepted_at_ms, place_ms, send_at_ms, changed_at_ms)"
     rows = ", ".join(

@@ -32,7 +32,7 @@ import asyncpg
 from messenger_hub.runtime.database import CommitUnknown, DatabaseError, NothingCommitted, Refused
 
 from messenger_hub_server.store.address import StoreAddress
-from messenger_hub_server.store.postgresql import schema
+from messenger_hub_server.store.postgresql import failovers, schema
 from messenger_hub_server.store.postgresql.types import Connection, Pool
 
 T = TypeVar("T")
@@ -109,6 +109,8 @@ class Database:
         self._backend: _Backend | None = None
         self._readers: Pool | None = None
         self._suspect = False
+        self._server: str | None = None
+        self._failovers: list[Callable[[], None]] = []
         self.openings = 0
         """How often it has connected."""
 
@@ -196,6 +198,10 @@ class Database:
             raise _told(error) from error
         finally:
             connection.terminate()
+
+    def on_failover(self, callback: Callable[[], None]) -> None:
+        """Called when it has come back to another server than before, or to another timeline: what was committed last may be missing."""
+        self._failovers.append(callback)
 
     async def close(self) -> None:
         """Waits for what is being written, then ends every connection."""
@@ -305,13 +311,21 @@ class Database:
             await _require_durable(connection, self._address)
             await self._take_over(connection)
             await schema.migrate(connection, self._migrations, str(self._address))
+            server = await failovers.note(connection)
         except _FAULTS as error:
             connection.terminate()
             raise _refused(self._address, error) from error
         except BaseException:
             connection.terminate()
             raise
+        self._follow(server)
         return connection
+
+    def _follow(self, server: str) -> None:
+        before, self._server = self._server, server
+        if before is not None and before != server:
+            for callback in self._failovers:
+                callback()
 
     async def _pool(self) -> Pool:
         async def prepare(connection: Connection) -> None:

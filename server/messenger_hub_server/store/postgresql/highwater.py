@@ -50,6 +50,10 @@ class SharedHighWater(HighWater):
         await asyncio.to_thread(self.raise_limit, counted.last)
         return range(counted.last - count + 1, counted.last + 1)
 
+    async def is_overtaken(self) -> bool:
+        """Whether another node has reserved ids since this one did last. Raises StoreError."""
+        return await self._numbers.last(OPERATION) > self.operation_id_limit
+
     async def share_limit(self) -> None:
         """No node gives out what the file covers. Raises StoreError."""
         await self._learn(await self._numbers.raise_to(OPERATION, super().operation_id_limit))

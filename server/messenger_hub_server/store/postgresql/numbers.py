@@ -38,6 +38,11 @@ class Numbers:
         """As the counter of operation ids stands. One that has not begun to count begins after `least` and after every operation."""
         return await self._counted("begin_operations", OPERATION, least)
 
+    async def last(self, kind: str) -> int:
+        """The last number of a kind that was taken."""
+        with told():
+            return int(await self._database.read(lambda connection: connection.fetchval(SQL["last_number"], kind)) or 0)
+
     async def _counted(self, statement: str, *values: object) -> Counted:
         async def work(connection: Connection) -> Counted:
             last = await connection.fetchval(SQL[statement], *values)

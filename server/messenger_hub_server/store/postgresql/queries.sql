@@ -227,6 +227,9 @@ ON CONFLICT (kind) DO UPDATE SET last = greatest(n.last, excluded.last) RETURNIN
 INSERT INTO number AS n (kind, last) SELECT $1, greatest($2::bigint, max(id)) FROM operation
 ON CONFLICT (kind) DO UPDATE SET last = n.last RETURNING last;
 
+-- name: last_number
+SELECT last FROM number WHERE kind = $1;
+
 -- name: note_nodes
 -- Whoever works holds this lock.
 UPDATE hub SET shared = true WHERE NOT shared AND (SELECT count(*) FROM pg_locks

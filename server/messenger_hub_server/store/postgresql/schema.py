@@ -55,6 +55,7 @@ MIGRATIONS: Sequence[Migration] = (
     _step("2-numbers"),
     _step("3-places"),
     _step("4-events"),
+    _step("5-failovers"),
 )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import takewhile
 from typing import Any
 
@@ -78,6 +78,10 @@ class PostgresqlStore:
     def registry_ids(self, folder: PrivateFolder) -> RegistryIds:
         """The registry's numbers, for this node. Raises FolderUnusable."""
         return SharedRegistryIds(folder, self._numbers)
+
+    def on_failover(self, callback: Callable[[], None]) -> None:
+        """Called when the database was found on another server, whose copy may lack what was committed last."""
+        self._database.on_failover(callback)
 
     async def apply(self, writes: Sequence[base.Write]) -> Sequence[base.Outcome]:
         """One durable transaction."""
