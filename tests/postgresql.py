@@ -72,7 +72,7 @@ class PostgresqlServer:
     def launch(self, **settings: str) -> None:
         """Starts it, from the main thread: it ends with the thread that started it."""
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
-        command = ["setpriv", "--pdeathsig", "INT", *_unprivileged(), self._program("postgres")]
+        command = ["setpriv", "--pdeathsig", "INT", *unprivileged(), self._program("postgres")]
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
                 [*command, "-D", str(self.folder / "data"), *options], stdout=log, stderr=log, cwd=self.folder
@@ -114,7 +114,7 @@ class PostgresqlServer:
 
     def _run(self, name: str, *arguments: str) -> None:
         done = subprocess.run(
-            ["setpriv", *_unprivileged(), "--", self._program(name), *arguments],
+            ["setpriv", *unprivileged(), "--", self._program(name), *arguments],
             capture_output=True,
             text=True,
             timeout=SECONDS,
@@ -148,6 +148,40 @@ def postgresql_server(primary: PostgresqlServer | None = None) -> Iterator[Postg
         shutil.rmtree(folder)
 
 
-def _unprivileged() -> list[str]:
+class Replicated:
+    """A primary and its replica."""
+
+    def __init__(self, primary: PostgresqlServer, replica: PostgresqlServer) -> None:
+        self.primary = primary
+        self.replica = replica
+
+    def address(self, database: str) -> StoreAddress:
+        """Of whichever of them can be written to."""
+        return StoreAddress(f"postgresql://{OWNER}@/{database}?host={self.primary.folder},{self.replica.folder}")
+
+    def lose_what_follows(self) -> None:
+        """The replica has all that the primary has written, and gets nothing any more."""
+        written = self.primary.sql("SELECT pg_current_wal_lsn()")
+        asked = f"SELECT pg_last_wal_replay_lsn() >= '{written}'"
+        eventually(lambda: self.replica.sql(asked) == "t", what="the replica has caught up")
+        self.replica.sql("ALTER SYSTEM SET primary_conninfo = ''")
+        self.replica.sql("SELECT pg_reload_conf()")
+        asked = "SELECT count(*) FROM pg_stat_wal_receiver"
+        eventually(lambda: self.replica.sql(asked) == "0", what="the replica is cut off")
+
+    def fail_over(self) -> None:
+        """The primary crashes; the replica takes its place."""
+        self.primary.stop(signal.SIGQUIT)
+        self.replica.promote()
+
+
+@contextmanager
+def replicated() -> Iterator[Replicated]:
+    """Both of them, at work."""
+    with postgresql_server() as primary, postgresql_server(primary) as replica:
+        yield Replicated(primary, replica)
+
+
+def unprivileged() -> list[str]:
     """PostgreSQL refuses to run as root."""
     return ["--reuid=nobody", "--clear-groups"] if os.geteuid() == 0 else []

@@ -29,7 +29,7 @@ class Kept:
     store: Store
     highwater: HighWater
     registry_ids: RegistryIds
-    on_failover: Callable[[Callable[[], None]], None] = lambda _: None
+    on_failover: Callable[[Callable[[], None]], None]
 
 
 async def open_store(folder: DataFolder, address: StoreAddress | None) -> Kept:
@@ -37,10 +37,9 @@ async def open_store(folder: DataFolder, address: StoreAddress | None) -> Kept:
     private = folder.private
     if address is None:
         refuse_elsewhere(private)
-        highwater, registry_ids = HighWater(private), RegistryIds(private)
-        return Kept(
-            store=await SqliteStore.open(private.file(DATABASE)), highwater=highwater, registry_ids=registry_ids
-        )
+        file, registry_ids = HighWater(private), RegistryIds(private)
+        alone = await SqliteStore.open(private.file(DATABASE))
+        return Kept(store=alone, highwater=file, registry_ids=registry_ids, on_failover=lambda _: None)
     if private.file(DATABASE).exists():
         raise StartupProblem(
             f"{private.path} holds a hub in SQLite, and {address} would be another one without its messages and keys: move it with "
@@ -50,7 +49,12 @@ async def open_store(folder: DataFolder, address: StoreAddress | None) -> Kept:
     store = await postgresql().open(address, folder.digest)
     try:
         private.write_private(ELSEWHERE, f"{address}\n".encode())
-        return Kept(store=store, highwater=await store.highwater(private), registry_ids=store.registry_ids(private))
+        return Kept(
+            store=store,
+            highwater=await store.highwater(private),
+            registry_ids=store.registry_ids(private),
+            on_failover=store.on_failover,
+        )
     except BaseException:
         await store.close()
         raise

@@ -1,10 +1,12 @@
 """Memory, SQLite and PostgreSQL behave alike: the same writes give the same outcomes and the same rows."""
 
 import asyncio
+import itertools
 import tempfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import cast
 
 import pytest
 from hypothesis import given, settings
@@ -88,6 +90,26 @@ def handed(number: int, lease: str, **more: object) -> base.Accept:
     return base.Accept(operation=new(number, **more), lease=mark, lease_reason="handed")  # type: ignore[arg-type]
 
 
+class Nodes:
+    """Two stores on one database: each call goes to the other one than the last."""
+
+    def __init__(self, *stores: base.Store) -> None:
+        self._stores = stores
+        self._turns = itertools.cycle(stores)
+
+    @classmethod
+    async def open(cls, address: StoreAddress) -> base.Store:
+        stores = [await PostgresqlStore.open(address, DIGEST) for _ in range(2)]
+        return cast("base.Store", cls(*stores))
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(next(self._turns), name)
+
+    async def close(self) -> None:
+        for store in self._stores:
+            await store.close()
+
+
 @asynccontextmanager
 async def opened(kind: str, folder: Path, emptied: Callable[[], StoreAddress]) -> AsyncIterator[base.Store]:
     """A new store, with an epoch of the channel."""
@@ -96,6 +118,8 @@ async def opened(kind: str, folder: Path, emptied: Callable[[], StoreAddress]) -
             store: base.Store = MemoryStore()
         case "sqlite":
             store = await SqliteStore.open(folder / "hub.db")
+        case "nodes":
+            store = await Nodes.open(emptied())
         case _:
             store = await PostgresqlStore.open(emptied(), DIGEST)
     try:
@@ -105,7 +129,7 @@ async def opened(kind: str, folder: Path, emptied: Callable[[], StoreAddress]) -
         await store.close()
 
 
-@pytest.fixture(params=["memory", "sqlite", "postgresql"])
+@pytest.fixture(params=["memory", "sqlite", "postgresql", "nodes"])
 async def store(
     request: pytest.FixtureRequest, tmp_path: Path, emptied: Callable[[], StoreAddress]
 ) -> AsyncIterator[base.Store]:
@@ -113,7 +137,7 @@ async def store(
         yield one
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", "postgresql", "nodes"])
 async def database(
     request: pytest.FixtureRequest, tmp_path: Path, emptied: Callable[[], StoreAddress]
 ) -> AsyncIterator[base.Store]:
@@ -540,7 +564,7 @@ def test_any_writes_give_the_same_outcomes_and_rows_in_postgresql(
     steps: list[tuple[object, ...]], emptied: Callable[[], StoreAddress]
 ) -> None:
     async def compare() -> None:
-        await both(MemoryStore(), await PostgresqlStore.open(emptied(), DIGEST), singly(steps), moves=True)
+        await both(MemoryStore(), await Nodes.open(emptied()), singly(steps), moves=True)
 
     asyncio.run(compare())
 

@@ -7,15 +7,20 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from messenger_hub.runtime.clock import SystemClock
 from messenger_hub.runtime.folder import PrivateFolder
 from messenger_hub_server import restoring
 from messenger_hub_server.delivery.restoration import SKIPPED
 from messenger_hub_server.highwater import HighWater
+from messenger_hub_server.lines import Lines
 from messenger_hub_server.model import Channel, ChannelId, JournalId, OperationId
+from messenger_hub_server.node_queue import EVERY_MS, FreshIds, NodeQueue
+from messenger_hub_server.queue import SPARE
 from messenger_hub_server.registry_ids import RegistryIds
 from messenger_hub_server.store import base
 from messenger_hub_server.store.address import StoreAddress
 from messenger_hub_server.store.postgresql.store import PostgresqlStore
+from messenger_hub_server.watch import News
 
 from tests.postgresql import PostgresqlServer
 from tests.store.conftest import DIGEST
@@ -152,3 +157,25 @@ async def test_what_is_reserved_is_covered_by_the_nodes_own_file(pair: tuple[Nod
     block = await other.file.reserve(5)
     assert HighWater(other.folder).operation_id_limit == block[-1] == other.file.operation_id_limit
     assert OperationId(other.file.operation_id_limit) > HighWater(one.folder).operation_id_limit
+
+
+async def test_a_node_whose_ids_were_overtaken_takes_newer_ones_and_keeps_as_many_at_hand(
+    pair: tuple[Node, Node],
+) -> None:
+    one, other = pair
+    queue = NodeQueue(one.store, one.file, Lines(), News(), SystemClock())
+    fresh = FreshIds(queue, one.file)
+    await queue.prepare()
+    assert await fresh.run_once(0) == EVERY_MS
+    assert queue.spare_ids(1) == [1], "nobody has overtaken it"
+    block = await other.file.reserve(1_000)
+    await fresh.run_once(0)
+    found = queue.spare_ids(SPARE)
+    assert found[0] == block[-1] + 1
+    assert len({*found}) == SPARE
+
+
+async def test_a_hub_alone_is_never_overtaken(tmp_path: Path) -> None:
+    file = HighWater(PrivateFolder(tmp_path))
+    await file.reserve(10)
+    assert not await file.is_overtaken()

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 
+import grpc
 import pytest
 from messenger_hub.v1 import operation_pb2
 from messenger_hub_server.startup import StartupProblem
 
 from tests.integration.server.agent import connected, enrolled
-from tests.integration.server.hub import BASE, running_hub
+from tests.integration.server.hub import BASE, Hub, SessionApi, running_hub
 from tests.integration.server.test_operations import find, send
-from tests.postgresql import PostgresqlServer, postgresql_server
+from tests.postgresql import PostgresqlServer, Replicated, postgresql_server, replicated
 
+SECONDS = 20
 SECOND = {"mobile": "12025550116", "message": "second"}
 ONCE = {"Idempotency-Key": "once"}
 PENDING, SENT = operation_pb2.OPERATION_STATUS_PENDING, operation_pb2.OPERATION_STATUS_SENT
@@ -90,6 +93,49 @@ async def test_while_the_database_is_away_nothing_is_accepted_and_the_hub_goes_o
             assert answer.status == 200
         async with hub.http.post(f"{BASE}/send", json=SECOND, headers=api.headers | ONCE) as answer:
             assert answer.status == 201
+
+
+@pytest.fixture
+def pair() -> Iterator[Replicated]:
+    with replicated() as one:
+        yield one
+
+
+async def test_after_a_failover_a_desktop_tells_what_the_replica_lacks_and_nothing_goes_out_before(
+    tmp_path: Path, pair: Replicated
+) -> None:
+    async with running_hub(tmp_path, store=pair.address(pair.primary.database()).url) as hub:
+        await hub.channel()
+        credential, api = await enrolled(hub), await hub.session_api()
+        async with connected(hub, 1, credential) as agent:
+            first = await send(hub, api, message="first")
+            pair.lose_what_follows()
+            await agent.carry_out("SENT")
+            await eventually_sent(hub, api, first)
+            pair.fail_over()
+            await eventually_ready(hub)
+            assert await agent.ended() is grpc.StatusCode.UNAVAILABLE
+            assert (await find(hub, api, first)).status == PENDING
+        async with connected(hub, 1, credential, hello=False) as following:
+            following.continues(agent)
+            await following.hello()
+            await eventually_sent(hub, api, first)
+            second = await send(hub, api, message="second")
+            assert (await following.carry_out("SENT")).provenance.operation_id == second
+
+
+async def eventually_sent(hub: Hub, api: SessionApi, number: int) -> None:
+    async with asyncio.timeout(SECONDS):
+        while (await find(hub, api, number)).status != SENT:
+            pass
+
+
+async def eventually_ready(hub: Hub) -> None:
+    async with asyncio.timeout(SECONDS):
+        while True:
+            async with hub.http.get("/readyz") as answer:
+                if answer.status == 200:
+                    return
 
 
 async def test_a_hub_is_not_served_from_another_place_than_its_own(

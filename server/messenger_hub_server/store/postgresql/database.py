@@ -47,6 +47,7 @@ LOCK_SECONDS = 30.0  # a dead client's connection is noticed within 25
 LOCK_EVERY_SECONDS = 0.1
 VACUUM_SECONDS = 600.0
 READERS = 4
+CONNECTIONS = READERS + 3  # one that writes, one that hears of other nodes, and one now and then that vacuums
 TRIES = 4
 OLDEST_VERSION = 140_000
 
@@ -399,6 +400,7 @@ async def _connect(address: StoreAddress) -> Connection:
     except (*_FAULTS, ValueError) as error:
         raise _refused(address, error) from error
     try:
+        await _require_direct(connection, address)
         await connection.execute(_SESSION)
     except _FAULTS as error:
         connection.terminate()
@@ -418,7 +420,7 @@ def _refused(address: StoreAddress, error: Exception) -> DatabaseError:
         case asyncpg.InsufficientPrivilegeError():
             what = "does not let its user do this: make that user the database's owner"
         case asyncpg.TooManyConnectionsError():
-            what = f"has no connection left for us: raise its max_connections (a hub uses {READERS + 2})"
+            what = f"has no connection left for us: raise its max_connections (each hub uses {CONNECTIONS})"
         case ValueError() | asyncpg.InterfaceError():
             what = "is not understood: write postgresql://USER@HOST/DATABASE"
         case _:
@@ -431,6 +433,19 @@ def _attributes(address: StoreAddress) -> asyncpg.connect_utils.SessionAttribute
     if "target_session_attrs" in address.url:
         return None
     return asyncpg.connect_utils.SessionAttribute.read_write
+
+
+async def _require_direct(connection: Connection, address: StoreAddress) -> None:
+    """Raises DatabaseError behind a pooler, whose connections have a number of their own: it could give every transaction another
+    connection of the server's, and locks, settings and notifications stay with that one."""
+    try:
+        # Not as a prepared statement, which a pooler may give to somebody else.
+        await connection.execute(f"SELECT 1 / (pg_backend_pid() = {connection.get_server_pid()})::integer")
+    except asyncpg.DivisionByZeroError as error:
+        raise DatabaseError(
+            f"A pooler such as PgBouncer stands before {address}, and a hub's locks and notifications need a connection of their own: "
+            f"give the address of PostgreSQL itself. A hub uses {CONNECTIONS} connections at most."
+        ) from error
 
 
 async def _require_durable(connection: Connection, address: StoreAddress) -> None:
