@@ -12,7 +12,7 @@ from messenger_hub_server.delivery.restoration import SKIPPED
 from messenger_hub_server.store import base
 from messenger_hub_server.store.postgresql.store import PostgresqlStore
 
-from tests.postgresql import Replicated, replicated
+from tests.postgresql import PostgresqlServer, Replicated, replicated
 from tests.store.conftest import DIGEST
 from tests.store.test_conformance import new
 
@@ -62,6 +62,16 @@ async def test_a_crash_and_a_restart_of_one_server_are_no_failover(pair: Replica
         await file.reserve(10)
     assert (await file.reserve(10))[0] < 100
     assert changed == []
+    await store.close()
+
+
+async def test_a_server_that_does_not_tell_its_timeline_serves_all_the_same(
+    postgresql: PostgresqlServer, template: str, tmp_path: Path
+) -> None:
+    name = postgresql.database(template)
+    postgresql.sql("REVOKE EXECUTE ON FUNCTION pg_control_system() FROM PUBLIC", name)
+    store = await PostgresqlStore.open(postgresql.address(name), DIGEST)
+    assert await (await store.highwater(PrivateFolder(tmp_path))).reserve(1) == range(1, 2)
     await store.close()
 
 

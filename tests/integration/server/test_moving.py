@@ -154,6 +154,19 @@ async def test_no_server_starts_on_a_half_copied_database(data_dir: Path, addres
         await PostgresqlStore.open(address, digest)
 
 
+async def test_in_the_copy_what_is_accepted_next_stands_behind_what_waits(
+    data_dir: Path, address: StoreAddress
+) -> None:
+    await move(data_dir, address, unseen, at_once=AT_ONCE)
+    before, after = await moved(data_dir, address)
+    await after.apply([base.Accept(operation=new(MOST + 1, place_ms=1))])
+    accepted = await after.operation(OperationId(MOST + 1))
+    assert accepted is not None
+    assert accepted.place_ms == MOST
+    await before.close()
+    await after.close()
+
+
 async def test_a_copy_that_is_not_the_same_is_not_handed_over(
     data_dir: Path, address: StoreAddress, postgresql: PostgresqlServer
 ) -> None:

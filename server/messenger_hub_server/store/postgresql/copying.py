@@ -7,6 +7,7 @@ from enum import Enum, auto
 
 from messenger_hub_server.store.address import StoreAddress
 from messenger_hub_server.store.postgresql.database import Database
+from messenger_hub_server.store.postgresql.statements import SQL
 from messenger_hub_server.store.postgresql.text import read, stored
 from messenger_hub_server.store.postgresql.types import Connection
 from messenger_hub_server.store.rows import Row, Value
@@ -84,6 +85,7 @@ class Copying:
         async def work(connection: Connection) -> None:
             asked = "SELECT setval(pg_get_serial_sequence('event', 'id'), greatest($1::bigint, 1), $1::bigint > 0)"
             await connection.execute(asked, last_event)
+            await connection.execute(SQL["begin_places"])
             await connection.execute("ANALYZE")
             await connection.execute("UPDATE hub SET copying = false")
 

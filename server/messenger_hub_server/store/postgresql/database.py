@@ -141,7 +141,7 @@ class Database:
     @staticmethod
     async def look(address: StoreAddress) -> None:
         """Connects, whoever uses the database, and changes nothing. Raises DatabaseError when a hub could not use it."""
-        connection = await _connect(address)
+        connection = await connect(address)
         try:
             await _require_durable(connection, address)
         except _FAULTS as error:
@@ -191,7 +191,7 @@ class Database:
 
     async def vacuum(self, tables: Sequence[str]) -> None:
         """Frees what deleted and changed rows have left. Raises DatabaseError."""
-        connection = await _connect(self._address)
+        connection = await connect(self._address)
         try:
             await connection.execute("SET statement_timeout = 0")
             await connection.execute(f"VACUUM {', '.join(tables)}", timeout=VACUUM_SECONDS)
@@ -307,7 +307,7 @@ class Database:
             await asyncio.sleep(REOPEN_EVERY_SECONDS)
 
     async def _opened(self) -> Connection:
-        connection = await _connect(self._address)
+        connection = await connect(self._address)
         try:
             await _require_durable(connection, self._address)
             await self._take_over(connection)
@@ -387,7 +387,7 @@ class Database:
         )
 
 
-async def _connect(address: StoreAddress) -> Connection:
+async def connect(address: StoreAddress) -> Connection:
     """A connection with our settings. Raises DatabaseError."""
     try:
         connection = await asyncpg.connect(

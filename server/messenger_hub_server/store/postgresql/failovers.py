@@ -3,11 +3,16 @@ well: so whoever finds the database under another server first, or on another ti
 
 from __future__ import annotations
 
+import asyncpg
+
 from messenger_hub_server.delivery.restoration import SKIPPED
 from messenger_hub_server.store.postgresql.types import Connection
 
 # More than a hub makes of channels, session APIs and agents in the moments that a replica may be behind.
 SKIPPED_RECORDS = 1_000
+
+# Of servers whose owner keeps them from their users, or that are none of PostgreSQL's own.
+_UNTOLD = (asyncpg.InsufficientPrivilegeError, asyncpg.FeatureNotSupportedError, asyncpg.UndefinedFunctionError)
 
 # The timeline of what is written now: that of the last checkpoint is the old one for a while.
 _SERVER = """
@@ -24,7 +29,11 @@ SELECT count(*) FROM skipped
 
 
 async def note(connection: Connection) -> str:
-    """The server's name with its timeline, once numbers are skipped where that is due. Raises what asyncpg raises."""
-    server: str = await connection.fetchval(_SERVER)
+    """The server's name with its timeline, once numbers are skipped where that is due; "" where the server tells neither. Raises what
+    asyncpg raises."""
+    try:
+        server: str = await connection.fetchval(_SERVER)
+    except _UNTOLD:
+        return ""
     await connection.execute(_NOTE, server, SKIPPED, SKIPPED_RECORDS)
     return server

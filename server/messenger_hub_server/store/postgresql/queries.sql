@@ -4,6 +4,13 @@ INSERT INTO place AS p (channel_id, last_ms, before_ms) SELECT *, -1 FROM unnest
 ON CONFLICT (channel_id) DO UPDATE SET last_ms = greatest(excluded.last_ms, p.last_ms + 1), before_ms = p.last_ms
 RETURNING channel_id, before_ms;
 
+-- name: begin_places
+-- Behind what waits, where nothing was accepted yet.
+INSERT INTO place AS p (channel_id, last_ms, before_ms)
+SELECT channel_id, max(place_ms), -1 FROM operation
+WHERE state IN ('pending', 'leased') AND place_ms IS DISTINCT FROM send_at_ms GROUP BY channel_id
+ON CONFLICT (channel_id) DO UPDATE SET last_ms = greatest(p.last_ms, excluded.last_ms);
+
 -- name: keep_place
 -- Of what comes back to its own place: what is accepted later stands behind it.
 UPDATE place SET last_ms = greatest(last_ms, $2) WHERE channel_id = $1;
