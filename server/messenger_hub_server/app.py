@@ -24,6 +24,7 @@ from messenger_hub_server.data_folder import DataFolder
 from messenger_hub_server.doors import Doors, Running
 from messenger_hub_server.errors import HubError
 from messenger_hub_server.highwater import HighWaterLost
+from messenger_hub_server.nodes.notices import telling
 from messenger_hub_server.parts import Parts, assemble
 from messenger_hub_server.reach import reach
 from messenger_hub_server.services.admin.facts import HubFacts
@@ -137,7 +138,8 @@ class _Hub:
         )
         doors = Doors(self._settings, self._folder, parts, self._certificates)
         try:
-            async with self._working(parts):
+            # What is told last, of what ends here, still reaches the other nodes.
+            async with telling(kept.notices), self._working(parts):
                 try:
                     self._running = await doors.open()
                     self._folder.announce(self._running.admin, self._running.admin_http)
@@ -148,7 +150,7 @@ class _Hub:
                     async with asyncio.timeout(self._settings.stop_seconds):
                         await self._close(parts, doors)
         except* StartupProblem as group:
-            raise group.exceptions[0] from None
+            raise _first(group) from None
 
     @asynccontextmanager
     async def _working(self, parts: Parts) -> AsyncIterator[None]:
@@ -161,6 +163,8 @@ class _Hub:
                 group.create_task(self._notice(parts)),
                 group.create_task(parts.rounds.run()),
             ]
+            if parts.sharing is not None:
+                endless.append(group.create_task(parts.sharing.run()))
             try:
                 await parts.queue.prepare()
                 await self._hold_backlogs(parts)
@@ -218,3 +222,9 @@ class _Hub:
 
     def _api_address(self) -> str:
         return self._settings.api_address or (self._running.http[0] if self._running else "")
+
+
+def _first(group: BaseExceptionGroup[StartupProblem]) -> StartupProblem:
+    """Of those in the groups in it."""
+    found = group.exceptions[0]
+    return _first(found) if isinstance(found, BaseExceptionGroup) else found

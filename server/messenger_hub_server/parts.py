@@ -29,6 +29,10 @@ from messenger_hub_server.lines import Lines
 from messenger_hub_server.metrics import Metrics
 from messenger_hub_server.model import AgentId
 from messenger_hub_server.node_queue import FreshIds, NodeQueue
+from messenger_hub_server.nodes.notices import Notices
+from messenger_hub_server.nodes.turns import SharedRegistry
+from messenger_hub_server.nodes.wakes import ToldLines, ToldNews
+from messenger_hub_server.nodes.wishes import SharedWishes
 from messenger_hub_server.persons import Persons
 from messenger_hub_server.presence import Presence
 from messenger_hub_server.queue import Queue
@@ -116,6 +120,8 @@ class Parts:
     rounds: Rounds
     metrics: Metrics
     readings: Reader
+    notices: Notices
+    sharing: SharedRegistry | None
     chain: Chain
     sign_ins: SignIns
 
@@ -132,12 +138,13 @@ async def assemble(
     api_address: Callable[[], str],
 ) -> Parts:
     """Wires everything; nothing runs yet."""
-    store, highwater = kept.store, kept.highwater
-    keys, metrics, lines, news = Keys(folder.pepper), Metrics(), Lines(), News()
-    queue = NodeQueue(store, highwater, lines, news, clock, observe=metrics.committed)
+    store, highwater, notices, records = kept.store, kept.highwater, kept.notices, kept.records
+    keys, metrics, lines, news = Keys(folder.pepper), Metrics(), Lines(), ToldNews(notices)
+    queue = NodeQueue(store, highwater, ToldLines(lines, notices), news, clock, observe=metrics.committed)
     watch, depths, presence = Watch(store, news), Depths(store, news), Presence(clock)
-    registry = Registry(queue, keys, kept.registry_ids, clock)
-    registry.load(await store.registry())
+    sharing = SharedRegistry(records, notices, clock) if records is not None else None
+    registry = Registry(queue, keys, kept.registry_ids, clock, turn=sharing)
+    registry.load(await (store.registry() if records is None else records.records()))
     queue.load(await store.restored(), await store.latest_place_ms())
     registry.on_change(news.tell)
 
@@ -215,7 +222,11 @@ async def assemble(
         formats=FORMATS,
         observer=metrics,
         clock=clock,
+        vouching=sharing,
     )
+    if sharing is not None:
+        sharing.serve(registry, streams.end_agent)
+    SharedWishes(registry, notices)
     return Parts(
         clock=clock,
         store=store,
@@ -239,6 +250,8 @@ async def assemble(
             folder=folder.private.path,
             clock=clock,
         ),
+        notices=notices,
+        sharing=sharing,
         chain=chain,
         sign_ins=sign_ins,
     )

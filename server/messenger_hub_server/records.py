@@ -1,13 +1,14 @@
 """What the hub knows of channels, session APIs, keys, agents and enrolments, in memory, for reading.
 
-Only registry.py changes it, after the commit. What is being linked right now lives here alone and is forgotten at a restart.
+Only registry.py changes it, after the commit. What is being linked right now lives here alone and is forgotten at a restart
+of the node that was asked for it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
-from typing import TypeVar
+from collections.abc import Callable, Iterable, Sequence, Set
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple, TypeVar
 
 from messenger_hub.runtime.clock import Clock
 
@@ -32,7 +33,15 @@ class Linking:
     phone: str = field(default="", repr=False)
 
 
+class Wish(NamedTuple):
+    """That a channel be linked; with None, unlinked."""
+
+    channel_id: ChannelId
+    linking: Linking | None
+
+
 R = TypeVar("R", Channel, SessionApi, Agent)
+K = TypeVar("K", Channel, SessionApi, Agent, ApiKey)
 
 
 class Records:
@@ -48,17 +57,30 @@ class Records:
         self._enrolments: dict[bytes, Enrolment] = {}
         self._linking: dict[ChannelId, Linking] = {}
         self._unlinking: set[ChannelId] = set()
+        self._elsewhere: Set[Wish] = frozenset()
+        self._on_fulfilled: Callable[[ChannelId, Sequence[Wish]], None] = lambda _, __: None
         self._paused_since: dict[ChannelId, int] = {}
         self._callbacks: set[Callable[[], None]] = set()
 
     def load(self, stored: base.Registry) -> None:
-        """Takes over what the store holds."""
-        self._channels = {c.id: c for c in stored.channels}
-        self._session_apis = {s.id: s for s in stored.session_apis}
-        self._keys = {k.key_id: k for k in stored.keys}
+        """Takes over what the store holds, beside what was noticed here and is not written yet."""
+        now_ms, before = self._clock.now_ms(), self._channels
+        self._channels = {c.id: _channel(before.get(c.id), c) for c in stored.channels}
+        self._session_apis = {s.id: _session_api(self._session_apis.get(s.id), s) for s in stored.session_apis}
+        self._keys = {k.key_id: _same(self._keys.get(k.key_id), k) for k in stored.keys}
         self._enrolments = {e.token_digest: e for e in stored.enrolments}
+        agents, self._agents, self._by_credential = self._agents, {}, {}
         for agent in stored.agents:
-            self._remember(agent)
+            self._remember(_agent(agents.get(agent.id), agent))
+        held = {i for i, channel in self._channels.items() if _is_held(channel)}
+        newly = {i for i in held if i in before and not _is_held(before[i])}  # by another node, a moment ago
+        self._paused_since = {i: ms for i, ms in self._paused_since.items() if i in held} | dict.fromkeys(newly, now_ms)
+        self._changed()
+
+    def revoked_in(self, stored: base.Registry) -> Sequence[AgentId]:
+        """Agents that are active here and not there."""
+        active = {agent.id for agent in stored.agents if agent.active}
+        return [agent.id for agent in self._agents.values() if agent.active and agent.id not in active]
 
     def on_change(self, callback: Callable[[], None]) -> Callable[[], None]:
         """Calls back after every change; returns what ends that."""
@@ -82,8 +104,11 @@ class Records:
         return self._paused_since.get(channel_id)
 
     def linking(self, channel_id: ChannelId) -> Linking | None:
-        """Somebody wants to link it now."""
-        return self._linking.get(channel_id)
+        """Somebody wants to link it now, on this node or another."""
+        here = self._linking.get(channel_id)
+        return here or next(
+            (wish.linking for wish in self._elsewhere if wish.channel_id == channel_id and wish.linking), None
+        )
 
     def set_linking(self, channel_id: ChannelId, phone: str = "") -> None:
         """Asks the agent to show a window and to report QR texts."""
@@ -91,13 +116,13 @@ class Records:
         self._changed()
 
     def clear_linking(self, channel_id: ChannelId) -> None:
-        """Nobody waits for it any more."""
+        """Nobody waits for it any more: it is linked, or who wished it here has gone."""
         if self._linking.pop(channel_id, None) is not None:
             self._changed()
 
     def unlinking(self, channel_id: ChannelId) -> bool:
         """The agent shall log the account out."""
-        return channel_id in self._unlinking
+        return channel_id in self._unlinking or Wish(channel_id, None) in self._elsewhere
 
     def set_unlinking(self, channel_id: ChannelId) -> None:
         """Stays until the channel is reported unlinked."""
@@ -109,6 +134,35 @@ class Records:
         if channel_id in self._unlinking:
             self._unlinking.discard(channel_id)
             self._changed()
+        self._fulfil(channel_id, linking=False)
+
+    def wishes(self) -> Set[Wish]:
+        """What is wished on this node."""
+        linking = {Wish(channel_id, linking) for channel_id, linking in self._linking.items()}
+        return linking | {Wish(channel_id, None) for channel_id in self._unlinking}
+
+    def wished_elsewhere(self, wishes: Set[Wish]) -> None:
+        """All that is wished on other nodes."""
+        if wishes != self._elsewhere:
+            self._elsewhere = wishes
+            self._changed()
+
+    def withdraw(self, wish: Wish) -> None:
+        """A wish of this node was fulfilled on another one."""
+        if wish.linking is None:
+            self._unlinking.discard(wish.channel_id)
+        elif self._linking.get(wish.channel_id) == wish.linking:
+            del self._linking[wish.channel_id]
+        self._changed()
+
+    def on_fulfilled(self, callback: Callable[[ChannelId, Sequence[Wish]], None]) -> None:
+        """Calls back when something that was wished on another node has happened here."""
+        self._on_fulfilled = callback
+
+    def _fulfil(self, channel_id: ChannelId, *, linking: bool) -> None:
+        ended = [w for w in self._elsewhere if w.channel_id == channel_id and (w.linking is not None) is linking]
+        if ended:
+            self._on_fulfilled(channel_id, ended)
 
     def session_apis(self) -> Sequence[SessionApi]:
         """All, by name."""
@@ -178,6 +232,34 @@ class Records:
     def _changed(self) -> None:
         for callback in tuple(self._callbacks):
             callback()
+
+
+def _same(here: K | None, stored: K) -> K:
+    """What is equal stays the same: others know a record by its identity."""
+    return here if here is not None and here == stored else stored
+
+
+def _channel(here: Channel | None, stored: Channel) -> Channel:
+    if here is None:
+        return stored
+    return _same(here, replace(stored, worked_at_ms=max(here.worked_at_ms, stored.worked_at_ms)))
+
+
+def _session_api(here: SessionApi | None, stored: SessionApi) -> SessionApi:
+    if here is None or here.last_used_at_ms is None:
+        return stored
+    return _same(here, replace(stored, last_used_at_ms=max(here.last_used_at_ms, stored.last_used_at_ms or 0)))
+
+
+def _agent(here: Agent | None, stored: Agent) -> Agent:
+    if here is None or (here.last_seen_at_ms or 0) <= (stored.last_seen_at_ms or 0):
+        return stored
+    seen = replace(stored, last_seen_at_ms=here.last_seen_at_ms, version=here.version, wa_js_version=here.wa_js_version)
+    return _same(here, seen)
+
+
+def _is_held(channel: Channel) -> bool:
+    return channel.paused_reason is not None or bool(channel.changed_account) or channel.backlog_oldest_ms is not None
 
 
 def _works(key: ApiKey, now_ms: int) -> bool:

@@ -1,13 +1,14 @@
 """Channels, session APIs, keys, agents and enrolments: all in memory, every change committed first.
 
-One change at a time: ids and names are decided under a lock, the commit decides whether the change happened, and only then does
-memory know it. What is linked right now, and by whom it is watched, lives in memory alone.
+One change at a time, of all nodes' on one database: ids and names are decided in a turn, the commit decides whether the change happened,
+and only then does memory know it. What is linked right now, and by whom it is watched, lives in memory alone.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from typing import Protocol
 
@@ -70,19 +71,27 @@ class Numbers(Protocol):
 
 
 class Registry(Records):
-    """Changes are coroutines that raise HubError; reads are those of Records."""
+    """Changes are coroutines that raise HubError; reads are those of Records. `turn`: in which nobody else changes anything; None: this
+    process is the only one that does."""
 
-    def __init__(self, commits: Commits, mint: Mint, numbers: Numbers, clock: Clock) -> None:
+    def __init__(
+        self,
+        commits: Commits,
+        mint: Mint,
+        numbers: Numbers,
+        clock: Clock,
+        turn: AbstractAsyncContextManager[object] | None = None,
+    ) -> None:
         super().__init__(clock)
         self._commits = commits
         self._mint = mint
         self._numbers = numbers
-        self._lock = asyncio.Lock()
+        self._turn: AbstractAsyncContextManager[object] = turn if turn is not None else asyncio.Lock()
         self._noticed: set[tuple[type[Channel | SessionApi | Agent], int]] = set()
 
     async def create_channel(self, name: str, pace: Pace) -> Channel:
         """Raises NameTaken."""
-        async with self._lock:
+        async with self._turn:
             self._free("channel", name, self._channels.values())
             number = await self._numbers.next("channel", max(self._channels, default=0))
             channel = Channel(id=ChannelId(number), name=name, pace=pace, created_at_ms=self._clock.now_ms())
@@ -112,7 +121,7 @@ class Registry(Records):
     async def hold_backlog(self, channel_id: ChannelId, oldest_ms: int, judged_sent_ms: int) -> Channel:
         """Nothing more starts on it until a person decides, unless one has since it was judged with that `backlog_sent_ms`."""
 
-        async with self._lock:
+        async with self._turn:
             channel = self._existing(channel_id)
             if channel.backlog_sent_ms != judged_sent_ms:
                 return channel
@@ -140,6 +149,7 @@ class Registry(Records):
     async def linked(self, channel_id: ChannelId, account: str) -> Channel:
         """An agent reports the account. The first one is kept; another one waits until a person confirms it with `resume`."""
         self.clear_linking(channel_id)
+        self._fulfil(channel_id, linking=True)
         channel = self._existing(channel_id)
         if account in ("", channel.changed_account) or (account == channel.account and not channel.changed_account):
             return channel
@@ -150,7 +160,7 @@ class Registry(Records):
 
     async def own(self, channel_id: ChannelId, agent_id: AgentId | None) -> Channel:
         """The channel belongs to this agent from now on, which may serve it; ends a move."""
-        async with self._lock:
+        async with self._turn:
             channel = replace(self._existing(channel_id), agent_id=agent_id, moving_to=None)
             agent = self._agents.get(agent_id) if agent_id is not None else None
             writes: list[base.Write] = [base.Put(record=channel)]
@@ -170,7 +180,7 @@ class Registry(Records):
 
     async def delete_channel(self, channel_id: ChannelId) -> None:
         """The channel, its session APIs and their keys are gone."""
-        async with self._lock:
+        async with self._turn:
             self._existing(channel_id)
             await self._commits.commit([base.Remove(channel_id=channel_id)])
             del self._channels[channel_id]
@@ -183,7 +193,7 @@ class Registry(Records):
 
     async def create_session_api(self, wanted: SessionApi, expires_at_ms: int | None) -> tuple[SessionApi, str]:
         """Gives `wanted` an id and a key; the key's text is shown once. Raises NameTaken."""
-        async with self._lock:
+        async with self._turn:
             self._free("session API", wanted.name, self._session_apis.values())
             session_api = await self._numbered(wanted, max(self._session_apis, default=0))
             key, shown = self._new_key(session_api.id, expires_at_ms)
@@ -197,7 +207,7 @@ class Registry(Records):
         self, session_api_id: SessionApiId, change: Callable[[SessionApi], SessionApi]
     ) -> SessionApi:
         """Settings, scopes, activity."""
-        async with self._lock:
+        async with self._turn:
             session_api = change(self._existing_session_api(session_api_id))
             await self._commits.commit([base.Put(record=session_api)])
             self._session_apis[session_api_id] = session_api
@@ -206,7 +216,7 @@ class Registry(Records):
 
     async def rotate(self, session_api_id: SessionApiId, overlap_ms: int) -> str:
         """A new key, shown once; the newest old one works on for the overlap, all others end now."""
-        async with self._lock:
+        async with self._turn:
             self._existing_session_api(session_api_id)
             now = self._clock.now_ms()
             old = [k for k in self._keys.values() if k.session_api_id == session_api_id]
@@ -230,7 +240,7 @@ class Registry(Records):
         self, channel_id: ChannelId, keys: Mapping[str, str], scopes: frozenset[int]
     ) -> Sequence[SessionApi]:
         """Name → key of the hosted product: all or none become session APIs. Raises NameTaken, ValidationFailed."""
-        async with self._lock:
+        async with self._turn:
             made: list[tuple[SessionApi, ApiKey]] = []
             for name, text in keys.items():
                 self._free("session API", name, self._session_apis.values())
@@ -272,7 +282,7 @@ class Registry(Records):
 
     async def create_enrolment(self, name: str, channel_id: ChannelId) -> tuple[str, int]:
         """A token that is shown once, and when it ends. Raises NameTaken for an agent that has enrolled."""
-        async with self._lock:
+        async with self._turn:
             self._existing(channel_id)
             self._free("agent", name, self._agents.values())
             token, digest = self._mint.token()
@@ -284,7 +294,7 @@ class Registry(Records):
 
     async def redeem(self, token: str) -> tuple[Agent, str]:
         """Trades a token for an agent and its credential, once. Raises InvalidToken."""
-        async with self._lock:
+        async with self._turn:
             now = self._clock.now_ms()
             enrolment = self._enrolments.get(self._mint.digest(token))
             usable = enrolment is not None and not enrolment.used and enrolment.expires_at_ms > now
@@ -304,7 +314,7 @@ class Registry(Records):
 
     async def revoke_agent(self, agent_id: AgentId) -> Agent:
         """Its credential works no more, and its channels have no owner."""
-        async with self._lock:
+        async with self._turn:
             agent = self._agents.get(agent_id)
             if agent is None:
                 raise NotFound
@@ -330,7 +340,9 @@ class Registry(Records):
 
     async def flush(self) -> None:
         """Writes what was noticed since the last time, in one batch."""
-        async with self._lock:
+        if not self._noticed:
+            return
+        async with self._turn:
             noticed, self._noticed = self._noticed, set()
             records: Mapping[type, Mapping[int, Channel | SessionApi | Agent]] = {
                 Channel: self._channels,  # type: ignore[dict-item]  # ids are numbers
@@ -369,7 +381,7 @@ class Registry(Records):
         return key, shown
 
     async def _change_channel(self, channel_id: ChannelId, change: Callable[[Channel], Channel]) -> Channel:
-        async with self._lock:
+        async with self._turn:
             return await self._put_channel(change(self._existing(channel_id)))
 
     async def _put_channel(self, channel: Channel) -> Channel:

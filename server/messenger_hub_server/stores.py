@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from messenger_hub.runtime.clock import SystemClock
 from messenger_hub.runtime.folder import PrivateFolder
 
 from messenger_hub_server.data_folder import DATABASE, ELSEWHERE, DataFolder
 from messenger_hub_server.highwater import HighWater
+from messenger_hub_server.nodes.notices import Alone, Notices
+from messenger_hub_server.nodes.turns import SharedRecords
 from messenger_hub_server.registry_ids import RegistryIds
 from messenger_hub_server.startup import REFUSED, StartupProblem
 from messenger_hub_server.store.address import StoreAddress
@@ -22,24 +26,33 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kept:
-    """A store, and what outlives an older copy of it: which numbers were given out. Alone they are counted in the data folder's files,
-    and on PostgreSQL in the database as well, for all nodes. `on_failover` takes what is called when the store may have lost what it
-    committed last, which a file does not."""
+    """A store, what it tells of other nodes on it, and what outlives an older copy of it: which numbers were given out. Alone they are
+    counted in the data folder's files, and on PostgreSQL in the database as well, for all nodes. `on_failover` takes what is called when the
+    store may have lost what it committed last, which a file does not."""
 
     store: Store
     highwater: HighWater
     registry_ids: RegistryIds
     on_failover: Callable[[Callable[[], None]], None]
+    notices: Notices
+    records: SharedRecords | None
+    """The registry as other nodes change it too; None where there are none."""
 
 
 async def open_store(folder: DataFolder, address: StoreAddress | None) -> Kept:
     """SQLite's file in the folder, or the PostgreSQL database. Raises StartupProblem, DatabaseError, FolderError or StoreError."""
-    private = folder.private
+    private, clock, name = folder.private, SystemClock(), socket.gethostname()
     if address is None:
         refuse_elsewhere(private)
         file, registry_ids = HighWater(private), RegistryIds(private)
-        alone = await SqliteStore.open(private.file(DATABASE))
-        return Kept(store=alone, highwater=file, registry_ids=registry_ids, on_failover=lambda _: None)
+        return Kept(
+            store=await SqliteStore.open(private.file(DATABASE)),
+            highwater=file,
+            registry_ids=registry_ids,
+            on_failover=lambda _: None,
+            notices=Alone(name, clock.now_ms()),
+            records=None,
+        )
     if private.file(DATABASE).exists():
         raise StartupProblem(
             f"{private.path} holds a hub in SQLite, and {address} would be another one without its messages and keys: move it with "
@@ -49,11 +62,14 @@ async def open_store(folder: DataFolder, address: StoreAddress | None) -> Kept:
     store = await postgresql().open(address, folder.digest)
     try:
         private.write_private(ELSEWHERE, f"{address}\n".encode())
+        notices = store.notices(name, clock)
         return Kept(
             store=store,
             highwater=await store.highwater(private),
             registry_ids=store.registry_ids(private),
             on_failover=store.on_failover,
+            notices=notices,
+            records=store.shared_records(notices),
         )
     except BaseException:
         await store.close()

@@ -10,15 +10,16 @@ from msgspec import Struct
 
 from messenger_hub_server.errors import InvalidApiKey, InvalidCredential
 from messenger_hub_server.identity.keys import Keys, Names, parse
-from messenger_hub_server.model import Agent, ApiKey, SessionApi, SessionApiId
+from messenger_hub_server.model import Agent, AgentId, ApiKey, SessionApi, SessionApiId
 
 NOBODY = bytes(32)
 
 
 class Caller(Struct, frozen=True, kw_only=True):
-    """Who calls; all unset for a call that needs nobody."""
+    """Who calls; all unset for a call that needs nobody. `key_id`: the key of a session API."""
 
     session_api: SessionApi | None = None
+    key_id: str = ""
     agent: Agent | None = None
     operator: bool = False
 
@@ -36,6 +37,10 @@ class Known(Protocol):
 
     def agent_by_credential(self, credential: str) -> Agent | None:
         """The active agent with that credential."""
+        ...
+
+    def agent(self, agent_id: AgentId) -> Agent | None:
+        """By id."""
         ...
 
     def used(self, session_api_id: SessionApiId) -> None:
@@ -67,7 +72,7 @@ class Callers:
         if session_api is None or not session_api.active or not self._lives(record):
             raise InvalidApiKey
         self._known.used(session_api.id)
-        return Caller(session_api=session_api)
+        return Caller(session_api=session_api, key_id=record.key_id)
 
     def _judged(self, key: str) -> ApiKey:
         """The record of a right key."""
@@ -92,6 +97,17 @@ class Callers:
         if agent is None:
             raise InvalidCredential
         return Caller(agent=agent)
+
+    def confirm(self, caller: Caller) -> None:
+        """Who was let in a moment ago would be let in now. Raises InvalidApiKey or InvalidCredential."""
+        if caller.session_api is not None:
+            record, session_api = self._known.key(caller.key_id), self._known.session_api(caller.session_api.id)
+            if record is None or session_api is None or not session_api.active or not self._lives(record):
+                raise InvalidApiKey
+        if caller.agent is not None:
+            agent = self._known.agent(caller.agent.id)
+            if agent is None or not agent.active:
+                raise InvalidCredential
 
     def operator(self, token: str) -> Caller:
         """Raises InvalidCredential."""

@@ -67,6 +67,29 @@ class Observer(Protocol):
         ...
 
 
+class Vouching(Protocol):
+    """Whether what is in memory of keys and agents is what the hub's nodes have made of them."""
+
+    def vouches(self) -> bool:
+        """It was, within the last second."""
+        ...
+
+    async def look(self) -> None:
+        """It is. Raises StoreUnavailable when that cannot be told."""
+        ...
+
+
+class Vouched:
+    """Of a hub without other nodes: nobody else changes anything."""
+
+    def vouches(self) -> bool:
+        """See Vouching."""
+        return True
+
+    async def look(self) -> None:
+        """See Vouching."""
+
+
 class Chain:
     """Binds methods to handlers by name; a method without a handler refuses to start (ContractGap)."""
 
@@ -80,6 +103,7 @@ class Chain:
         formats: Mapping[int, Format],
         observer: Observer,
         clock: Clock,
+        vouching: Vouching | None = None,
     ) -> None:
         self.methods = methods
         self._callers = callers
@@ -87,6 +111,7 @@ class Chain:
         self._formats = formats
         self._observer = observer
         self._clock = clock
+        self._vouching: Vouching = vouching if vouching is not None else Vouched()
         self._handlers = {name: _bound(method, handlers) for name, method in methods.items()}
         self._counts = {name: _operations(method) for name, method in methods.items()}
 
@@ -120,6 +145,8 @@ class Chain:
     ) -> Message:
         """A unary call's response. `prior`: violations that the door has found while reading. Raises HubError."""
         with _Observed(self, method, context) as observed:
+            if not self._vouching.vouches():
+                await self._vouch(context)
             self._admit(method, context, request, prior)
             response: Message = await self._handlers[method.full_name](request, context)
             self._spend(method, context, request)
@@ -129,6 +156,8 @@ class Chain:
     async def stream(self, method: Method, context: CallContext, request: Message) -> AsyncGenerator[Message, None]:
         """A server-streaming call's responses; close it when nobody wants more. Raises HubError."""
         with _Observed(self, method, context) as observed:
+            if not self._vouching.vouches():
+                await self._vouch(context)
             self._admit(method, context, request, None)
             async with aclosing(self._handlers[method.full_name](request, context)) as responses:
                 async for response in responses:
@@ -144,8 +173,16 @@ class Chain:
     ) -> None:
         """A bidirectional call until it ends. Raises HubError."""
         with _Observed(self, method, context) as observed:
+            if not self._vouching.vouches():
+                await self._vouch(context)
             await self._handlers[method.full_name](frames, send, context)
             observed.code = "OK"
+
+    async def _vouch(self, context: CallContext) -> None:
+        """Looks whether another node has taken the caller's rights away. The operators' are nobody's to take."""
+        if context.caller.session_api is not None or context.caller.agent is not None:
+            await self._vouching.look()
+            self._callers.confirm(context.caller)
 
     def _admit(
         self,

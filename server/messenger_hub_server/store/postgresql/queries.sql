@@ -212,6 +212,9 @@ SELECT body FROM record WHERE kind = $1 AND id = $2 FOR NO KEY UPDATE;
 -- name: remove_record
 DELETE FROM record WHERE kind = $1 AND id = $2;
 
+-- name: raise_registry_version
+UPDATE registry_version SET version = version + 1 WHERE $1::bigint IS NULL OR version = $1::bigint RETURNING version;
+
 -- name: records
 SELECT kind, id, body FROM record;
 

@@ -56,6 +56,7 @@ MIGRATIONS: Sequence[Migration] = (
     _step("3-places"),
     _step("4-events"),
     _step("5-failovers"),
+    _step("6-nodes"),
 )
 
 

@@ -7,6 +7,7 @@ from itertools import takewhile
 from typing import Any
 
 import msgspec
+from messenger_hub.runtime.clock import Clock
 from messenger_hub.runtime.database import DatabaseError
 from messenger_hub.runtime.folder import PrivateFolder
 
@@ -29,13 +30,15 @@ from messenger_hub_server.store.address import StoreAddress
 from messenger_hub_server.store.postgresql.database import LOCK_SECONDS, Database, Work
 from messenger_hub_server.store.postgresql.errors import told
 from messenger_hub_server.store.postgresql.highwater import SharedHighWater
+from messenger_hub_server.store.postgresql.notices import PostgresqlNotices
 from messenger_hub_server.store.postgresql.numbers import Numbers
+from messenger_hub_server.store.postgresql.records import KnownVersion, PostgresqlRecords
 from messenger_hub_server.store.postgresql.registry_ids import SharedRegistryIds
 from messenger_hub_server.store.postgresql.settled import SettledEvents
 from messenger_hub_server.store.postgresql.statements import SQL
 from messenger_hub_server.store.postgresql.text import read, read_operation, stored
 from messenger_hub_server.store.postgresql.types import Connection
-from messenger_hub_server.store.postgresql.writes import Writer
+from messenger_hub_server.store.postgresql.writes import RECORDS, Writer
 
 LIVE = (OperationState.PENDING, OperationState.LEASED, OperationState.UNCERTAIN)
 EMPTIED = ("operation", "event", "idempotency")
@@ -48,6 +51,7 @@ class PostgresqlStore:
         self._database = database
         self._numbers = Numbers(database)
         self._events = SettledEvents(database)
+        self._known = KnownVersion()
 
     @classmethod
     async def open(
@@ -83,10 +87,32 @@ class PostgresqlStore:
         """Called when the database was found on another server, whose copy may lack what was committed last."""
         self._database.on_failover(callback)
 
+    def notices(self, name: str, clock: Clock) -> PostgresqlNotices:
+        """Between this node, which people know as `name`, and the others on the database."""
+        return PostgresqlNotices(self._database, name, clock)
+
+    def shared_records(self, notices: PostgresqlNotices) -> PostgresqlRecords:
+        """The registry, which other nodes change too: what was read through these is what this store writes on top of."""
+        # A version that was lost may come again, and be of other records.
+        self._database.on_failover(self._known.lost)
+        return PostgresqlRecords(self._database, notices, self._known)
+
     async def apply(self, writes: Sequence[base.Write]) -> Sequence[base.Outcome]:
         """One durable transaction."""
-        with told():
-            return await self._database.write(lambda connection: Writer(connection, SQL).apply_all(writes))
+
+        async def work(connection: Connection) -> tuple[Sequence[base.Outcome], int | None]:
+            writer = Writer(connection, SQL, self._known.number)
+            return await writer.apply_all(writes), writer.version
+
+        try:
+            with told():
+                outcomes, version = await self._database.write(work)
+        except base.WriteUnknown:
+            if not RECORDS.isdisjoint(map(type, writes)):
+                self._known.lost()
+            raise
+        self._known.wrote(version)
+        return outcomes
 
     # ---- reads --------------------------------------------------------------------------------------------------------------
 

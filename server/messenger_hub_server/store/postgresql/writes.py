@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import assert_never
 
 import msgspec
+from messenger_hub.runtime.database import NothingCommitted
 
 from messenger_hub_server.delivery.states import NOT_SENT
 from messenger_hub_server.model import (
@@ -27,22 +28,32 @@ from messenger_hub_server.store.postgresql.sets import Sets, inserted, transpose
 from messenger_hub_server.store.postgresql.text import stored
 from messenger_hub_server.store.postgresql.types import Connection
 
+RECORDS = frozenset({base.Put, base.Redeem, base.Remove})
+OVERTAKEN = "Another node has changed the hub's records just then, and nothing was changed: try again."
+
 
 class Writer:
-    """Applies writes in order."""
+    """Applies writes in order. `on_version`: the registry's, on top of which its changes are made; None is any.
+    `version`: what they have made of it."""
 
-    def __init__(self, connection: Connection, sql: Mapping[str, str]) -> None:
+    def __init__(self, connection: Connection, sql: Mapping[str, str], on_version: int | None = None) -> None:
         self._connection = connection
+        self._on_version = on_version
+        self.version: int | None = None
         self._sql = sql
         self._sets = Sets(connection, sql)
 
     async def apply_all(self, writes: Sequence[base.Write]) -> Sequence[base.Outcome]:
-        """An outcome each; a forbidden transition raises ForeignKeyViolationError."""
+        """An outcome each; a forbidden transition raises ForeignKeyViolationError, a registry of another version NothingCommitted."""
         if wanted := places.wanted(writes):
             taken = await self._connection.fetch(self._sql["take_places"], [*wanted], [*wanted.values()])
             writes = places.placed(writes, {row[0]: row[1] for row in taken})
         if channels := sorted({*_fenced(writes)}):
             await self._connection.fetch(self._sql["fence"], channels)
+        if not RECORDS.isdisjoint(map(type, writes)):
+            self.version = await self._connection.fetchval(self._sql["raise_registry_version"], self._on_version)
+            if self.version is None:
+                raise NothingCommitted(OVERTAKEN)
         outcomes: list[base.Outcome] = []
         for kind, run in runs(writes):
             outcomes += await self._together(kind, run)
