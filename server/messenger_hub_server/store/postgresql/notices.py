@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Literal
 
 import asyncpg
@@ -26,6 +27,7 @@ TOGETHER_SECONDS = 0.01  # what is told within that time goes out as one
 LOOK_SECONDS = 0.5
 ASK_SECONDS = 2.0
 AGAIN_SECONDS = 0.2
+TRIES = 2
 LONGEST_PAYLOAD = 7_900  # PostgreSQL takes 7,999 bytes
 LONGEST_BODY = 4_000  # in a payload, where its bytes take a third more
 MOST_WAITING = 10_000  # told while the database is away; more, and the others are told that they have missed something
@@ -129,13 +131,15 @@ class PostgresqlNotices:
             stopping = group.create_task(stop.wait())
             while not stop.is_set():
                 self._hurry.clear()
+                tried = self._tried
                 try:
                     await self._connected(stopping)
                 except* (DatabaseError, _Lost, *_FAULTS):
                     self._say_lost()
                 except* Exception:  # a fault of ours must not cut this node off for good
                     log.exception("notices failed")
-                self._has_tried()
+                if tried is self._tried:
+                    self._has_tried()
                 if not stop.is_set():
                     await self._pause(stopping)
             self._runs = False
@@ -161,14 +165,8 @@ class PostgresqlNotices:
         self._is_heard = False
 
     async def ask(self, work: Work[T]) -> T:
-        """Runs `work`, which takes moments, on the connection of the notices; where there is none, it is tried for at once. Raises
-        NothingCommitted."""
-        if self._connection is None and self._runs:
-            tried = self._tried
-            self._hurry.set()
-            await tried.wait()
-        if (connection := self._connection) is None:
-            raise NothingCommitted(AWAY)
+        """Runs `work`, which takes moments and may be done twice, on the connection of the notices; where there is none, it is tried for
+        at once. Raises NothingCommitted."""
 
         async def whole(connection: Connection) -> T:
             try:
@@ -177,10 +175,18 @@ class PostgresqlNotices:
                 connection.terminate()  # whoever gave up does not know what it holds: a lock ends with its connection
                 raise
 
-        try:
-            return await self._work(connection, whole)
-        except _FAULTS as error:
-            raise NothingCommitted(AWAY) from error
+        for _ in range(TRIES):
+            tried, connection = self._tried, self._connection
+            if connection is None or connection.is_closed():
+                self._hurry.set()
+                if self._runs:
+                    await tried.wait()
+                connection = self._connection
+            if connection is None or connection.is_closed():
+                break
+            with suppress(*_FAULTS):
+                return await self._work(connection, whole)
+        raise NothingCommitted(AWAY)
 
     # ---- the connection -----------------------------------------------------------------------------------------------------
 
