@@ -18,7 +18,7 @@ from tests.postgresql import PostgresqlServer, postgresql_server
 @pytest.fixture
 def estate(tmp_path: Path, postgresql: PostgresqlServer) -> Estate:
     """Nodes that no test has started yet."""
-    return Estate(tmp_path, postgresql.address(postgresql.database()).url)
+    return Estate(tmp_path, postgresql)
 
 
 @pytest.fixture(autouse=True)

@@ -12,6 +12,7 @@ from messenger_hub.admin.v1 import channel_admin_service_pb2
 from messenger_hub_server.data_folder import ADMIN_TOKEN, PEPPER
 
 from tests.integration.server.hub import SECONDS, Hub, SessionApi, running_hub
+from tests.postgresql import PostgresqlServer
 
 SECRETS = (PEPPER, ADMIN_TOKEN)
 
@@ -19,10 +20,10 @@ SECRETS = (PEPPER, ADMIN_TOKEN)
 class Estate:
     """The nodes of one hub, by number from 1. Use `estate`."""
 
-    def __init__(self, folder: Path, url: str) -> None:
+    def __init__(self, folder: Path, server: PostgresqlServer) -> None:
         self._folder = folder
-        self._url = url
-        self.database = url.partition("?")[0].rpartition("/")[2]
+        self.database = server.database()
+        self.address = server.address(self.database)
 
     @asynccontextmanager
     async def node(self, number: int) -> AsyncIterator[Hub]:
@@ -33,7 +34,7 @@ class Estate:
             folder.mkdir(mode=0o700, exist_ok=True)
             for name in SECRETS:
                 shutil.copy(given / name, folder / name)
-        async with running_hub(folder, store=self._url) as hub:
+        async with running_hub(folder, store=self.address.url) as hub:
             if not given.exists():
                 given.mkdir()
                 for name in SECRETS:

@@ -125,7 +125,7 @@ async def test_two_nodes_cannot_give_one_name_twice(estate: Estate) -> None:
 async def test_a_node_that_cannot_look_whether_a_key_still_works_answers_503_and_lets_it_in_when_it_can_again(
     tmp_path: Path, own: PostgresqlServer
 ) -> None:
-    async with Estate(tmp_path, own.address(own.database()).url).nodes(2) as hubs:
+    async with Estate(tmp_path, own).nodes(2) as hubs:
         api = await hubs[0].session_api()
         for hub in hubs:
             await until(lambda hub=hub: answers(hub, api, 200))  # type: ignore[misc]
