@@ -168,7 +168,7 @@ async def assemble(
         api_address=api_address,
         clock=clock,
     )
-    sign_ins = SignIns(folder.private, keys, folder.admin_token, clock)
+    sign_ins = SignIns(kept.console, keys, folder.admin_token, clock)
     numbers = Numbers(
         lease_ids=queue.lease_ids,
         spare_ids=queue.spare_ids,

@@ -12,6 +12,7 @@ from messenger_hub.runtime.folder import PrivateFolder
 
 from messenger_hub_server.data_folder import DATABASE, ELSEWHERE, DataFolder
 from messenger_hub_server.highwater import HighWater
+from messenger_hub_server.identity.keeping import FileKeeping, Keeping, SharedKeeping
 from messenger_hub_server.nodes.notices import Alone, Notices
 from messenger_hub_server.nodes.turns import SharedRecords
 from messenger_hub_server.registry_ids import RegistryIds
@@ -35,6 +36,7 @@ class Kept:
     registry_ids: RegistryIds
     on_failover: Callable[[Callable[[], None]], None]
     notices: Notices
+    console: Keeping
     records: SharedRecords | None
     """The registry as other nodes change it too; None where there are none."""
 
@@ -51,6 +53,7 @@ async def open_store(folder: DataFolder, address: StoreAddress | None) -> Kept:
             registry_ids=registry_ids,
             on_failover=lambda _: None,
             notices=Alone(name, clock.now_ms()),
+            console=FileKeeping(private),
             records=None,
         )
     if private.file(DATABASE).exists():
@@ -62,13 +65,15 @@ async def open_store(folder: DataFolder, address: StoreAddress | None) -> Kept:
     store = await postgresql().open(address, folder.digest)
     try:
         private.write_private(ELSEWHERE, f"{address}\n".encode())
-        notices = store.notices(name, clock)
+        notices, console = store.notices(name, clock), SharedKeeping(store.console())
+        await console.take_over(private)
         return Kept(
             store=store,
             highwater=await store.highwater(private),
             registry_ids=store.registry_ids(private),
             on_failover=store.on_failover,
             notices=notices,
+            console=console,
             records=store.shared_records(notices),
         )
     except BaseException:

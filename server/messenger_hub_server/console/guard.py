@@ -13,8 +13,9 @@ from multidict import MultiDictProxy
 
 from messenger_hub_server.console.words import _
 from messenger_hub_server.errors import MalformedRequest
+from messenger_hub_server.identity.keeping import SignIn
 from messenger_hub_server.identity.proxies import Network, caller_address
-from messenger_hub_server.identity.signins import SIGNED_IN_MS, SignIn, SignIns
+from messenger_hub_server.identity.signins import SIGNED_IN_MS, SignIns
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -70,7 +71,7 @@ async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
         return await handler(request)
     if request.method not in SAFE and not _same_origin(request):
         raise web.HTTPForbidden(text=_("This came from another web page and was not carried out."))
-    signed_in = browser_of(request)
+    signed_in = await browser_of(request)
     if signed_in is not None:
         request[SIGNED_IN] = signed_in
     if request.path not in OPEN:
@@ -86,9 +87,9 @@ def wants_page(request: web.Request) -> bool:
     return "HX-Request" not in request.headers and "text/html" in request.headers.get("Accept", "")
 
 
-def browser_of(request: web.Request) -> SignIn | None:
+async def browser_of(request: web.Request) -> SignIn | None:
     """The browser that asks, as long as it is signed in."""
-    return request.app[SIGN_INS].signed_in(request.cookies.get(cookie_name(request), ""))
+    return await request.app[SIGN_INS].signed_in(request.cookies.get(cookie_name(request), ""))
 
 
 def address_of(request: web.Request) -> str:

@@ -57,7 +57,7 @@ async def _feed(
     with suppress(ConnectionResetError, TimeoutError):
         try:
             async for one in source:
-                if browser_of(request) is None:
+                if await browser_of(request) is None:
                     ended = None  # signed out meanwhile: it hears nothing more
                     break
                 await response.send(shown(one))

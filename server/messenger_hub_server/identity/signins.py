@@ -1,6 +1,6 @@
 """Who is signed in to the console: one-time links, the admin token or a password, and the browsers that came in by them.
 
-What a browser holds is a random token; kept is its HMAC, in a private file, so that a restart signs nobody out.
+What a browser holds is a random token; kept is its HMAC, so that a restart signs nobody out, and on several nodes none of them.
 """
 
 from __future__ import annotations
@@ -11,16 +11,15 @@ import hmac
 import secrets
 from collections.abc import Sequence
 
-import msgspec
 from messenger_hub.runtime.clock import Clock
-from messenger_hub.runtime.folder import FolderError, PrivateFolder
 from messenger_hub.runtime.log import logger
+from msgspec.structs import replace
 
 from messenger_hub_server.errors import InvalidCredential, RateLimited, StoreUnavailable, ValidationFailed
+from messenger_hub_server.identity.keeping import Keeping, Kept, Link, Password, SignIn
 from messenger_hub_server.identity.keys import Keys
 from messenger_hub_server.identity.limits import Bucket
 
-FILE = "console.json"
 LINK_MS = 10 * 60 * 1000
 SIGNED_IN_MS = 7 * 24 * 3600 * 1000
 TRIES_PER_MINUTE = 5  # from one address
@@ -36,75 +35,46 @@ NOT_KEPT = (
 log = logger(__name__)
 
 
-class SignIn(msgspec.Struct, frozen=True, kw_only=True):
-    """One browser. `csrf` must come back with everything that it changes."""
-
-    id: str
-    digest: bytes
-    csrf: str
-    browser: str
-    at_ms: int
-    expires_at_ms: int
-
-
-class Password(msgspec.Struct, frozen=True, kw_only=True):
-    """What is kept of a password: scrypt's output."""
-
-    salt: bytes
-    digest: bytes
-
-    @classmethod
-    def of(cls, text: str) -> Password:
-        """A new one."""
-        salt = secrets.token_bytes(16)
-        return cls(salt=salt, digest=_stretched(text, salt))
-
-    def matches(self, text: str) -> bool:
-        """In constant time."""
-        return hmac.compare_digest(self.digest, _stretched(text, self.salt))
-
-
-class _Kept(msgspec.Struct, frozen=True, kw_only=True):
-    """The file."""
-
-    password: Password | None = None
-    sign_ins: tuple[SignIn, ...] = ()
-
-
 class SignIns:
-    """All of one hub."""
+    """All of one hub. Everything raises StoreUnavailable where it cannot be told who is signed in."""
 
-    def __init__(self, folder: PrivateFolder, keys: Keys, admin_token: str, clock: Clock) -> None:
-        self._folder = folder
+    def __init__(self, keeping: Keeping, keys: Keys, admin_token: str, clock: Clock) -> None:
+        self._keeping = keeping
         self._keys = keys
         self._admin_token = admin_token
         self._clock = clock
-        self._links: dict[bytes, int] = {}
         self._tries: dict[str, Bucket] = {}
         self._all_tries = Bucket(ALL_TRIES_PER_MINUTE)
-        self._writing = asyncio.Lock()
-        self._kept = self._read()
 
-    @property
-    def has_password(self) -> bool:
+    async def has_password(self) -> bool:
         """Beside the admin token, which always works."""
-        return self._kept.password is not None
+        return (await self._keeping.look()).password is not None
 
-    def link(self) -> tuple[str, int]:
+    async def link(self) -> tuple[str, int]:
         """A token that signs one browser in, and when it ends."""
         now = self._clock.now_ms()
-        self._links = {digest: end for digest, end in self._links.items() if end > now}
-        while len(self._links) >= MOST_LINKS:
-            del self._links[next(iter(self._links))]
         token, digest = self._keys.token()
-        self._links[digest] = now + LINK_MS
-        return token, now + LINK_MS
+        made = Link(digest=digest, expires_at_ms=now + LINK_MS)
+
+        def add(kept: Kept) -> Kept:
+            living = [link for link in kept.links if link.expires_at_ms > now]
+            return replace(kept, links=(*living[-MOST_LINKS + 1 :], made))
+
+        await self._keeping.change(add)
+        return token, made.expires_at_ms
 
     async def follow(self, token: str, browser: str) -> tuple[SignIn, str]:
         """Signs a browser in with a link's token, which ends with it. Raises InvalidCredential."""
-        if self._links.pop(self._keys.digest(token), 0) <= self._clock.now_ms():
-            raise InvalidCredential("This link was used, or is older than ten minutes: make another one.")
-        return await self._enter(browser)
+        digest, now = self._keys.digest(token), self._clock.now_ms()
+        entered, own = self._entered(browser)
+
+        def enter(kept: Kept) -> Kept:
+            if not any(hmac.compare_digest(link.digest, digest) and link.expires_at_ms > now for link in kept.links):
+                raise InvalidCredential("This link was used, or is older than ten minutes: make another one.")
+            return replace(self._with(kept, entered), links=tuple(one for one in kept.links if one.digest != digest))
+
+        await self._keeping.change(enter)
+        return entered, own
 
     async def sign_in(self, secret: str, place: str, browser: str) -> tuple[SignIn, str]:
         """Signs a browser in with the admin token or the password. Returns it and its token, which is shown to it once.
@@ -112,39 +82,54 @@ class SignIns:
         `place` is the address that it comes from. Raises InvalidCredential or RateLimited.
         """
         self._slow_down(place)
-        password = self._kept.password
         good = hmac.compare_digest(secret.encode("utf-8", "surrogatepass"), self._admin_token.encode())
-        if not good and password is not None:
-            good = await asyncio.to_thread(password.matches, secret) and self._kept.password is password
+        password = None if good else (await self._keeping.look()).password
+        if password is not None:
+            good = await asyncio.to_thread(_matches, password, secret)
         if not good:
-            log.warning("console sign-in refused")
-            raise InvalidCredential("That is neither the admin token nor the console's password.")
-        self._tries.pop(place, None)
-        return await self._enter(browser)
+            raise _refused()
+        entered, token = self._entered(browser)
 
-    def signed_in(self, token: str) -> SignIn | None:
+        def enter(kept: Kept) -> Kept:
+            if password is not None and kept.password != password:
+                raise _refused()  # it was changed meanwhile
+            return self._with(kept, entered)
+
+        await self._keeping.change(enter)
+        self._tries.pop(place, None)
+        return entered, token
+
+    async def signed_in(self, token: str) -> SignIn | None:
         """Whose token that is."""
+        if not token:
+            return None
         digest, now = self._keys.digest(token), self._clock.now_ms()
-        for one in self._kept.sign_ins:
+        for one in (await self._keeping.look()).sign_ins:
             if hmac.compare_digest(one.digest, digest) and one.expires_at_ms > now:
                 return one
         return None
 
-    def all(self) -> Sequence[SignIn]:
+    async def all(self) -> Sequence[SignIn]:
         """Newest first."""
         now = self._clock.now_ms()
-        return [one for one in reversed(self._kept.sign_ins) if one.expires_at_ms > now]
+        return [one for one in reversed((await self._keeping.look()).sign_ins) if one.expires_at_ms > now]
 
     async def sign_out(self, sign_in_id: str) -> None:
         """Ends one; harmless when it has ended."""
-        await self._write(self._kept.password, tuple(one for one in self._kept.sign_ins if one.id != sign_in_id))
+        await self._keeping.change(
+            lambda kept: replace(kept, sign_ins=tuple(one for one in kept.sign_ins if one.id != sign_in_id))
+        )
 
     async def set_password(self, text: str, keep: SignIn) -> None:
         """Takes the place of the one before; every browser but `keep` is signed out. Raises ValidationFailed or StoreUnavailable."""
         if len(text) not in PASSWORD_LENGTHS:
             raise ValidationFailed({"password": ["The password field must have 10 to 200 characters."]})
-        password = await asyncio.to_thread(Password.of, text)
-        if not await self._write(password, tuple(one for one in self._kept.sign_ins if one.id == keep.id)):
+        password = await asyncio.to_thread(_password, text)
+        if not await self._keeping.change(
+            lambda kept: replace(
+                kept, password=password, sign_ins=tuple(one for one in kept.sign_ins if one.id == keep.id)
+            )
+        ):
             raise StoreUnavailable(NOT_KEPT)
 
     def _slow_down(self, place: str) -> None:
@@ -158,7 +143,8 @@ class SignIns:
         if wait is not None:
             raise RateLimited(wait)
 
-    async def _enter(self, browser: str) -> tuple[SignIn, str]:
+    def _entered(self, browser: str) -> tuple[SignIn, str]:
+        """A browser that is about to come in, and its token."""
         token, digest = self._keys.token()
         now = self._clock.now_ms()
         entered = SignIn(
@@ -169,29 +155,26 @@ class SignIns:
             at_ms=now,
             expires_at_ms=now + SIGNED_IN_MS,
         )
-        living = [one for one in self._kept.sign_ins if one.expires_at_ms > now]
-        await self._write(self._kept.password, (*living[-MOST_SIGN_INS + 1 :], entered))
         return entered, token
 
-    async def _write(self, password: Password | None, sign_ins: tuple[SignIn, ...]) -> bool:
-        """True when it survives a restart."""
-        # In memory at once: who was signed out must not come in while the disk is busy, or full.
-        self._kept = _Kept(password=password, sign_ins=sign_ins)
-        async with self._writing:
-            try:
-                # What is kept by now: of two that wait here the second writes the same.
-                await asyncio.to_thread(self._folder.write_private, FILE, msgspec.json.encode(self._kept))
-            except OSError:
-                log.warning("console sign-ins not written", exc_info=True)
-                return False
-        return True
+    def _with(self, kept: Kept, entered: SignIn) -> Kept:
+        living = [one for one in kept.sign_ins if one.expires_at_ms > entered.at_ms]
+        return replace(kept, sign_ins=(*living[-MOST_SIGN_INS + 1 :], entered))
 
-    def _read(self) -> _Kept:
-        try:
-            return msgspec.json.decode(self._folder.read(FILE) or b"{}", type=_Kept)
-        except (FolderError, msgspec.DecodeError):
-            log.warning("console sign-ins not read", exc_info=True)
-            return _Kept()
+
+def _refused() -> InvalidCredential:
+    log.warning("console sign-in refused")
+    return InvalidCredential("That is neither the admin token nor the console's password.")
+
+
+def _password(text: str) -> Password:
+    salt = secrets.token_bytes(16)
+    return Password(salt=salt, digest=_stretched(text, salt))
+
+
+def _matches(password: Password, text: str) -> bool:
+    """In constant time."""
+    return hmac.compare_digest(password.digest, _stretched(text, password.salt))
 
 
 def _stretched(text: str, salt: bytes) -> bytes:

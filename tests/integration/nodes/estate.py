@@ -22,6 +22,7 @@ class Estate:
 
     def __init__(self, folder: Path, server: PostgresqlServer) -> None:
         self._folder = folder
+        self.server = server
         self.database = server.database()
         self.address = server.address(self.database)
 

@@ -23,7 +23,7 @@ async def sign_in_page(request: web.Request) -> web.Response:
     """Asks for the admin token or the password."""
     if guard.SIGNED_IN in request:
         raise web.HTTPSeeOther(HOME)
-    return _asked(request)
+    return await _asked(request)
 
 
 async def sign_in(request: web.Request) -> web.Response:
@@ -32,7 +32,7 @@ async def sign_in(request: web.Request) -> web.Response:
     try:
         _, token = await request.app[guard.SIGN_INS].sign_in(secret, guard.address_of(request), _browser(request))
     except HubError as error:
-        response = _asked(request, error)
+        response = await _asked(request, error)
         if error.retry_after_seconds is not None:
             response.headers["Retry-After"] = str(error.retry_after_seconds)
         return response
@@ -48,7 +48,7 @@ async def follow(request: web.Request) -> web.Response:
     try:
         _, token = await request.app[guard.SIGN_INS].follow(request.query.get("token", ""), _browser(request))
     except HubError as error:
-        return _asked(request, error)
+        return await _asked(request, error)
     response = page(request, "entered.html")
     guard.keep(response, request, token)
     return response
@@ -74,10 +74,10 @@ async def choose_language(request: web.Request) -> web.Response:
     return response
 
 
-def _asked(request: web.Request, error: HubError | None = None) -> web.Response:
+async def _asked(request: web.Request, error: HubError | None = None) -> web.Response:
     values = {
         "problems": problems(error) if error is not None else {},
-        "has_password": request.app[guard.SIGN_INS].has_password,
+        "has_password": await request.app[guard.SIGN_INS].has_password(),
     }
     status = {401: 403}.get(error.http_status, error.http_status) if error is not None else 200
     return page(request, "sign-in.html", values, status=status)

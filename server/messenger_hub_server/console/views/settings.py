@@ -46,8 +46,8 @@ async def _settings(request: web.Request, error: HubError | None = None) -> web.
     values = {
         "hub": await call(request, pb.GetHubRequest(), pb.GetHubResponse),
         "settings": found.settings,
-        "sign_ins": request.app[guard.SIGN_INS].all(),
-        "has_password": request.app[guard.SIGN_INS].has_password,
+        "sign_ins": await request.app[guard.SIGN_INS].all(),
+        "has_password": await request.app[guard.SIGN_INS].has_password(),
     }
     return form_page(request, "settings.html", values, error)
 

@@ -122,7 +122,7 @@ class HubAdminHandlers:
         self, _: pb.CreateConsoleLinkRequest, __: CallContext
     ) -> pb.CreateConsoleLinkResponse:
         """A link that signs in."""
-        token, expires_at_ms = self._sign_ins.link()
+        token, expires_at_ms = await self._sign_ins.link()
         url = f"{self._facts().console_address}{CONSOLE_LINK}{token}"
         return pb.CreateConsoleLinkResponse(url=url, expires_at=timestamp(expires_at_ms))
 

@@ -27,6 +27,7 @@ from messenger_hub_server.model import (
 from messenger_hub_server.registry_ids import RegistryIds
 from messenger_hub_server.store import base, rows
 from messenger_hub_server.store.address import StoreAddress
+from messenger_hub_server.store.postgresql.console import ConsoleRow
 from messenger_hub_server.store.postgresql.database import LOCK_SECONDS, Database, Work
 from messenger_hub_server.store.postgresql.errors import told
 from messenger_hub_server.store.postgresql.highwater import SharedHighWater
@@ -90,6 +91,10 @@ class PostgresqlStore:
     def notices(self, name: str, clock: Clock) -> PostgresqlNotices:
         """Between this node, which people know as `name`, and the others on the database."""
         return PostgresqlNotices(self._database, name, clock)
+
+    def console(self) -> ConsoleRow:
+        """Who is signed in to the console."""
+        return ConsoleRow(self._database)
 
     def shared_records(self, notices: PostgresqlNotices) -> PostgresqlRecords:
         """The registry, which other nodes change too: what was read through these is what this store writes on top of."""

@@ -12,7 +12,7 @@ import pytest
 from messenger_hub_server.console import site
 from messenger_hub_server.console.guard import POLICY
 from messenger_hub_server.console.site import ROOMS
-from messenger_hub_server.identity import signins
+from messenger_hub_server.identity import keeping, signins
 from yarl import URL
 
 from tests.integration.server.console.guest import HTML, Guest, guest
@@ -102,7 +102,7 @@ async def test_a_password_signs_in_from_then_on_and_signs_all_others_out(hub: Hu
         assert (await one.get("/console/"))[0] == 200
         assert (await other.get("/console/"))[0] == 303
         assert (await third.post("/console/sign-in", secret=PASSWORD))[0] == 303
-    kept = (hub.data_dir / signins.FILE).read_bytes()
+    kept = (hub.data_dir / keeping.FILE).read_bytes()
     assert PASSWORD.encode() not in kept
 
 
@@ -276,5 +276,5 @@ async def test_several_who_come_in_at_once_are_all_kept(tmp_path: Path) -> None:
         async with guest(hub, signed_in=False) as one:
             answers = await asyncio.gather(*(one.get(path) for path in links))
         assert [status for status, _, _ in answers] == [200] * 6
-        kept = (hub.data_dir / signins.FILE).read_text()
+        kept = (hub.data_dir / keeping.FILE).read_text()
     assert kept.count('"csrf"') == 6
