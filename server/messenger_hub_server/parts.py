@@ -140,7 +140,8 @@ async def assemble(
     """Wires everything; nothing runs yet."""
     store, highwater, notices, records = kept.store, kept.highwater, kept.notices, kept.records
     keys, metrics, lines, news = Keys(folder.pepper), Metrics(), Lines(), ToldNews(notices)
-    queue = NodeQueue(store, highwater, ToldLines(lines, notices), news, clock, observe=metrics.committed)
+    everywhere = ToldLines(lines, notices)
+    queue = NodeQueue(store, highwater, everywhere, news, clock, observe=metrics.committed)
     watch, depths, presence = Watch(store, news), Depths(store, news), Presence(clock)
     sharing = SharedRegistry(records, notices, clock) if records is not None else None
     registry = Registry(queue, keys, kept.registry_ids, clock, turn=sharing)
@@ -239,7 +240,9 @@ async def assemble(
         depths=depths,
         streams=streams,
         backlogs=backlogs,
-        rounds=Rounds([Due(queue, lines), Retention(queue, keep), backlogs, FreshIds(queue, highwater)], news, clock),
+        rounds=Rounds(
+            [Due(queue, lines, everywhere), Retention(queue, keep), backlogs, FreshIds(queue, highwater)], news, clock
+        ),
         metrics=metrics,
         readings=Reader(
             queue=queue,

@@ -53,7 +53,7 @@ async def test_a_held_message_wakes_its_channel_when_it_comes_due(queue: Queue) 
     lines, line = Lines(), NotedLine()
     lines.subscribe(CHANNEL, line)
     await accepted(queue, send_at_ms=now_ms + 50_000)
-    due = Due(queue, lines)
+    due = Due(queue, lines, lines)
     assert 0 < await due.run_once(now_ms + 10_000) <= 40_000
     assert not line.woken
     assert await due.run_once(now_ms + 50_007) == LONGEST_MS
@@ -63,9 +63,25 @@ async def test_a_held_message_wakes_its_channel_when_it_comes_due(queue: Queue) 
 async def test_what_is_too_late_expires_and_says_so(queue: Queue) -> None:
     now_ms = SystemClock().now_ms()
     receipt = await accepted(queue, expires_at_ms=now_ms + 20_000)
-    await Due(queue, Lines()).run_once(now_ms + 20_000)
+    await Due(queue, Lines(), Lines()).run_once(now_ms + 20_000)
     operation = await queue.find(receipt.operation_id, None)
     assert operation.state is OperationState.EXPIRED
+
+
+async def test_only_what_has_expired_wakes_the_lines_of_other_nodes_which_see_for_themselves_what_came_due(
+    queue: Queue,
+) -> None:
+    now_ms = SystemClock().now_ms()
+    here, everywhere, line, other = Lines(), Lines(), NotedLine(), NotedLine()
+    here.subscribe(CHANNEL, line)
+    everywhere.subscribe(CHANNEL, other)
+    due = Due(queue, here, everywhere)
+    await accepted(queue, send_at_ms=now_ms + 10_000)
+    await accepted(queue, expires_at_ms=now_ms + 20_000)
+    await due.run_once(now_ms + 10_000)
+    assert (bool(line.woken), bool(other.woken)) == (True, False)
+    await due.run_once(now_ms + 20_000)
+    assert other.woken
 
 
 async def test_what_is_given_back_after_its_time_expires_at_the_next_look(queue: Queue) -> None:
@@ -76,7 +92,7 @@ async def test_what_is_given_back_after_its_time_expires_at_the_next_look(queue:
         channel_id=CHANNEL, epoch=1, journal_id=JournalId("j"), lease_ids=[LeaseId("l")], now_ms=now_ms + 10, reason="x"
     )
     await queue.commit([take, claim])
-    due = Due(queue, Lines())
+    due = Due(queue, Lines(), Lines())
     await due.run_once(now_ms + 30_000)
     back = Change(
         operation_id=receipt.operation_id,

@@ -151,7 +151,7 @@ class Database:
 
     async def aside(self) -> Connection:
         """A connection more, for what is no transaction; whoever asks for it ends it. Raises DatabaseError."""
-        return await _connect(self._address)
+        return await connect(self._address)
 
     async def write(self, work: Work[T]) -> T:
         """Runs `work` in one durable transaction; again, when another node's transaction was at the same rows.
