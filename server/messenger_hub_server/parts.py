@@ -21,7 +21,7 @@ from messenger_hub_server.assignments import Assignments
 from messenger_hub_server.data_folder import DataFolder
 from messenger_hub_server.depths import Depths
 from messenger_hub_server.errors import StoreUnavailable
-from messenger_hub_server.identity.callers import Callers
+from messenger_hub_server.identity.callers import Caller, Callers
 from messenger_hub_server.identity.keys import Keys
 from messenger_hub_server.identity.limits import Limits
 from messenger_hub_server.identity.signins import SignIns
@@ -186,10 +186,17 @@ async def assemble(
     moves = Moves(queue, registry, presence, news)
     intake = Intake(queue, clock)
     backlogs = Backlogs(queue, registry, sights, clock, asks=asks_about_backlogs)
+    callers = Callers(registry, keys, folder.admin_token, clock)
+
+    async def confirm(caller: Caller) -> None:
+        if sharing is not None and not sharing.vouches():
+            await sharing.look()
+        callers.confirm(caller)
+
     handlers: Mapping[str, object] = {
         "messenger_hub.v1.MessageService": MessageHandlers(queue, intake),
         "messenger_hub.v1.ContactService": ContactHandlers(intake),
-        "messenger_hub.v1.OperationService": OperationHandlers(queue, registry, watch, sights),
+        "messenger_hub.v1.OperationService": OperationHandlers(queue, watch, sights, confirm),
         "messenger_hub.v1.ChannelService": ChannelHandlers(queue, registry, sights),
         "messenger_hub.agent.v1.AgentService": AgentHandlers(registry, streams, backlogs),
         "messenger_hub.admin.v1.ChannelAdminService": ChannelAdminHandlers(
@@ -218,7 +225,7 @@ async def assemble(
     chain = Chain(
         compiled([module.DESCRIPTOR for module in CONTRACT]),
         handlers,
-        callers=Callers(registry, keys, folder.admin_token, clock),
+        callers=callers,
         limits=Limits(rate_per_minute),
         formats=FORMATS,
         observer=metrics,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 from messenger_hub_server.errors import CursorTooOld, Stopping
 from messenger_hub_server.model import Event, Operation, SessionApiId
@@ -38,6 +38,10 @@ class News:
         return self._count
 
 
+async def _anybody() -> None:
+    """Of whom nothing is asked."""
+
+
 class Watch:
     """Reads event rows after each commit."""
 
@@ -55,10 +59,10 @@ class Watch:
         self,
         after: int | None,
         session_api_id: SessionApiId | None,
-        allowed: Callable[[], None] = lambda: None,
+        allowed: Callable[[], Awaitable[None]] = _anybody,
     ) -> AsyncIterator[tuple[Event, Operation]]:
         """Every event after an event id (None: from now on), then as they come. Raises CursorTooOld, Stopping,
-        and what `allowed` raises, which is asked at every turn: a watcher's key may be deactivated."""
+        and what `allowed` raises, which is asked before anything is told: a watcher's key may be deactivated."""
         first, last = await self._store.event_range()
         position = last if after is None else after
         if position > last or (first > 0 and position < first - 1):
@@ -66,12 +70,12 @@ class Watch:
         while True:
             seen = self.news.count
             page = await self._store.events_after(position, session_api_id, PAGE)
+            await allowed()
             for event, operation in page:
                 position = event.id
                 yield event, operation
             if self.closed:
                 raise Stopping
-            allowed()
             if len(page) < PAGE:
                 await self._wait(seen)
 

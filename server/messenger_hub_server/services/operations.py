@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 from messenger_hub.v1 import operation_pb2
 from messenger_hub.v1 import operation_service_pb2 as pb
 
-from messenger_hub_server.errors import InvalidApiKey
+from messenger_hub_server.identity.callers import Caller
 from messenger_hub_server.model import OperationId
 from messenger_hub_server.queue import Decision, Queue
-from messenger_hub_server.registry import Registry
 from messenger_hub_server.rpc.chain import CallContext
 from messenger_hub_server.services.sights import Sights
 from messenger_hub_server.services.translation import cursor, cursor_number, kind_of, state_of, transition
@@ -27,11 +26,13 @@ DECISIONS = {
 
 
 class OperationHandlers:
-    """Handlers of OperationService: only the caller's own operations exist."""
+    """Handlers of OperationService: only the caller's own operations exist. `confirm` raises when a caller would not be let in any more."""
 
-    def __init__(self, queue: Queue, registry: Registry, watch: Watch, sights: Sights) -> None:
+    def __init__(
+        self, queue: Queue, watch: Watch, sights: Sights, confirm: Callable[[Caller], Awaitable[None]]
+    ) -> None:
         self._queue = queue
-        self._registry = registry
+        self._confirm = confirm
         self._watch = watch
         self._sights = sights
 
@@ -103,10 +104,8 @@ class OperationHandlers:
         """Every change after the cursor, then as they come."""
         after, session_api_id = cursor_number(request.cursor), context.session_api.id
 
-        def allowed() -> None:
-            session_api = self._registry.session_api(session_api_id)
-            if session_api is None or not session_api.active:
-                raise InvalidApiKey
+        async def allowed() -> None:
+            await self._confirm(context.caller)
 
         async for event, operation in self._watch.events(after, session_api_id, allowed):
             yield pb.WatchOperationsResponse(

@@ -10,10 +10,13 @@ import pytest
 from google.protobuf.duration_pb2 import Duration
 from messenger_hub.admin.v1 import agent_admin_service_pb2, channel_admin_service_pb2, session_api_admin_service_pb2
 from messenger_hub.agent.v1 import agent_service_pb2
+from messenger_hub.v1 import operation_service_pb2
+from messenger_hub_server.services.translation import cursor
 
 from tests.integration.nodes.estate import Estate, let_in, until
 from tests.integration.server.agent import connected, enrolled
 from tests.integration.server.hub import BASE, SECONDS, Hub, SessionApi
+from tests.integration.server.test_operations import send
 from tests.postgresql import PostgresqlServer
 
 DEAD_SECONDS = 1.0  # what a user is promised
@@ -56,6 +59,25 @@ async def test_a_key_that_was_rotated_is_dead_on_another_node_also_when_no_notic
         )
         await first.operator.session_apis.RotateSessionApi(request, metadata=first.operator.metadata, timeout=SECONDS)
         await until(lambda: answers(second, api, 401), DEAD_SECONDS)
+
+
+async def test_a_watch_at_one_node_ends_when_its_key_is_rotated_away_at_another(estate: Estate) -> None:
+    async with estate.nodes(2) as (first, second):
+        api = await first.session_api()
+        await until(lambda: answers(second, api, 200))
+        await send(first, api)
+        request = operation_service_pb2.WatchOperationsRequest(cursor=cursor(0))
+        watching = second.programs.operations.WatchOperations(request, metadata=api.metadata)
+        await watching.read()
+        rotate = session_api_admin_service_pb2.RotateSessionApiRequest(
+            session_api=api.name, overlap=Duration(seconds=0)
+        )
+        await first.operator.session_apis.RotateSessionApi(rotate, metadata=first.operator.metadata, timeout=SECONDS)
+        async with asyncio.timeout(DEAD_SECONDS):
+            with pytest.raises(grpc.aio.AioRpcError) as ended:
+                while True:
+                    await watching.read()
+        assert ended.value.code() is grpc.StatusCode.UNAUTHENTICATED
 
 
 async def test_an_agent_that_one_node_revokes_loses_its_stream_at_another_and_is_let_in_nowhere(
