@@ -70,11 +70,27 @@ class Presence:
             self._agents[agent_id] = replace(agent, connected=False, since_ms=self._clock.now_ms())
             self._changed()
 
+    def agent_elsewhere(self, agent_id: AgentId, presence: AgentPresence) -> None:
+        """How another node tells of an agent."""
+        self._agents[agent_id] = presence
+        self._changed()
+
+    def agent_seen_elsewhere(self, agent_id: AgentId, at_ms: int) -> None:
+        """When another node got the last frame of an agent. Tells nobody."""
+        agent = self._agents.get(agent_id)
+        if agent is not None:
+            self._agents[agent_id] = replace(agent, last_seen_ms=at_ms)
+
     def report(self, channel_id: ChannelId, report: LinkReport) -> None:
         """What the channel's page shows now."""
         now, before = self._clock.now_ms(), self._channels.get(channel_id)
         since = before.since_ms if before is not None and before.report.state is report.state else now
         self._channels[channel_id] = ChannelPresence(report=report, since_ms=since, reported_at_ms=now)
+        self._changed()
+
+    def report_elsewhere(self, channel_id: ChannelId, presence: ChannelPresence) -> None:
+        """What a channel's page shows, as another node tells."""
+        self._channels[channel_id] = presence
         self._changed()
 
     def forget(self, channel_id: ChannelId) -> None:

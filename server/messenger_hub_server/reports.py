@@ -38,7 +38,8 @@ class ChannelPresence:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgentPresence:
     """An agent that was connected since the hub started. `since_ms` is when it connected, or when it went. `wa_js_standing` is None for
-    one that cannot be asked for another wa-js, `examines` False for one that cannot be asked what it sees of itself."""
+    one that cannot be asked for another wa-js, `examines` False for one that cannot be asked what it sees of itself. `node`: the other
+    node to which it is connected, or was; empty for this one."""
 
     connected: bool
     since_ms: int
@@ -48,3 +49,4 @@ class AgentPresence:
     platform: str = ""
     wa_js_standing: WaJsStanding | None = None
     examines: bool = False
+    node: str = ""

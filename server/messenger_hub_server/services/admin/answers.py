@@ -1,8 +1,12 @@
-"""Questions to desktops over their streams: an answer is found by who was asked and by the question's number."""
+"""Questions to desktops over their streams: an answer is found by who was asked and by the question's number.
+
+The first number is drawn, so that those of several nodes that ask one desktop differ.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
@@ -11,6 +15,7 @@ from messenger_hub.agent.v1 import agent_service_pb2 as pb
 from messenger_hub_server.model import AgentId
 
 SECONDS = 10.0
+MOST_FIRST = 1 << 62
 
 A = TypeVar("A")
 Ask = Callable[[AgentId, pb.ConnectResponse], bool]
@@ -27,7 +32,7 @@ class Answers(Generic[A]):
     def __init__(self, ask: Ask) -> None:
         self._ask = ask
         self._waiting: dict[tuple[AgentId, int], asyncio.Future[A]] = {}
-        self._number = 0
+        self._number = secrets.randbelow(MOST_FIRST)
 
     async def ask(
         self, agent_id: AgentId, question: Callable[[int], pb.ConnectResponse], seconds: float | None = None
