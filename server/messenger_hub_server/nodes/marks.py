@@ -5,89 +5,72 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 
+from messenger_hub.runtime.clock import Clock
 from messenger_hub.runtime.log import logger
 
+from messenger_hub_server.highwater import HighWater
+from messenger_hub_server.lines import Lines
 from messenger_hub_server.model import ChannelId
 from messenger_hub_server.queue import Queue
-from messenger_hub_server.store.base import EndRestored, MarkRestored, StoreError, Write
+from messenger_hub_server.store.base import EndRestored, MarkRestored, Outcome, Store, StoreError, Write
+from messenger_hub_server.watch import News
 
 AGAIN_SECONDS = 1.0
+
+Observe = Callable[[float, Sequence[Write], Sequence[Outcome]], None]
 
 log = logger(__name__)
 
 
 class MarkingQueue(Queue):
-    """`on_mark` is called with each mark that this node has made or ended."""
+    """`on_mark` is called with each channel that this node has marked (True), or whose mark it has ended (False)."""
 
-    on_mark: Callable[[ChannelId, bool], None] | None = None
+    def __init__(
+        self, store: Store, highwater: HighWater, lines: Lines, news: News, clock: Clock, *, observe: Observe
+    ) -> None:
+        super().__init__(store, highwater, lines, news, clock, observe=observe)
+        self.on_mark: Callable[[ChannelId, bool], None] = lambda _channel_id, _restored: None
+        self._mark_changes = 0
+        self._behind = asyncio.Event()
+
+    def mark(self, channel_id: ChannelId, *, restored: bool) -> None:
+        """As another node has written."""
+        self._mark_changes += 1
+        (self._restored.add if restored else self._restored.discard)(channel_id)
+
+    def look(self) -> None:
+        """What others have written may have been missed: `follow_marks` reads it soon."""
+        self._behind.set()
+
+    async def follow_marks(self) -> None:
+        """Reads what was missed, until it is cancelled."""
+        while True:
+            await self._behind.wait()
+            self._behind.clear()
+            try:
+                await self._read_marks()
+            except StoreError:
+                log.warning("restored channels not read", exc_info=True)
+                await asyncio.sleep(AGAIN_SECONDS)
+                self._behind.set()
+
+    async def _read_marks(self) -> None:
+        """Once more when a mark has changed meanwhile: what was read may be older."""
+        seen = None
+        while seen != self._mark_changes:
+            seen = self._mark_changes
+            restored = {one.channel_id for one in await self.store.restored()}
+        self._restored = restored
 
     def _follow(self, writes: Sequence[Write]) -> None:
         super()._follow(writes)
         for write in writes:
             match write:
                 case MarkRestored(restoration=restoration):
-                    self._marked(restoration.channel_id, restored=True)
+                    self._mark_changes += 1
+                    self.on_mark(restoration.channel_id, True)  # noqa: FBT003 a value
                 case EndRestored(channel_id=channel_id):
-                    self._marked(channel_id, restored=False)
+                    self._mark_changes += 1
+                    self.on_mark(channel_id, False)  # noqa: FBT003 a value
                 case _:
                     pass
-
-    def _marked(self, channel_id: ChannelId, *, restored: bool) -> None:
-        self.marks.changes += 1
-        if self.on_mark is not None:
-            self.on_mark(channel_id, restored)
-
-    @property
-    def marks(self) -> Marks:
-        """What other nodes tell of marks."""
-        if self._marks is None:
-            self._marks = Marks(self)
-        return self._marks
-
-    _marks: Marks | None = None
-
-    def replace_marks(self, restored: set[ChannelId]) -> None:
-        """As the store has them."""
-        self._restored = restored
-
-    def mark(self, channel_id: ChannelId, *, restored: bool) -> None:
-        """As another node has written."""
-        (self._restored.add if restored else self._restored.discard)(channel_id)
-
-
-class Marks:
-    """Hears of marks, and reads them anew when something may have been missed."""
-
-    def __init__(self, queue: MarkingQueue) -> None:
-        self._queue = queue
-        self._behind = asyncio.Event()
-        self.changes = 0
-
-    def mark(self, channel_id: ChannelId, *, restored: bool) -> None:
-        """As another node tells."""
-        self.changes += 1
-        self._queue.mark(channel_id, restored=restored)
-
-    def look(self) -> None:
-        """Reads them soon."""
-        self._behind.set()
-
-    async def run(self) -> None:
-        """Until it is cancelled."""
-        while True:
-            await self._behind.wait()
-            self._behind.clear()
-            try:
-                await self._read()
-            except StoreError:
-                log.warning("restored channels not read", exc_info=True)
-                await asyncio.sleep(AGAIN_SECONDS)
-                self._behind.set()
-
-    async def _read(self) -> None:
-        """Once more when a mark has changed meanwhile: what was read may be older."""
-        seen = None
-        while seen != self.changes:
-            seen = self.changes
-            restored = {one.channel_id for one in await self._queue.store.restored()}
-        self._queue.replace_marks(restored)
