@@ -162,6 +162,8 @@ class _Hub:
                 group.create_task(parts.depths.run()),
                 group.create_task(self._notice(parts)),
                 group.create_task(parts.rounds.run()),
+                group.create_task(parts.desktops.run()),
+                group.create_task(parts.queue.follow_marks()),
             ]
             if parts.sharing is not None:
                 endless.append(group.create_task(parts.sharing.run()))
@@ -200,7 +202,8 @@ class _Hub:
     async def _write_noticed(self, parts: Parts) -> None:
         """A loss costs a minute of "last seen"; nobody waits for it."""
         for agent in parts.registry.agents():
-            if (presence := parts.presence.agent(agent.id)) is not None:
+            presence = parts.presence.agent(agent.id)
+            if presence is not None and not presence.node:  # the others write what they see
                 parts.registry.agent_seen(agent.id, presence.last_seen_ms, presence.version, presence.wa_js_version)
         with suppress(HubError):
             await parts.registry.flush()

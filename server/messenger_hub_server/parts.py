@@ -28,14 +28,16 @@ from messenger_hub_server.identity.signins import SignIns
 from messenger_hub_server.lines import Lines
 from messenger_hub_server.metrics import Metrics
 from messenger_hub_server.model import AgentId
-from messenger_hub_server.node_queue import FreshIds, NodeQueue
+from messenger_hub_server.node_queue import FreshIds
+from messenger_hub_server.nodes.desktops import SharedDesktops
+from messenger_hub_server.nodes.marks import MarkingQueue
 from messenger_hub_server.nodes.notices import Notices
+from messenger_hub_server.nodes.reporting import Reporting
 from messenger_hub_server.nodes.turns import SharedRegistry
 from messenger_hub_server.nodes.wakes import ToldLines, ToldNews
 from messenger_hub_server.nodes.wishes import SharedWishes
 from messenger_hub_server.persons import Persons
 from messenger_hub_server.presence import Presence
-from messenger_hub_server.queue import Queue
 from messenger_hub_server.readings import Reader
 from messenger_hub_server.registry import Registry
 from messenger_hub_server.rpc.chain import Chain
@@ -102,13 +104,39 @@ class Wishes(Assignments):
         return end
 
 
+class Asked:
+    """What is asked of desktops: their answers by what they are about."""
+
+    def __init__(self, pictures: Pictures, updates: Updates, examinations: Examinations) -> None:
+        self._pictures = pictures
+        self._updates = updates
+        self._examinations = examinations
+
+    def came(self, agent_id: AgentId, frame: agent_service_pb2.ConnectRequest) -> None:
+        """An answer that came to another node."""
+        match frame.WhichOneof("frame"):
+            case "page_picture":
+                self._pictures.came(agent_id, frame.page_picture)
+            case "wa_js_report":
+                self._updates.came(agent_id, frame.wa_js_report)
+            case "examination":
+                self._examinations.came(agent_id, frame.examination)
+            case _:
+                pass  # nothing else is asked
+
+    def gone(self, agent_id: AgentId) -> None:
+        """No answer comes any more of what was asked."""
+        for asked in (self._pictures, self._updates, self._examinations):
+            asked.gone(agent_id)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
     """What the composition root starts, stops and hands to the doors."""
 
     clock: Clock
     store: Store
-    queue: Queue
+    queue: MarkingQueue
     lines: Lines
     news: News
     watch: Watch
@@ -122,6 +150,7 @@ class Parts:
     readings: Reader
     notices: Notices
     sharing: SharedRegistry | None
+    desktops: SharedDesktops
     chain: Chain
     sign_ins: SignIns
 
@@ -141,7 +170,7 @@ async def assemble(
     store, highwater, notices, records = kept.store, kept.highwater, kept.notices, kept.records
     keys, metrics, lines, news = Keys(folder.pepper), Metrics(), Lines(), ToldNews(notices)
     everywhere = ToldLines(lines, notices)
-    queue = NodeQueue(store, highwater, everywhere, news, clock, observe=metrics.committed)
+    queue = MarkingQueue(store, highwater, everywhere, news, clock, observe=metrics.committed)
     watch, depths, presence = Watch(store, news), Depths(store, news), Presence(clock)
     sharing = SharedRegistry(records, notices, clock) if records is not None else None
     registry = Registry(queue, keys, kept.registry_ids, clock, turn=sharing)
@@ -149,14 +178,10 @@ async def assemble(
     queue.load(await store.restored(), await store.latest_place_ms())
     registry.on_change(news.tell)
 
-    def ask(agent_id: AgentId, frame: agent_service_pb2.ConnectResponse) -> bool:
-        return streams.ask(agent_id, frame)
-
-    def left(agent_id: AgentId) -> None:
-        for asked in (pictures, updates, examinations):
-            asked.gone(agent_id)
-
-    pictures, updates, examinations = Pictures(ask), Updates(ask), Examinations(ask, clock)
+    desktops = SharedDesktops(notices, registry, presence, clock)
+    pictures, updates = Pictures(desktops.ask), Updates(desktops.ask)
+    examinations = Examinations(desktops.ask, clock)
+    asked = Asked(pictures, updates, examinations)
     wishes = Wishes(
         depths=depths,
         registry=registry,
@@ -165,7 +190,7 @@ async def assemble(
         pictured=pictures.came,
         answered=updates.came,
         examined=examinations.came,
-        left=left,
+        left=asked.gone,
         api_address=api_address,
         clock=clock,
     )
@@ -178,9 +203,17 @@ async def assemble(
         high_mark=highwater.mark,
     )
     streams = Streams(
-        commits=queue, deliveries=store, reports=wishes, wishes=wishes, lines=lines, numbers=numbers, clock=clock
+        commits=queue,
+        deliveries=store,
+        reports=Reporting(wishes, desktops, registry, presence),
+        wishes=wishes,
+        lines=lines,
+        numbers=numbers,
+        clock=clock,
     )
     kept.on_failover(lambda: _end_all(streams, registry))
+    queue.on_mark = desktops.marked
+    desktops.start(streams, asked, queue)
     sights = Sights(registry, presence, queue, clock)
     admin_sights = AdminSights(registry, sights)
     moves = Moves(queue, registry, presence, news)
@@ -208,7 +241,7 @@ async def assemble(
         ),
         "messenger_hub.admin.v1.OperationAdminService": OperationAdminHandlers(queue, registry, admin_sights, clock),
         "messenger_hub.admin.v1.PersonAdminService": PersonAdminHandlers(
-            Persons(queue, streams.erase, clock), queue, admin_sights
+            Persons(queue, desktops.erase, clock), queue, admin_sights
         ),
         "messenger_hub.admin.v1.HubAdminService": HubAdminHandlers(
             queue,
@@ -262,6 +295,7 @@ async def assemble(
         ),
         notices=notices,
         sharing=sharing,
+        desktops=desktops,
         chain=chain,
         sign_ins=sign_ins,
     )

@@ -11,7 +11,7 @@ from messenger_hub.runtime.log import logger
 from messenger_hub_server.highwater import HighWater
 from messenger_hub_server.lines import Lines
 from messenger_hub_server.model import ChannelId
-from messenger_hub_server.queue import Queue
+from messenger_hub_server.node_queue import NodeQueue
 from messenger_hub_server.store.base import EndRestored, MarkRestored, Outcome, Store, StoreError, Write
 from messenger_hub_server.watch import News
 
@@ -22,7 +22,7 @@ Observe = Callable[[float, Sequence[Write], Sequence[Outcome]], None]
 log = logger(__name__)
 
 
-class MarkingQueue(Queue):
+class MarkingQueue(NodeQueue):
     """`on_mark` is called with each channel that this node has marked (True), or whose mark it has ended (False)."""
 
     def __init__(
@@ -68,9 +68,9 @@ class MarkingQueue(Queue):
             match write:
                 case MarkRestored(restoration=restoration):
                     self._mark_changes += 1
-                    self.on_mark(restoration.channel_id, True)  # noqa: FBT003 a value
+                    self.on_mark(restoration.channel_id, True)
                 case EndRestored(channel_id=channel_id):
                     self._mark_changes += 1
-                    self.on_mark(channel_id, False)  # noqa: FBT003 a value
+                    self.on_mark(channel_id, False)
                 case _:
                     pass

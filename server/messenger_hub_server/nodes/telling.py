@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from messenger_hub.agent.v1 import agent_service_pb2 as pb
-from msgspec import DecodeError, Struct, convert, field, msgpack, to_builtins
+from msgspec import DecodeError, Struct, convert, msgpack, to_builtins
 
 from messenger_hub_server.nodes.notices import NodeId
 from messenger_hub_server.reports import AgentPresence, ChannelPresence, LinkReport
@@ -48,19 +48,11 @@ class ChannelTold(Told, frozen=True):
     reported_at_ms: int
 
 
-class Wishes(Told, frozen=True):
-    """All that somebody wants now through the node that tells: channels to link, with the digits of a phone or none, and to unlink."""
-
-    linking: Mapping[int, str] = field(default_factory=dict)
-    unlinking: Sequence[int] = ()
-
-
 class Everything(Told, frozen=True):
     """All that the node that tells knows of itself: what is not among it is not there any more."""
 
     agents: Sequence[AgentTold]
     channels: Sequence[ChannelTold]
-    wishes: Wishes
 
 
 class WhoIsThere(Told, frozen=True):
@@ -111,7 +103,7 @@ class Marked(Told, frozen=True):
     restored: bool
 
 
-Anything = AgentTold | ChannelTold | Wishes | Everything | WhoIsThere | Seen | Asked | Answered | NotThere | Erased | Marked
+Anything = AgentTold | ChannelTold | Everything | WhoIsThere | Seen | Asked | Answered | NotThere | Erased | Marked
 
 _decoder: msgpack.Decoder[Anything] = msgpack.Decoder(Anything)
 

@@ -7,7 +7,7 @@ Only what comes over this node's own streams, or is asked of this node, is told:
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -16,12 +16,12 @@ from messenger_hub.runtime.clock import Clock
 from messenger_hub.runtime.log import logger
 
 from messenger_hub_server.errors import HubError, Replaced
-from messenger_hub_server.model import Agent, AgentId, Channel, ChannelId, LinkState, WaId
+from messenger_hub_server.model import AgentId, Channel, ChannelId, LinkState, WaId
 from messenger_hub_server.nodes import telling
 from messenger_hub_server.nodes.notices import NodeId, Notices
 from messenger_hub_server.nodes.whereabouts import Connection, Whereabouts
 from messenger_hub_server.presence import Presence
-from messenger_hub_server.records import Linking, Records
+from messenger_hub_server.records import Records
 from messenger_hub_server.reports import ChannelPresence, LinkReport
 
 TOPIC = "desktops"
@@ -79,7 +79,7 @@ class _Early:
     presence: ChannelPresence
 
 
-class Sharing:
+class SharedDesktops:
     """Knows what is known here and tells it; `start` subscribes, once all parts are there."""
 
     def __init__(self, notices: Notices, records: Records, presence: Presence, clock: Clock) -> None:
@@ -92,8 +92,6 @@ class Sharing:
         self._reporters: dict[ChannelId, AgentId] = {}
         self._early: dict[ChannelId, _Early] = {}
         self._owners: dict[ChannelId, AgentId | None] = {}
-        self._wishes: dict[NodeId, telling.Wishes] = {}
-        self._wished = telling.Wishes()
         self._asked: dict[tuple[AgentId, int], NodeId] = {}
         self._there: set[NodeId] = set()
         self._seen: dict[AgentId, int] = {}
@@ -163,7 +161,7 @@ class Sharing:
         if news:
             self._tell(telling.Seen(agents=news))
 
-    def marked(self, channel_id: ChannelId, *, restored: bool) -> None:
+    def marked(self, channel_id: ChannelId, restored: bool) -> None:
         """Tells that this node has marked a channel as restored, or ended that."""
         self._tell(telling.Marked(channel_id=channel_id, restored=restored))
 
@@ -201,8 +199,6 @@ class Sharing:
                 self._take_agent(node, told)
             case telling.ChannelTold():
                 self._take_channel(node, told)
-            case telling.Wishes():
-                self._take_wishes(node, told)
             case telling.Everything():
                 self._take_everything(node, told)
             case telling.WhoIsThere():
@@ -211,6 +207,11 @@ class Sharing:
                 for agent_id in self._whereabouts.at(node):
                     if (at_ms := told.agents.get(agent_id)) is not None:
                         self._presence.agent_seen_elsewhere(agent_id, at_ms)
+            case _:
+                self._take_other(node, told)
+
+    def _take_other(self, node: NodeId, told: telling.Anything) -> None:
+        match told:
             case telling.Asked(to=self._me):
                 self._take_question(node, told)
             case telling.Answered(to=self._me):
@@ -256,26 +257,8 @@ class Sharing:
             return False
         self._early.pop(channel_id, None)
         self._reporters[channel_id] = early.agent_id
-        if report.state in LINKED:
-            self._records.end_linking(channel_id)
         self._presence.report_elsewhere(channel_id, early.presence)
-        if report.state is LinkState.UNLINKED:
-            self._records.clear_unlinking(channel_id)
         return True
-
-    def _take_wishes(self, node: NodeId, told: telling.Wishes) -> None:
-        self._wishes[node] = told
-        self._wish()
-
-    def _wish(self) -> None:
-        linking = {
-            ChannelId(channel_id): Linking(phone=phone)
-            for wishes in self._wishes.values()
-            for channel_id, phone in wishes.linking.items()
-        }
-        self._records.wish_elsewhere(
-            linking, {ChannelId(one) for wishes in self._wishes.values() for one in wishes.unlinking}
-        )
 
     def _take_everything(self, node: NodeId, told: telling.Everything) -> None:
         there = {one.agent_id for one in told.agents}
@@ -286,7 +269,6 @@ class Sharing:
             self._take_agent(node, agent)
         for channel in told.channels:
             self._take_channel(node, channel)
-        self._take_wishes(node, told.wishes)
         self._marks.look()
 
     def _take_question(self, node: NodeId, told: telling.Asked) -> None:
@@ -310,10 +292,7 @@ class Sharing:
         for node in lost:
             for agent_id in self._whereabouts.at(node):
                 self._lost(agent_id)
-            self._wishes.pop(node, None)
             self._asked = {question: asker for question, asker in self._asked.items() if asker != node}
-        if lost:
-            self._wish()
 
     def _lost(self, agent_id: AgentId) -> None:
         """Its node is gone, or knows nothing of it any more."""
@@ -323,7 +302,6 @@ class Sharing:
         self._answers.gone(agent_id)
 
     def _records_changed(self) -> None:
-        self._tell_wishes()
         owners, self._owners = self._owners, self._owned()
         for channel_id, agent_id in owners.items():
             if self._owners.get(channel_id) != agent_id and self._reporters.get(channel_id) == agent_id:
@@ -332,12 +310,6 @@ class Sharing:
         for channel_id, early in tuple(self._early.items()):
             if self._early.get(channel_id) is early:
                 self._show(channel_id, early)
-
-    def _tell_wishes(self) -> None:
-        wishes = self._wishes_here()
-        if wishes != self._wished:
-            self._wished = wishes
-            self._tell(wishes)
 
     # ---- telling ------------------------------------------------------------------------------------------------------------
 
@@ -355,7 +327,7 @@ class Sharing:
             if (known := self._presence.agent(one)) and (connection := self._whereabouts.of(one))
         ]
         channels = [told for channel_id in self._reporters if (told := self._channel_told(channel_id)) is not None]
-        return telling.Everything(agents=agents, channels=channels, wishes=self._wishes_here())
+        return telling.Everything(agents=agents, channels=channels)
 
     def _channel_told(self, channel_id: ChannelId) -> telling.ChannelTold | None:
         """None when no agent of this node reports it."""
@@ -364,12 +336,6 @@ class Sharing:
         if known is None or connection is None or connection.node != self._me:
             return None
         return telling.channel_told(channel_id, agent_id, connection.number, known)
-
-    def _wishes_here(self) -> telling.Wishes:
-        linking, unlinking = self._records.wished_here()
-        return telling.Wishes(
-            linking={int(one): wanted.phone for one, wanted in linking.items()}, unlinking=sorted(unlinking)
-        )
 
     def _mine(self) -> Sequence[AgentId]:
         return self._whereabouts.at(self._me)

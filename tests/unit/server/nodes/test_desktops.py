@@ -14,8 +14,9 @@ from messenger_hub_server.assignments import Assignments
 from messenger_hub_server.errors import HubError, NoPicture, Replaced
 from messenger_hub_server.model import Agent, AgentId, Channel, ChannelId, LinkState, WaId
 from messenger_hub_server.nodes import telling
+from messenger_hub_server.nodes.desktops import TOPIC, SharedDesktops
 from messenger_hub_server.nodes.reporting import Reporting
-from messenger_hub_server.nodes.sharing import TOPIC, Sharing
+from messenger_hub_server.nodes.wishes import SharedWishes
 from messenger_hub_server.presence import Presence
 from messenger_hub_server.registry import Registry
 from messenger_hub_server.reports import ChannelPresence, LinkReport
@@ -88,8 +89,8 @@ class OneNode:
             base.Registry(channels=channels, session_apis=[], keys=[], agents=[DESK, LAPTOP], enrolments=[])
         )
         self.streams, self.marks = Streams(), Marks()
-        self.sharing = Sharing(self.notices, self.registry, self.presence, clock)
-        self.pictures = Pictures(self.sharing.ask)
+        self.desktops = SharedDesktops(self.notices, self.registry, self.presence, clock)
+        self.pictures = Pictures(self.desktops.ask)
         self.assignments = Assignments(
             registry=self.registry,
             presence=self.presence,
@@ -103,8 +104,9 @@ class OneNode:
             api_address=lambda: "",
             clock=clock,
         )
-        self.reports = Reporting(self.assignments, self.sharing, self.registry, self.presence)
-        self.sharing.start(self.streams, self, self.marks)
+        self.reports = Reporting(self.assignments, self.desktops, self.registry, self.presence)
+        self.desktops.start(self.streams, self, self.marks)
+        SharedWishes(self.registry, self.notices)
 
     def came(self, agent_id: AgentId, frame: pb.ConnectRequest) -> None:
         self.pictures.came(agent_id, frame.page_picture)
@@ -410,12 +412,12 @@ def test_when_a_desktop_was_last_seen_is_told_now_and_then_and_only_when_it_is_n
     hub.wire.carry_all()
     hub.clock.goes(20)
     hub.first.reports.seen(DESK)
-    hub.first.sharing.tell_seen()
+    hub.first.desktops.tell_seen()
     hub.wire.carry_all()
     known = hub.second.presence.agent(DESK.id)
     assert known is not None and known.last_seen_ms == hub.clock.now_ms()
     before = len(hub.wire.told)
-    hub.first.sharing.tell_seen()
+    hub.first.desktops.tell_seen()
     hub.wire.carry_all()
     assert len(hub.wire.told) == before
 
@@ -435,9 +437,9 @@ async def test_after_a_lost_connection_both_sides_know_everything_again(hub: Hub
 
 
 def test_what_is_erased_and_marked_reaches_every_node(hub: Hub) -> None:
-    hub.first.sharing.erase(CHANNEL, [WaId("3EB0AA")])
-    hub.first.sharing.marked(CHANNEL, restored=True)
-    hub.first.sharing.marked(CHANNEL, restored=False)
+    hub.first.desktops.erase(CHANNEL, [WaId("3EB0AA")])
+    hub.first.desktops.marked(CHANNEL, True)
+    hub.first.desktops.marked(CHANNEL, False)
     hub.wire.carry_all()
     assert hub.first.streams.erased == hub.second.streams.erased == [(CHANNEL, ["3EB0AA"])]
     assert hub.second.marks.heard == [(CHANNEL, True), (CHANNEL, False)]
@@ -459,7 +461,6 @@ def test_what_a_node_of_another_version_tells_is_left_alone_and_not_quoted_in_th
 def test_nothing_that_is_told_is_printed() -> None:
     report = LinkReport(state=LinkState.UNLINKED, qr_text=QR, account=ACCOUNT)
     channel = telling.channel_told(1, 1, 1, ChannelPresence(report=report, since_ms=1, reported_at_ms=2))
-    wishes = telling.Wishes(linking={1: ACCOUNT})
-    printed = repr([channel, wishes, telling.Everything(agents=[], channels=[channel], wishes=wishes)])
+    printed = repr([channel, telling.Everything(agents=[], channels=[channel])])
     assert QR not in printed and ACCOUNT not in printed
     assert telling.channel_presence(channel).report == report
