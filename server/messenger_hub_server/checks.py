@@ -89,6 +89,12 @@ def room(free_bytes: int, remedy: str) -> Finding:
     return Finding(name="Disk", verdict=Verdict.GOOD, said=said)
 
 
+def nodes(names: Sequence[str], this: str) -> Finding:
+    """Which servers are at work on the hub's database; one of them, `this`, looks."""
+    said = f"{len(names)} at work: {', '.join(names)}; this is {this}"
+    return Finding(name="Nodes", verdict=Verdict.GOOD, said=said)
+
+
 def clock(ahead_seconds: float) -> Finding:
     """Whether this machine's clock, so many seconds ahead of WhatsApp's, is right."""
     if abs(ahead_seconds) > CLOCK_SECONDS:

@@ -18,13 +18,15 @@ CONNECTION, DESKTOP_APP, PAGE = "Connection", "Desktop app", "WhatsApp Web"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Desktop:
-    """An agent as it is now. `away_seconds`: None while it is connected or when it never was."""
+    """An agent as it is now. `away_seconds`: None while it is connected or when it never was. `node`: to which it is connected, empty where
+    there is only one."""
 
     connected: bool
     version: str
     away_seconds: float | None
     wa_js_version: str = ""
     platform: str = ""
+    node: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +77,8 @@ def connection(agent: Desktop, version: str) -> Finding:
     if agent.version != version:
         said = f"runs Messenger Hub {agent.version or 'of an unknown version'}, and the hub {version}: update the older one"
         return Finding(name=CONNECTION, verdict=Verdict.LOOK, said=said)
-    return Finding(name=CONNECTION, verdict=Verdict.GOOD, said=f"connected, Messenger Hub {agent.version}")
+    where = f" to {agent.node}" if agent.node else ""
+    return Finding(name=CONNECTION, verdict=Verdict.GOOD, said=f"connected{where}, Messenger Hub {agent.version}")
 
 
 def desktop(agent: Desktop, seen: Examined | Unexamined) -> Sequence[Finding]:

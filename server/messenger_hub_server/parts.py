@@ -32,6 +32,7 @@ from messenger_hub_server.node_queue import FreshIds
 from messenger_hub_server.nodes.desktops import SharedDesktops
 from messenger_hub_server.nodes.marks import MarkingQueue
 from messenger_hub_server.nodes.notices import Notices
+from messenger_hub_server.nodes.overview import Overview
 from messenger_hub_server.nodes.reporting import Reporting
 from messenger_hub_server.nodes.turns import SharedRegistry
 from messenger_hub_server.nodes.wakes import ToldLines, ToldNews
@@ -214,6 +215,7 @@ async def assemble(
     kept.on_failover(lambda: _end_all(streams, registry))
     queue.on_mark = desktops.marked
     desktops.start(streams, asked, queue)
+    overview = Overview(notices, desktops)
     sights = Sights(registry, presence, queue, clock)
     admin_sights = AdminSights(registry, sights)
     moves = Moves(queue, registry, presence, news)
@@ -237,7 +239,7 @@ async def assemble(
         ),
         "messenger_hub.admin.v1.SessionApiAdminService": SessionApiAdminHandlers(queue, registry, clock),
         "messenger_hub.admin.v1.AgentAdminService": AgentAdminHandlers(
-            registry, presence, streams, updates, lambda: facts().reach
+            registry, presence, streams, updates, lambda: facts().reach, overview.node_of
         ),
         "messenger_hub.admin.v1.OperationAdminService": OperationAdminHandlers(queue, registry, admin_sights, clock),
         "messenger_hub.admin.v1.PersonAdminService": PersonAdminHandlers(
@@ -250,8 +252,9 @@ async def assemble(
             sights,
             watch,
             sign_ins,
-            Checkup(queue, registry, presence, sights, examinations, clock, facts),
+            Checkup(queue, registry, presence, sights, examinations, clock, facts, overview),
             facts,
+            overview.nodes,
             clock,
         ),
     }

@@ -112,8 +112,12 @@ class Presence:
         return self._agents.get(agent_id)
 
     def connected_agents(self) -> int:
-        """How many agents have an open stream."""
+        """How many agents have an open stream, to any node."""
         return sum(1 for agent in self._agents.values() if agent.connected)
+
+    def connected_here(self) -> int:
+        """How many of them have it to this node."""
+        return sum(1 for agent in self._agents.values() if agent.connected and not agent.node)
 
     def on_change(self, callback: Callable[[], None]) -> Callable[[], None]:
         """Calls back after every change but `agent_seen`; returns what ends that."""

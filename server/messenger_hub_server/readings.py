@@ -92,7 +92,7 @@ class Reader:
         return Readings(
             operations=operations,
             channels=[one(channel) for channel in self._registry.channels()],
-            agents_connected=self._presence.connected_agents(),
+            agents_connected=self._presence.connected_here(),
             commit_callers=self._queue.callers,
             disk=(usage.total, usage.free),
         )
@@ -156,7 +156,9 @@ def _of_the_hub(readings: Readings) -> Iterator[Metric]:
     for state in (OperationState.PENDING, OperationState.LEASED, OperationState.UNCERTAIN):
         operations.add_metric([state.value], readings.operations.get(state, 0))
     yield operations
-    yield GaugeMetricFamily("messenger_hub_agents_connected", "Agents with an open stream.", readings.agents_connected)
+    yield GaugeMetricFamily(
+        "messenger_hub_agents_connected", "Agents with an open stream to this node.", readings.agents_connected
+    )
     yield GaugeMetricFamily("messenger_hub_commit_callers", "Callers that wait for a commit.", readings.commit_callers)
     total, free = readings.disk
     yield GaugeMetricFamily("messenger_hub_disk_bytes", "Size of the disk that holds the data folder.", total)

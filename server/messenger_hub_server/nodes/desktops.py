@@ -128,6 +128,15 @@ class SharedDesktops:
         connection = self._whereabouts.of(agent_id) if agent_id is not None else None
         return connection is not None and connection.node == self._me
 
+    def connected_to(self, node: NodeId) -> int:
+        """How many agents' connections are to that node."""
+        return len(self._whereabouts.at(node))
+
+    def node_of(self, agent_id: AgentId) -> NodeId | None:
+        """To which node the agent is connected; None while it is not."""
+        connection = self._whereabouts.of(agent_id)
+        return connection.node if connection is not None else None
+
     def closed(self, agent_id: AgentId) -> bool:
         """An agent's last stream here has ended: whether the agent is gone, and not to another node. Then say so to Presence, and `gone`
         to the others."""

@@ -8,7 +8,7 @@ from messenger_hub.admin.v1 import agent_admin_service_pb2 as pb
 from messenger_hub.runtime.join_link import JoinLink
 
 from messenger_hub_server.errors import DesktopTooOld, InvalidCredential, NoAgentConnected
-from messenger_hub_server.model import Agent
+from messenger_hub_server.model import Agent, AgentId
 from messenger_hub_server.presence import Presence
 from messenger_hub_server.reach import Reach
 from messenger_hub_server.registry import Registry
@@ -21,7 +21,8 @@ REVOKED = "The desktop was revoked: enrol it again with messenger-hub agent enro
 
 
 class AgentAdminHandlers:
-    """Handlers of AgentAdminService. `reach` is asked when the addresses are known."""
+    """Handlers of AgentAdminService. `reach` is asked when the addresses are known; `node_of`: to which node an
+    agent is connected, empty while it is not."""
 
     def __init__(
         self,
@@ -30,12 +31,14 @@ class AgentAdminHandlers:
         streams: Streams,
         updates: Updates,
         reach: Callable[[], Reach | None],
+        node_of: Callable[[AgentId], str],
     ) -> None:
         self._registry = registry
         self._presence = presence
         self._streams = streams
         self._updates = updates
         self._reach = reach
+        self._node_of = node_of
 
     async def create_enrolment(self, request: pb.CreateEnrolmentRequest, _: CallContext) -> pb.CreateEnrolmentResponse:
         """A one-time token."""
@@ -85,4 +88,5 @@ class AgentAdminHandlers:
             active=agent.active,
             enrolled_at=timestamp(agent.enrolled_at_ms),
             wa_js_standing=presence.wa_js_standing if presence is not None else None,
+            node=self._node_of(agent.id),
         )

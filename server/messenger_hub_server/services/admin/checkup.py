@@ -16,6 +16,7 @@ from messenger_hub_server import checks, desktop_checks
 from messenger_hub_server.checks import Finding, Verdict, Whose
 from messenger_hub_server.desktop_checks import Desktop, Examined, Unexamined
 from messenger_hub_server.model import Agent, AgentId, Channel, OperationState
+from messenger_hub_server.nodes.overview import Overview
 from messenger_hub_server.own_certificate import lan_address
 from messenger_hub_server.presence import Presence
 from messenger_hub_server.queue import Queue
@@ -38,6 +39,7 @@ class Checkup:
         examinations: Examinations,
         clock: Clock,
         facts: Callable[[], HubFacts],
+        overview: Overview,
     ) -> None:
         self._queue = queue
         self._registry = registry
@@ -46,6 +48,7 @@ class Checkup:
         self._examinations = examinations
         self._clock = clock
         self._facts = facts
+        self._overview = overview
 
     async def checks(self, only: Channel | None = None) -> Sequence[pb.ListChecksResponse.Check]:
         """The hub first, then desktop by desktop, then channel by channel. `only`: of that channel, and of the desktop that owns it."""
@@ -70,6 +73,9 @@ class Checkup:
             await asyncio.to_thread(checks.disk, data_dir, shutil.disk_usage),
             await self._database(),
         ]
+        nodes = self._overview.nodes()
+        if len(nodes) > 1:
+            found.append(checks.nodes([one.name for one in nodes], next(one.name for one in nodes if one.answers)))
         if facts.lan is not None:
             found.append(checks.network(facts.lan.certificate, lan_address()))
         return found
@@ -126,6 +132,7 @@ class Checkup:
             away_seconds=None if presence.connected else self._since(presence.last_seen_ms),
             wa_js_version=presence.wa_js_version,
             platform=presence.platform,
+            node=self._overview.node_of(agent.id) if len(self._overview.nodes()) > 1 else "",
         )
 
     def _since(self, at_ms: int | None) -> float | None:

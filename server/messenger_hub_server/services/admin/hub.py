@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import datetime
 
 from messenger_hub.admin.v1 import hub_admin_service_pb2 as pb
@@ -12,6 +12,7 @@ from messenger_hub.runtime.clock import Clock
 from messenger_hub_server.errors import Stopping
 from messenger_hub_server.identity.signins import SignIns
 from messenger_hub_server.model import OperationState
+from messenger_hub_server.nodes.overview import NodeSeen
 from messenger_hub_server.presence import Presence
 from messenger_hub_server.queue import Queue
 from messenger_hub_server.registry import Registry
@@ -44,6 +45,7 @@ class HubAdminHandlers:
         sign_ins: SignIns,
         checkup: Checkup,
         facts: Callable[[], HubFacts],
+        nodes: Callable[[], Sequence[NodeSeen]],
         clock: Clock,
     ) -> None:
         self._queue = queue
@@ -54,6 +56,7 @@ class HubAdminHandlers:
         self._sign_ins = sign_ins
         self._checkup = checkup
         self._facts = facts
+        self._nodes = nodes
         self._clock = clock
         self._activity: tuple[int, pb.GetActivityResponse] | None = None
 
@@ -143,6 +146,15 @@ class HubAdminHandlers:
             uncertain=counts.get(OperationState.UNCERTAIN, 0),
             lan_http_address=facts.lan.reach.http if facts.lan else "",
             lan_grpc_address=facts.lan.reach.grpc if facts.lan else "",
+            nodes=[
+                pb.GetHubResponse.Node(
+                    name=node.name,
+                    started_at=timestamp(node.since_ms),
+                    agents_connected=node.agents_connected,
+                    answers=node.answers,
+                )
+                for node in self._nodes()
+            ],
         )
 
 
