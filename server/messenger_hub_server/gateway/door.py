@@ -130,10 +130,10 @@ class HttpDoor:
         body = await request.raw_body(http)
         asked = request.query(http)
         if key := request.header_key(http) or request.named_key(asked):
-            exchange.caller = self._chain.authenticate(route.method, key)
+            exchange.caller = await self._chain.caller(route.method, key)
         given = await self._parameters(exchange, body)
         if exchange.caller is None:
-            exchange.caller = self._chain.authenticate(route.method, request.named_key(given))
+            exchange.caller = await self._chain.caller(route.method, request.named_key(given))
         # What is empty counts as not given, to the codec too: nothing has to be merged for a body alone.
         parameters = {**asked, **_present(given), **path} if asked or path else given
         return await self._call(exchange, exchange.caller, route, parameters)

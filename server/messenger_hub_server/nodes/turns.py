@@ -135,6 +135,16 @@ class SharedRegistry:
         except (StoreError, TimeoutError) as error:
             raise StoreUnavailable(AWAY) from error
 
+    async def catch_up(self) -> None:
+        """It is what was stored when this was called. Raises StoreUnavailable when that cannot be told."""
+        called_at = self._clock.monotonic()
+        try:
+            async with asyncio.timeout(VOUCH_SECONDS), self._memory:
+                if self._vouched_at < called_at:  # else another caller has looked for this one, too
+                    await self._refresh()
+        except (StoreError, TimeoutError) as error:
+            raise StoreUnavailable(AWAY) from error
+
     async def run(self) -> None:
         """Looks when another node has changed something, and now and then in any case. Endless; ends by cancellation."""
         while True:

@@ -22,6 +22,7 @@ from messenger_hub_server.errors import (
     HubError,
     Internal,
     InvalidApiKey,
+    InvalidCredential,
     QuotaExceeded,
     RateLimited,
     ScopeMissing,
@@ -78,6 +79,10 @@ class Vouching(Protocol):
         """It is. Raises StoreUnavailable when that cannot be told."""
         ...
 
+    async def catch_up(self) -> None:
+        """It is what they had made of them when this was called. Raises StoreUnavailable when that cannot be told."""
+        ...
+
 
 class Vouched:
     """Of a hub without other nodes: nobody else changes anything."""
@@ -87,6 +92,9 @@ class Vouched:
         return True
 
     async def look(self) -> None:
+        """See Vouching."""
+
+    async def catch_up(self) -> None:
         """See Vouching."""
 
 
@@ -126,6 +134,16 @@ class Chain:
                 return self._callers.agent(credential)
             case Audience.OPERATORS:
                 return self._callers.operator(credential)
+
+    async def caller(self, method: Method, credential: str) -> Caller:
+        """The same. A credential that another node has just made is known by now. Raises StoreUnavailable too."""
+        try:
+            return self.authenticate(method, credential)
+        except (InvalidApiKey, InvalidCredential):
+            if not credential or method.audience is Audience.OPERATORS:
+                raise
+        await self._vouching.catch_up()
+        return self.authenticate(method, credential)
 
     def context(self, caller: Caller, request_id: str = "") -> CallContext:
         """A new call."""

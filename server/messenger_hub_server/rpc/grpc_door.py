@@ -59,7 +59,7 @@ class GrpcDoor:
     def _unary(self, method: Method) -> Callable[..., Any]:
         async def serve(raw: bytes, servicer: grpc.aio.ServicerContext) -> Message:
             try:
-                context = self._open(method, servicer)
+                context = await self._open(method, servicer)
                 response = await self._chain.call(method, context, read(method.request, raw))
             except HubError as error:
                 aborting = _abort(servicer, error)
@@ -75,7 +75,7 @@ class GrpcDoor:
         async def serve(raw: bytes, servicer: grpc.aio.ServicerContext) -> None:
             # Written, not yielded: a client that leaves cancels this coroutine, but would leave a generator to the garbage collector.
             try:
-                context = self._open(method, servicer)
+                context = await self._open(method, servicer)
                 request = read(method.request, raw)
                 async with aclosing(self._chain.stream(method, context, request)) as responses:
                     async for response in responses:
@@ -90,7 +90,7 @@ class GrpcDoor:
     def _converse(self, method: Method) -> Callable[..., Any]:
         async def serve(frames: AsyncIterator[bytes], servicer: grpc.aio.ServicerContext) -> None:
             try:
-                context = self._open(method, servicer)
+                context = await self._open(method, servicer)
                 async with aclosing(read_all(method.request, frames)) as messages:
                     await self._chain.converse(method, context, messages, partial(_write, servicer))
             except HubError as error:
@@ -100,8 +100,8 @@ class GrpcDoor:
 
         return serve
 
-    def _open(self, method: Method, servicer: grpc.aio.ServicerContext) -> CallContext:
-        caller = self._chain.authenticate(method, _credential(servicer))
+    async def _open(self, method: Method, servicer: grpc.aio.ServicerContext) -> CallContext:
+        caller = await self._chain.caller(method, _credential(servicer))
         return self._chain.context(caller)
 
 

@@ -4,27 +4,23 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from pathlib import Path
 
-import grpc
 import pytest
 from messenger_hub.admin.v1 import (
-    agent_admin_service_pb2,
     channel_admin_service_pb2,
     hub_admin_service_pb2,
     person_admin_service_pb2,
-    session_api_admin_service_pb2,
 )
 from messenger_hub.agent.v1 import agent_service_pb2
 from messenger_hub.v1 import channel_service_pb2, operation_pb2, operation_service_pb2
 
-from tests.integration.nodes.estate import AT_ONCE, at_a_glance, channel, running_nodes, until
+from tests.integration.nodes.estate import Estate, until
+from tests.integration.nodes.looking import agents, all_there, at_a_glance, is_away, is_connected, is_in
 from tests.integration.server.agent import connected, enrolled
-from tests.integration.server.hub import BASE, SECONDS, Hub, SessionApi
+from tests.integration.server.hub import BASE, SECONDS, Hub
 from tests.integration.server.test_access import first_cursor
 from tests.integration.server.test_linking import told
 from tests.integration.server.test_operations import find, send
-from tests.postgresql import PostgresqlServer
 
 UNLINKED, LINKED = channel_service_pb2.CHANNEL_STATE_UNLINKED, channel_service_pb2.CHANNEL_STATE_LINKED
 OFFLINE = channel_service_pb2.CHANNEL_STATE_OFFLINE
@@ -33,29 +29,9 @@ QR = "2@the-text-that-links-an-account"
 
 
 @pytest.fixture
-async def nodes(tmp_path: Path, postgresql: PostgresqlServer) -> AsyncIterator[Sequence[Hub]]:
-    async with running_nodes(tmp_path, postgresql.address(postgresql.database()).url) as running:
-        yield running
-
-
-async def state(hub: Hub) -> int:
-    """Of the channel, as a node sees it."""
-    known = await channel(hub)
-    assert known is not None
-    return known.status.channel
-
-
-async def agents(hub: Hub) -> dict[str, agent_admin_service_pb2.Agent]:
-    """By name, as a node sees them."""
-    request = agent_admin_service_pb2.ListAgentsRequest()
-    answer = await hub.operator.agents.ListAgents(request, metadata=hub.operator.metadata, timeout=SECONDS)
-    return {one.name: one for one in answer.agents}
-
-
-async def knows_key(hub: Hub, api: SessionApi) -> bool:
-    """Whether a call with the key is let in."""
-    async with hub.http.get(f"{BASE}/status", headers=api.headers) as answer:
-        return answer.status == 200
+async def nodes(estate: Estate) -> AsyncIterator[Sequence[Hub]]:
+    async with estate.nodes(3) as hubs:
+        yield await all_there(hubs, OFFLINE)
 
 
 async def test_a_message_that_one_node_accepts_is_sent_by_a_desktop_at_another_one_and_looked_up_at_the_third(
@@ -93,7 +69,6 @@ async def test_a_key_that_is_repeated_at_another_node_gets_the_first_answer(node
 async def test_who_watches_one_node_sees_what_happens_on_all_of_them_once_and_in_order(nodes: Sequence[Hub]) -> None:
     first, second, third = nodes
     api, credential = await first.session_api(), await enrolled(first)
-    await until(lambda: knows_key(third, api))
     request = operation_service_pb2.WatchOperationsRequest(cursor=await first_cursor(third, api))
     watch = third.programs.operations.WatchOperations(request, metadata=api.metadata)
     async with connected(second, 1, credential) as agent:
@@ -115,7 +90,8 @@ async def test_every_node_shows_to_which_node_a_desktop_is_connected(nodes: Sequ
     credential = await enrolled(nodes[0])
     async with connected(nodes[1], 1, credential):
         for hub in nodes:
-            found = await until(lambda hub=hub: _connected(hub))  # type: ignore[misc]  # a loop's variable
+            await until(lambda hub=hub: is_connected(hub))  # type: ignore[misc]  # a loop's variable
+            found = (await agents(hub))["desk"]
             assert found.version == "test"
             glance = await at_a_glance(hub)
             named = [node for node in glance.nodes if node.agents_connected]
@@ -123,14 +99,14 @@ async def test_every_node_shows_to_which_node_a_desktop_is_connected(nodes: Sequ
             assert named[0].answers is (hub is nodes[1])
             assert glance.agents_connected == 1
     for hub in nodes:
-        await until(lambda hub=hub: _away(hub))  # type: ignore[misc]
+        await until(lambda hub=hub: is_away(hub))  # type: ignore[misc]
 
 
 async def test_a_channel_is_linked_through_another_node_than_the_one_that_has_its_desktop(nodes: Sequence[Hub]) -> None:
     first, second, third = nodes
     async with connected(second, 1, await enrolled(first), linked=False) as agent:
         await agent.report("UNLINKED", account="")
-        await until(lambda: _is(first, UNLINKED))
+        await until(lambda: is_in(first, UNLINKED))
         request = channel_admin_service_pb2.LinkChannelRequest(channel="main", phone="4915112345678")
         link = first.operator.channels.LinkChannel(request, metadata=first.operator.metadata, timeout=SECONDS)
         await told(agent, linking=True)
@@ -140,17 +116,19 @@ async def test_a_channel_is_linked_through_another_node_than_the_one_that_has_it
             step = await link.read()
         assert (step.qr_text, step.pairing_code) == (QR, "ABCD-EFGH")
         await agent.report("LINKED", account="4930777")
-        steps = [one async for one in link]
-        assert steps[-1].channel.status.number == "4930777"
+        while step.channel.status.channel != LINKED:
+            step = await link.read()
+        assert step.channel.status.number == "4930777"
+        assert await link.read() is grpc.aio.EOF
         await told(agent, linking=False)
-        await until(lambda: _is(third, LINKED))
+        await until(lambda: is_in(third, LINKED))
 
 
 async def test_a_picture_and_an_examination_are_asked_through_another_node(nodes: Sequence[Hub]) -> None:
     first, second, third = nodes
     async with connected(second, 1, await enrolled(first), examines=True) as agent:
-        await until(lambda: _is(first, LINKED))
-        await until(lambda: _is(third, LINKED))
+        await until(lambda: is_in(first, LINKED))
+        await until(lambda: is_in(third, LINKED))
         async with asyncio.TaskGroup() as group:
             request = channel_admin_service_pb2.GetPagePictureRequest(channel="main")
             showing = group.create_task(_picture(first, request))
@@ -163,28 +141,8 @@ async def test_a_picture_and_an_examination_are_asked_through_another_node(nodes
             await agent.tells_of_itself(browser="Chrome/156.0.1")
         said = {one.name: one.said for one in looking.result() if one.agent == "desk"}
         assert said["Browser"] == "Chrome/156.0.1 works"
-        assert said["Connection"].startswith("connected to ")
         about_nodes = [one.said for one in looking.result() if one.name == "Nodes"]
         assert len(about_nodes) == 1 and about_nodes[0].startswith("3 at work")
-
-
-async def test_a_session_api_that_is_deactivated_is_dead_on_every_node_at_once(nodes: Sequence[Hub]) -> None:
-    api = await nodes[0].session_api()
-    for hub in nodes:
-        await until(lambda hub=hub: knows_key(hub, api))  # type: ignore[misc]
-    request = session_api_admin_service_pb2.DeactivateSessionApiRequest(session_api="shop")
-    await nodes[0].operator.session_apis.DeactivateSessionApi(request, metadata=nodes[0].operator.metadata)
-    for hub in nodes[1:]:
-        await until(lambda hub=hub: _is_refused(hub, api), AT_ONCE, what="the key is dead")  # type: ignore[misc]
-
-
-async def test_a_desktop_that_is_revoked_at_one_node_loses_its_stream_at_another_one(nodes: Sequence[Hub]) -> None:
-    first, second, _ = nodes
-    async with connected(second, 1, await enrolled(first)) as agent:
-        request = agent_admin_service_pb2.RevokeAgentRequest(agent="desk")
-        await first.operator.agents.RevokeAgent(request, metadata=first.operator.metadata, timeout=SECONDS)
-        async with asyncio.timeout(AT_ONCE):
-            assert await agent.ended() is grpc.StatusCode.UNAUTHENTICATED
 
 
 async def test_a_desktop_that_connects_to_another_node_ends_its_old_stream_and_goes_on_there(
@@ -201,8 +159,8 @@ async def test_a_desktop_that_connects_to_another_node_ends_its_old_stream_and_g
             await after.hello()
             again = await after.carry_out("SENT")
             assert (lease.provenance.operation_id, again.provenance.operation_id) == (number, number)
-            assert await _connected(first) and await _connected(second)
-    await until(lambda: _away(first))
+            assert await is_connected(first) and await is_connected(second)
+    await until(lambda: is_away(first))
 
 
 async def test_a_channel_is_moved_through_a_third_node_once_its_old_desktop_has_ended_what_it_had(
@@ -214,7 +172,7 @@ async def test_a_channel_is_moved_through_a_third_node_once_its_old_desktop_has_
         await send(first, api)
         lease = await old.lease()
         assert await old.start(lease)
-        await until(lambda: _connected(first, "laptop"))
+        await until(lambda: is_connected(first, "laptop"))
         async with asyncio.TaskGroup() as group:
             request = channel_admin_service_pb2.MoveChannelRequest(channel="main", agent="laptop")
             moving = group.create_task(_move(first, request))
@@ -229,7 +187,7 @@ async def test_a_channel_is_moved_through_a_third_node_once_its_old_desktop_has_
         number = await send(second, api)
         assert (await new.carry_out("SENT")).provenance.operation_id == number
         for hub in nodes:
-            await until(lambda hub=hub: _is(hub, LINKED))  # type: ignore[misc]
+            await until(lambda hub=hub: is_in(hub, LINKED))  # type: ignore[misc]
 
 
 async def test_what_is_erased_at_one_node_is_erased_in_the_journal_of_a_desktop_at_another_one(
@@ -243,23 +201,6 @@ async def test_what_is_erased_at_one_node_is_erased_in_the_journal_of_a_desktop_
         request = person_admin_service_pb2.ErasePersonRequest(person="4930123456")
         await third.operator.persons.ErasePerson(request, metadata=third.operator.metadata, timeout=SECONDS)
         assert list((await agent.next("erase")).erase.whatsapp_ids) == [lease.whatsapp_id]
-
-
-async def _is(hub: Hub, wanted: int) -> bool:
-    return await state(hub) == wanted
-
-
-async def _is_refused(hub: Hub, api: SessionApi) -> bool:
-    return not await knows_key(hub, api)
-
-
-async def _connected(hub: Hub, name: str = "desk") -> agent_admin_service_pb2.Agent | None:
-    found = (await agents(hub)).get(name)
-    return found if found is not None and found.connected else None
-
-
-async def _away(hub: Hub) -> bool:
-    return not (await agents(hub))["desk"].connected
 
 
 async def _picture(hub: Hub, request: channel_admin_service_pb2.GetPagePictureRequest) -> bytes:
