@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import grpc
 from messenger_hub.admin.v1 import agent_admin_service_pb2, channel_admin_service_pb2, hub_admin_service_pb2
+from messenger_hub.agent.v1 import agent_service_pb2
 
 from tests.integration.nodes.estate import until
+from tests.integration.server.agent import enrolled
 from tests.integration.server.hub import SECONDS, Hub
 
 
@@ -44,6 +46,21 @@ async def is_connected(hub: Hub, name: str = "desk") -> bool:
 async def is_away(hub: Hub, name: str = "desk") -> bool:
     """The contrary."""
     return not await is_connected(hub, name)
+
+
+async def enrolled_on_all(hubs: Sequence[Hub], name: str = "desk") -> agent_service_pb2.EnrolResponse:
+    """A new agent's credential, once every node knows the agent, and the first one as the owner of its channel."""
+    owns = "" if await agents(hubs[0]) else name
+    credential = await enrolled(hubs[0], name)
+    for hub in hubs:
+        await until(lambda hub=hub: _knows_agent(hub, name, owns))  # type: ignore[misc]  # a loop's variable
+    return credential
+
+
+async def _knows_agent(hub: Hub, name: str, owns: str) -> bool:
+    request = channel_admin_service_pb2.GetChannelRequest(channel="main")
+    answer = await hub.operator.channels.GetChannel(request, metadata=hub.operator.metadata, timeout=SECONDS)
+    return name in await agents(hub) and owns in ("", answer.channel.agent_name)
 
 
 async def all_there(hubs: list[Hub], state: int) -> list[Hub]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 
+import grpc
 import pytest
 from messenger_hub.admin.v1 import (
     channel_admin_service_pb2,
@@ -15,8 +16,16 @@ from messenger_hub.agent.v1 import agent_service_pb2
 from messenger_hub.v1 import channel_service_pb2, operation_pb2, operation_service_pb2
 
 from tests.integration.nodes.estate import Estate, until
-from tests.integration.nodes.looking import agents, all_there, at_a_glance, is_away, is_connected, is_in
-from tests.integration.server.agent import connected, enrolled
+from tests.integration.nodes.looking import (
+    agents,
+    all_there,
+    at_a_glance,
+    enrolled_on_all,
+    is_away,
+    is_connected,
+    is_in,
+)
+from tests.integration.server.agent import connected
 from tests.integration.server.hub import BASE, SECONDS, Hub
 from tests.integration.server.test_access import first_cursor
 from tests.integration.server.test_linking import told
@@ -38,7 +47,7 @@ async def test_a_message_that_one_node_accepts_is_sent_by_a_desktop_at_another_o
     nodes: Sequence[Hub],
 ) -> None:
     first, second, third = nodes
-    api, credential = await first.session_api(), await enrolled(first)
+    api, credential = await first.session_api(), await enrolled_on_all(nodes)
     async with connected(second, 1, credential) as agent:
         number = await send(first, api)
         lease = await agent.carry_out("SENT")
@@ -48,7 +57,7 @@ async def test_a_message_that_one_node_accepts_is_sent_by_a_desktop_at_another_o
 
 async def test_what_waits_is_cancelled_through_any_node_and_never_reaches_the_desktop(nodes: Sequence[Hub]) -> None:
     first, second, third = nodes
-    api, credential = await first.session_api(), await enrolled(first)
+    api, credential = await first.session_api(), await enrolled_on_all(nodes)
     cancelled, kept = await send(first, api), await send(second, api)
     async with third.http.post(f"{BASE}/operations/{cancelled}/cancel", headers=api.headers) as answer:
         assert answer.status == 200
@@ -68,7 +77,7 @@ async def test_a_key_that_is_repeated_at_another_node_gets_the_first_answer(node
 
 async def test_who_watches_one_node_sees_what_happens_on_all_of_them_once_and_in_order(nodes: Sequence[Hub]) -> None:
     first, second, third = nodes
-    api, credential = await first.session_api(), await enrolled(first)
+    api, credential = await first.session_api(), await enrolled_on_all(nodes)
     request = operation_service_pb2.WatchOperationsRequest(cursor=await first_cursor(third, api))
     watch = third.programs.operations.WatchOperations(request, metadata=api.metadata)
     async with connected(second, 1, credential) as agent:
@@ -87,7 +96,7 @@ async def test_who_watches_one_node_sees_what_happens_on_all_of_them_once_and_in
 
 
 async def test_every_node_shows_to_which_node_a_desktop_is_connected(nodes: Sequence[Hub]) -> None:
-    credential = await enrolled(nodes[0])
+    credential = await enrolled_on_all(nodes)
     async with connected(nodes[1], 1, credential):
         for hub in nodes:
             await until(lambda hub=hub: is_connected(hub))  # type: ignore[misc]  # a loop's variable
@@ -104,7 +113,7 @@ async def test_every_node_shows_to_which_node_a_desktop_is_connected(nodes: Sequ
 
 async def test_a_channel_is_linked_through_another_node_than_the_one_that_has_its_desktop(nodes: Sequence[Hub]) -> None:
     first, second, third = nodes
-    async with connected(second, 1, await enrolled(first), linked=False) as agent:
+    async with connected(second, 1, await enrolled_on_all(nodes), linked=False) as agent:
         await agent.report("UNLINKED", account="")
         await until(lambda: is_in(first, UNLINKED))
         request = channel_admin_service_pb2.LinkChannelRequest(channel="main", phone="4915112345678")
@@ -126,7 +135,7 @@ async def test_a_channel_is_linked_through_another_node_than_the_one_that_has_it
 
 async def test_a_picture_and_an_examination_are_asked_through_another_node(nodes: Sequence[Hub]) -> None:
     first, second, third = nodes
-    async with connected(second, 1, await enrolled(first), examines=True) as agent:
+    async with connected(second, 1, await enrolled_on_all(nodes), examines=True) as agent:
         await until(lambda: is_in(first, LINKED))
         await until(lambda: is_in(third, LINKED))
         async with asyncio.TaskGroup() as group:
@@ -149,7 +158,7 @@ async def test_a_desktop_that_connects_to_another_node_ends_its_old_stream_and_g
     nodes: Sequence[Hub],
 ) -> None:
     first, second, third = nodes
-    api, credential = await first.session_api(), await enrolled(first)
+    api, credential = await first.session_api(), await enrolled_on_all(nodes)
     async with connected(second, 1, credential) as before:
         number = await send(first, api)
         lease = await before.lease()
@@ -167,7 +176,7 @@ async def test_a_channel_is_moved_through_a_third_node_once_its_old_desktop_has_
     nodes: Sequence[Hub],
 ) -> None:
     first, second, third = nodes
-    api, desk, laptop = await first.session_api(), await enrolled(first), await enrolled(first, "laptop")
+    api, desk, laptop = await first.session_api(), await enrolled_on_all(nodes), await enrolled_on_all(nodes, "laptop")
     async with connected(second, 1, desk) as old, connected(third, 1, laptop, hello=False, linked=False) as new:
         await send(first, api)
         lease = await old.lease()
@@ -195,7 +204,7 @@ async def test_what_is_erased_at_one_node_is_erased_in_the_journal_of_a_desktop_
 ) -> None:
     first, second, third = nodes
     api = await first.session_api()
-    async with connected(second, 1, await enrolled(first)) as agent:
+    async with connected(second, 1, await enrolled_on_all(nodes)) as agent:
         await send(first, api)
         lease = await agent.carry_out("SENT")
         request = person_admin_service_pb2.ErasePersonRequest(person="4930123456")

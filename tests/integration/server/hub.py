@@ -124,7 +124,7 @@ async def running_hub(data_dir: Path, **flags: object) -> AsyncIterator[Hub]:
         if not ready.done():
             await task
         try:
-            async with _clients(ready.result(), data_dir, stop) as hub:
+            async with clients(ready.result(), data_dir, stop) as hub:
                 yield hub
         finally:
             stop.set()
@@ -133,7 +133,8 @@ async def running_hub(data_dir: Path, **flags: object) -> AsyncIterator[Hub]:
 
 
 @asynccontextmanager
-async def _clients(running: app.Running, data_dir: Path, stop: asyncio.Event) -> AsyncIterator[Hub]:
+async def clients(running: app.Running, data_dir: Path, stop: asyncio.Event) -> AsyncIterator[Hub]:
+    """Of a hub that runs."""
     token = (data_dir / "admin-token").read_text()
     options = [("grpc.enable_http_proxy", 0)]
     async with (
