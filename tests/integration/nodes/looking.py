@@ -67,9 +67,10 @@ async def all_there(hubs: list[Hub], state: int) -> list[Hub]:
     """The same nodes, once each knows of all of them, and of the channel in that state."""
     for hub in hubs:
         await until(lambda hub=hub: is_in(hub, state))  # type: ignore[misc]  # a loop's variable
-        await until(lambda hub=hub: _knows(hub, len(hubs)))  # type: ignore[misc]
+        await until(lambda hub=hub: counts(hub, len(hubs)))  # type: ignore[misc]
     return hubs
 
 
-async def _knows(hub: Hub, count: int) -> bool:
+async def counts(hub: Hub, count: int) -> bool:
+    """Whether the node knows of so many, itself among them."""
     return len((await at_a_glance(hub)).nodes) == count

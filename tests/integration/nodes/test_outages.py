@@ -17,7 +17,7 @@ from messenger_hub_server.data_folder import ADMIN_ADDRESS
 
 from tests.integration.cli.test_first_steps import command
 from tests.integration.nodes.estate import SECRETS, Estate, let_in, until
-from tests.integration.nodes.looking import all_there, at_a_glance, enrolled_on_all, is_away, is_connected, is_in
+from tests.integration.nodes.looking import all_there, counts, enrolled_on_all, is_away, is_connected, is_in
 from tests.integration.server.agent import ScriptedAgent, connected
 from tests.integration.server.hub import BASE, Hub, SessionApi, clients
 from tests.integration.server.test_operations import find, send
@@ -75,13 +75,12 @@ def _ready(process: subprocess.Popen[str]) -> dict[str, list[str]]:
 
 
 async def test_a_killed_node_takes_nothing_along_but_its_desktops_connection_and_they_go_on_at_another_one(
-    estate: Estate, postgresql: PostgresqlServer, tmp_path: Path
+    estate: Estate, tmp_path: Path
 ) -> None:
     async with estate.nodes(2) as hubs:
         first, second = await all_there(hubs, OFFLINE)
         api, credential = await first.session_api(), await enrolled_on_all(hubs)
-        url = postgresql.address(estate.database).url
-        async with killable(_prepared(tmp_path, 3), url) as (third, process):
+        async with killable(_prepared(tmp_path, 3), estate.address.url) as (third, process):
             await until(lambda: is_in(third, OFFLINE))
             async with connected(third, 1, credential) as before:
                 await until(lambda: is_connected(first))
@@ -92,10 +91,10 @@ async def test_a_killed_node_takes_nothing_along_but_its_desktops_connection_and
                 process.kill()
                 await before.ended()
         await until(lambda: is_away(first), NOTICED_SECONDS)
-        assert len((await at_a_glance(second)).nodes) == 2
+        await until(lambda: counts(second, 2), NOTICED_SECONDS)
         async with connected(second, 1, credential, hello=False) as after:
             after.continues(before)
-            await after.hello()
+            await after.hello(open_lease_ids=[lease.lease_id])
             await after.end(lease, "SENT")
             again = await after.carry_out("SENT")
             assert again.provenance.operation_id == unstarted.provenance.operation_id == handed
@@ -108,7 +107,7 @@ async def test_a_killed_node_takes_nothing_along_but_its_desktops_connection_and
 async def test_while_the_database_is_away_every_node_refuses_and_all_go_on_by_themselves_when_it_is_back(
     tmp_path: Path, own: PostgresqlServer
 ) -> None:
-    async with Estate(tmp_path, own.address(own.database()).url).nodes(3) as hubs:
+    async with Estate(tmp_path, own).nodes(3) as hubs:
         first, second, third = await all_there(hubs, OFFLINE)
         api, credential = await first.session_api(), await enrolled_on_all(hubs)
         async with connected(second, 1, credential) as agent:
@@ -159,10 +158,11 @@ async def test_nodes_that_are_restarted_one_after_the_other_while_messages_flow_
                 await agent.carry_out("SENT")
                 lease = await agent.lease()
                 assert await agent.start(lease)  # under way while its node is restarted
-                await nodes.stop(number)
+                nodes.hub(number).stop.set()
                 await agent.ended()
+            await nodes.stop(number)
             accepted.append(await send(nodes.hub(number % 3 + 1), api))
-            async with _goes_on(nodes.hub(number % 3 + 1), credential, agent) as journal:
+            async with _goes_on(nodes.hub(number % 3 + 1), credential, agent, lease.lease_id) as journal:
                 await journal.end(lease, "SENT")
             await nodes.start(number)
         async with _goes_on(nodes.hub(1), credential, journal) as agent:
@@ -174,13 +174,13 @@ async def test_nodes_that_are_restarted_one_after_the_other_while_messages_flow_
 
 @asynccontextmanager
 async def _goes_on(
-    hub: Hub, credential: agent_service_pb2.EnrolResponse, journal: ScriptedAgent | None
+    hub: Hub, credential: agent_service_pb2.EnrolResponse, journal: ScriptedAgent | None, *open_lease_ids: str
 ) -> AsyncIterator[ScriptedAgent]:
     """The desktop's stream to another node, with its journal."""
     async with connected(hub, 1, credential, hello=False) as agent:
         if journal is not None:
             agent.continues(journal)
-        await agent.hello()
+        await agent.hello(open_lease_ids=open_lease_ids)
         yield agent
 
 
