@@ -148,8 +148,9 @@ async def enrol(hub: RunningHub, name: str, channel: str) -> Record:
 async def list_agents(hub: RunningHub) -> Listing:
     """List all agents."""
     answer = await hub.agents.ListAgents(pb.ListAgentsRequest())
+    columns = {**COLUMNS, "node": "Node"} if any(one.node for one in answer.agents) else COLUMNS
     empty = "No agent yet. Enrol one with: messenger-hub agent enrol NAME --channel NAME"
-    return Listing(name="agents", rows=[plain(one) for one in answer.agents], columns=COLUMNS, empty=empty)
+    return Listing(name="agents", rows=[plain(one) for one in answer.agents], columns=columns, empty=empty)
 
 
 @operator_verb("revoke", group=agent, example="messenger-hub agent revoke office-pc --yes")

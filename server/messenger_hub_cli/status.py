@@ -18,7 +18,13 @@ async def _status(hub: RunningHub) -> Record:
         f"{answer.channels_linked} of {answer.channels} channels linked, {answer.agents_connected} agents connected, "
         f"{answer.pending} operations wait, {answer.uncertain} need a person's decision."
     )
+    if len(answer.nodes) > 1:
+        sentence += f" {len(answer.nodes)} nodes are at work: {', '.join(map(_node, answer.nodes))}."
     return Record(data=plain(answer), sentence=sentence)
+
+
+def _node(node: pb.GetHubResponse.Node) -> str:
+    return f"{node.name} ({node.agents_connected} agents{', this one' if node.answers else ''})"
 
 
 status = operator_verb("status", example="messenger-hub status")(_status)

@@ -87,6 +87,7 @@ WORDS = (
     # of checks
     _("Data folder"),
     _("Disk"),
+    _("Nodes"),
     _("Database"),
     _("Local network"),
     _("Desktops"),
@@ -194,6 +195,8 @@ SHAPES = (
     _("%(count)s minutes"),
     _("runs Messenger Hub %(theirs)s, and the hub %(ours)s: update the older one"),
     _("connected, Messenger Hub %(version)s"),
+    _("connected to %(node)s, Messenger Hub %(version)s"),
+    _("%(count)s at work: %(names)s; this is %(node)s"),
     _("%(browser)s works"),
     _("%(count)s s ahead of the hub's: let both systems set theirs by the network"),
     _("%(count)s s behind the hub's: let both systems set theirs by the network"),

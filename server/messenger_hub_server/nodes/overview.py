@@ -43,9 +43,9 @@ class Overview:
         ]
 
     def node_of(self, agent_id: AgentId) -> str:
-        """Name of the node to which the agent is connected; empty while it is not."""
-        node = self._desktops.node_of(agent_id)
-        return "" if node is None else names(self._notices.nodes()).get(node, "")
+        """Name of the node to which the agent is connected; empty while it is not, and where there is only one."""
+        node, there = self._desktops.node_of(agent_id), self._notices.nodes()
+        return "" if node is None or len(there) == 1 else names(there).get(node, "")
 
 
 def names(nodes: Sequence[Node]) -> Mapping[NodeId, str]:

@@ -132,7 +132,7 @@ class Checkup:
             away_seconds=None if presence.connected else self._since(presence.last_seen_ms),
             wa_js_version=presence.wa_js_version,
             platform=presence.platform,
-            node=self._overview.node_of(agent.id) if len(self._overview.nodes()) > 1 else "",
+            node=self._overview.node_of(agent.id),
         )
 
     def _since(self, at_ms: int | None) -> float | None:
