@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
 from messenger_hub.agent.v1 import agent_service_pb2 as pb
@@ -28,6 +29,10 @@ def told(ahead: float | None = 0.0, **fields: object) -> Mapping[str, tuple[Verd
     """Of a desktop that tells this of itself, by name."""
     found = desktop(TILL, Examined(told=pb.Examination(**fields), ahead_seconds=ahead))  # type: ignore[arg-type]
     return {one.name: (one.verdict, one.said) for one in found}
+
+
+def test_a_desktop_is_told_with_the_node_to_which_it_is_connected_where_there_are_several() -> None:
+    assert connection(replace(TILL, node="north"), "1.0").said == "connected to north, Messenger Hub 1.0"
 
 
 @pytest.mark.parametrize(

@@ -87,6 +87,7 @@ def checked(tmp_path: Path) -> list[str]:
         checks.network(certificate, "127.0.0.1"), checks.network(certificate, "10.0.0.9"),
         desktop_checks.no_desktop(), *[desktop_checks.connection(one, "2") for one in desktops], *checks.doubts(3),
         *examined(desktops[-1], tmp_path),
+        checks.nodes(["north", "south"], "south"), desktop_checks.connection(replace(desktops[-1], node="north"), "2"),
         checks.log([], now), checks.log(lines[:1], now), checks.log(lines, now),
     ]  # fmt: skip
     return [text for one in findings for text in (one.name, one.said)]
