@@ -34,9 +34,7 @@ async def test_what_one_node_finds_to_be_an_older_copy_no_node_decides_on_before
             after.continues(agent)
             # Its journal was told that this entry is stored, and the database does not have it.
             delivered = pb.Outcome(kind=pb.Outcome.KIND_DELIVERED)
-            lacking = pb.JournalEntry(
-                sequence=after.sequence + 1, whatsapp_id=lease.whatsapp_id, outcome=delivered
-            )
+            lacking = pb.JournalEntry(sequence=after.sequence + 1, whatsapp_id=lease.whatsapp_id, outcome=delivered)
             lacking.at.GetCurrentTime()
             after.entries.append(lacking)
             after.sequence = after.acknowledged = lacking.sequence
