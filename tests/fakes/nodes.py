@@ -80,9 +80,12 @@ class WiredNotices:
         self.on_change.append(changed)
         return lambda: self.on_change.remove(changed)
 
-    def loses(self) -> None:
-        """What it has told is lost, and it is told that it may have missed something."""
+    def drops(self) -> None:
+        """What it has told and nobody has heard yet is lost, and nobody knows."""
         self._outgoing.clear()
+
+    def misses(self) -> None:
+        """It is told that it may have missed something."""
         for missed in self.missed:
             missed()
 

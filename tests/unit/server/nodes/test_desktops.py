@@ -20,6 +20,7 @@ from messenger_hub_server.nodes.wishes import SharedWishes
 from messenger_hub_server.presence import Presence
 from messenger_hub_server.registry import Registry
 from messenger_hub_server.reports import ChannelPresence, LinkReport
+from messenger_hub_server.services.admin import answers
 from messenger_hub_server.services.admin.pictures import Pictures
 from messenger_hub_server.store import base
 
@@ -29,6 +30,7 @@ from tests.fakes.nodes import Wire, WiredNotices
 CHANNEL, OTHER = ChannelId(1), ChannelId(2)
 DESK = Agent(id=AgentId(1), name="desk", credential_digest=b"1", channel_ids=frozenset({CHANNEL}), enrolled_at_ms=0)
 LAPTOP = Agent(id=AgentId(2), name="laptop", credential_digest=b"2", channel_ids=frozenset({CHANNEL}), enrolled_at_ms=0)
+MOST_SECONDS = 5
 QR = "2@the-text-that-links-an-account"
 ACCOUNT = "491700000001"
 
@@ -149,7 +151,8 @@ async def while_asked(asking: Sequence[Awaitable[bytes]], happens: Callable[[], 
     async def then() -> None:
         happens()
 
-    *came, happened = await asyncio.gather(*asking, then(), return_exceptions=True)
+    async with asyncio.timeout(MOST_SECONDS):
+        *came, happened = await asyncio.gather(*asking, then(), return_exceptions=True)
     if isinstance(happened, BaseException):
         raise happened
     return came
@@ -167,7 +170,8 @@ class Hub:
 
 
 @pytest.fixture
-def hub() -> Hub:
+def hub(monkeypatch: pytest.MonkeyPatch) -> Hub:
+    monkeypatch.setattr(answers, "SECONDS", 1_000.0)  # nobody is told by the time alone
     wire, clock = Wire(), FakeClock()
     made = Hub(wire, clock, OneNode(wire, "first", clock), OneNode(wire, "second", clock))
     wire.carry_all()
@@ -352,14 +356,14 @@ async def test_a_picture_is_asked_of_a_desktop_on_another_node_and_comes_back_to
     third = hub.third()
     hub.wire.carry_all()
 
-    def answers() -> None:
+    def answer() -> None:
         hub.wire.carry_all()
         ((asked, frame),) = hub.first.streams.asked
         assert (asked, frame.channel_id) == (DESK.id, CHANNEL)
         hub.first.reports.picture(DESK, pb.PagePicture(number=frame.show_page.number, jpeg=b"a picture"))
         hub.wire.carry_all()
 
-    assert await while_asked([hub.second.pictures.take(DESK.id, CHANNEL)], answers) == [b"a picture"]
+    assert await while_asked([hub.second.pictures.take(DESK.id, CHANNEL)], answer) == [b"a picture"]
     assert third.streams.asked == [] and hub.second.streams.asked == []
 
 
@@ -387,7 +391,7 @@ async def test_two_nodes_that_ask_one_desktop_do_not_take_each_others_answers(hu
     hub.first.connects()
     hub.wire.carry_all()
 
-    def answers() -> None:
+    def answer() -> None:
         hub.wire.carry_all()
         mine, theirs = (frame.show_page.number for _, frame in hub.first.streams.asked)
         hub.first.reports.picture(DESK, pb.PagePicture(number=theirs, jpeg=b"for the second"))
@@ -395,7 +399,7 @@ async def test_two_nodes_that_ask_one_desktop_do_not_take_each_others_answers(hu
         hub.wire.carry_all()
 
     asking = [one.pictures.take(DESK.id, CHANNEL) for one in (hub.first, hub.second)]
-    assert await while_asked(asking, answers) == [b"for the first", b"for the second"]
+    assert await while_asked(asking, answer) == [b"for the first", b"for the second"]
 
 
 def test_another_wa_js_is_known_on_all_nodes(hub: Hub) -> None:
@@ -422,16 +426,24 @@ def test_when_a_desktop_was_last_seen_is_told_now_and_then_and_only_when_it_is_n
     assert len(hub.wire.told) == before
 
 
-async def test_after_a_lost_connection_both_sides_know_everything_again(hub: Hub) -> None:
-    hub.second.connects(LAPTOP)
-    hub.wire.carry_all()
+async def test_what_a_node_told_over_a_connection_that_was_lost_the_others_learn_when_it_has_another_one(
+    hub: Hub,
+) -> None:
     hub.first.connects(DESK)
     await hub.first.reports_qr()
-    hub.second.leaves(LAPTOP)
-    hub.second.notices.loses()
-    hub.first.notices.loses()
+    hub.first.notices.drops()
+    hub.first.notices.misses()
     hub.wire.carry_all()
     assert hub.second.is_connected(DESK) and hub.second.state() is LinkState.UNLINKED
+
+
+def test_what_a_node_did_not_hear_it_learns_when_it_can_hear_again(hub: Hub) -> None:
+    hub.second.connects(LAPTOP)
+    hub.wire.carry_all()
+    hub.second.leaves(LAPTOP)
+    hub.second.notices.drops()
+    hub.first.notices.misses()
+    hub.wire.carry_all()
     assert not hub.first.is_connected(LAPTOP)
     assert hub.first.marks.looks > 0
 
