@@ -7,13 +7,14 @@ flight end → what was noticed is written → the queue drains → the store cl
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
 from importlib.metadata import version
 
 from messenger_hub.runtime import log
 from messenger_hub.runtime.clock import SystemClock
-from messenger_hub.runtime.database import DatabaseError
+from messenger_hub.runtime.database import DatabaseAway, DatabaseError
 from messenger_hub.runtime.folder import FolderError
 
 from messenger_hub_server import restoring
@@ -31,7 +32,7 @@ from messenger_hub_server.services.admin.facts import HubFacts
 from messenger_hub_server.startup import REFUSED, StartupProblem
 from messenger_hub_server.store.address import StoreAddress
 from messenger_hub_server.store.base import StoreError
-from messenger_hub_server.stores import Kept, open_store
+from messenger_hub_server.stores import Kept, elsewhere, open_store
 from messenger_hub_server.upkeep.retention import Keep
 
 __all__ = ["Running", "StartupProblem", "configure_logging", "run"]
@@ -58,6 +59,9 @@ LOG_FIELDS = frozenset(
 
 # How often what was noticed on the way (last use of a key, last frame of an agent) is written.
 NOTICE_SECONDS = 60.0
+# Between two looks for a database that is away at the start.
+AWAY_SECONDS = 2.0
+TOLD_EVERY = 30  # looks
 # Calls in flight get this long at a stop; a commit takes milliseconds.
 GRACE_SECONDS = 5.0
 
@@ -85,21 +89,38 @@ async def run(
     folder = DataFolder(settings.data_dir)
     try:
         discard_leftovers(folder.private.path)
-        async with _opened(folder, settings.store) as kept:
-            hub = _Hub(settings, folder, certificates, warnings)
-            await hub.serve(kept, on_ready, stop)
+        if (kept := await _patiently(folder, settings.store, stop)) is not None:
+            async with _noticed(kept):
+                await _Hub(settings, folder, certificates, warnings).serve(kept, on_ready, stop)
     except (DatabaseError, StoreError, HighWaterLost, FolderError) as error:
         raise StartupProblem(str(error), REFUSED) from error
     finally:
         folder.close()
 
 
+async def _patiently(folder: DataFolder, address: StoreAddress | None, stop: asyncio.Event) -> Kept | None:
+    """Waits for a database that this hub has used before: it may start later than the hub, or be failing over. None when the hub is to
+    stop meanwhile. One that was never reached is more likely a mistake in the setting, and that is told."""
+    for look in itertools.count():
+        try:
+            return await open_store(folder, address)
+        except DatabaseAway as away:
+            if elsewhere(folder.private) != str(address):
+                raise
+            if look % TOLD_EVERY == 0:
+                _log.warning("the database is away: the hub starts once it is back", exc_info=away)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), AWAY_SECONDS)
+        if stop.is_set():
+            break
+    return None
+
+
 @asynccontextmanager
-async def _opened(folder: DataFolder, address: StoreAddress | None) -> AsyncIterator[Kept]:
-    kept = await open_store(folder, address)
+async def _noticed(kept: Kept) -> AsyncIterator[None]:
     try:
         await restoring.notice(kept.store, kept.highwater)
-        yield kept
+        yield
     finally:
         await kept.store.close()
 

@@ -56,6 +56,10 @@ class NothingCommitted(DatabaseError):
     """Nothing of the transaction will ever be there."""
 
 
+class DatabaseAway(NothingCommitted):
+    """Its server cannot be reached right now."""
+
+
 class CommitUnknown(DatabaseError):
     """What is there is only known once the database has been reopened, which the next call tries."""
 

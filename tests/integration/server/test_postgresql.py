@@ -9,8 +9,10 @@ from pathlib import Path
 import grpc
 import pytest
 from messenger_hub.v1 import operation_pb2
+from messenger_hub_server import app, config
 from messenger_hub_server.startup import StartupProblem
 
+from tests.eventually import eventually
 from tests.integration.server.agent import connected, enrolled
 from tests.integration.server.hub import BASE, Hub, SessionApi, running_hub
 from tests.integration.server.test_operations import find, send
@@ -156,6 +158,45 @@ async def test_a_database_that_is_away_at_the_start_is_named_and_its_password_is
     sentence = await _refused(tmp_path)
     assert "postgresql://127.0.0.1:1/hub cannot be reached" in sentence
     assert "geheim" not in sentence
+
+
+async def test_a_hub_that_has_used_its_database_before_waits_for_it_at_the_start(
+    tmp_path: Path, own: PostgresqlServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As after a power cut, when both machines start."""
+    url = own.address(own.database()).url
+    async with running_hub(tmp_path, store=url):
+        pass
+    own.stop()
+    async with asyncio.TaskGroup() as group:
+        starting = group.create_task(_started(tmp_path, url))
+        await _waited_for(capsys)
+        await asyncio.to_thread(own.start)
+        await starting
+
+
+async def test_a_hub_that_waits_for_its_database_ends_when_it_is_told_to(
+    tmp_path: Path, own: PostgresqlServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    url = own.address(own.database()).url
+    async with running_hub(tmp_path, store=url):
+        pass
+    own.stop()
+    stop = asyncio.Event()
+    settings = config.load({"data_dir": tmp_path, "store": url}, {})
+    async with asyncio.timeout(SECONDS), asyncio.TaskGroup() as group:
+        group.create_task(app.run(settings, lambda _: None, stop))
+        await _waited_for(capsys)
+        stop.set()
+
+
+async def _started(folder: Path, url: str) -> None:
+    async with running_hub(folder, store=url) as hub, hub.http.get("/readyz") as answer:
+        assert answer.status == 200
+
+
+async def _waited_for(capsys: pytest.CaptureFixture[str]) -> None:
+    await asyncio.to_thread(eventually, lambda: "the database is away" in capsys.readouterr().out, SECONDS)
 
 
 async def _refused(folder: Path, **flags: object) -> str:

@@ -29,7 +29,7 @@ from datetime import datetime
 from typing import TypeVar
 
 import asyncpg
-from messenger_hub.runtime.database import CommitUnknown, DatabaseError, NothingCommitted, Refused
+from messenger_hub.runtime.database import CommitUnknown, DatabaseAway, DatabaseError, NothingCommitted, Refused
 
 from messenger_hub_server.store.address import StoreAddress
 from messenger_hub_server.store.postgresql import failovers, schema
@@ -305,8 +305,8 @@ class Database:
         while True:
             try:
                 return await self._opened()
-            except NothingCommitted as error:
-                if time.monotonic() >= deadline or not isinstance(error.__cause__, _AWAY):
+            except DatabaseAway:
+                if time.monotonic() >= deadline:
                     raise
             await asyncio.sleep(REOPEN_EVERY_SECONDS)
 
@@ -429,7 +429,8 @@ def _refused(address: StoreAddress, error: Exception) -> DatabaseError:
             what = "is not understood: write postgresql://USER@HOST/DATABASE"
         case _:
             what = f"cannot be reached ({_words(error)}): is it running, and is the setting store right?"
-    return NothingCommitted(f"The database {address} {what}")
+    refused = DatabaseAway if isinstance(error, _AWAY) else NothingCommitted
+    return refused(f"The database {address} {what}")
 
 
 def _attributes(address: StoreAddress) -> asyncpg.connect_utils.SessionAttribute | None:
