@@ -32,6 +32,7 @@ VERBS = {
         "messenger_hub_cli.migrate_store:migrate_store",
         "Move a hub's database from SQLite to PostgreSQL.",
     ),
+    "secrets": ("messenger_hub_cli.secrets:secrets", "Secrets: what all nodes of a hub on PostgreSQL have in common."),
     "update": (
         "messenger_hub_cli.update:update",
         "Fetch a newer wa-js than this release ships, or go back to that one.",

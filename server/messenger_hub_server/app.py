@@ -17,7 +17,7 @@ from messenger_hub.runtime.clock import SystemClock
 from messenger_hub.runtime.database import DatabaseAway, DatabaseError
 from messenger_hub.runtime.folder import FolderError
 
-from messenger_hub_server import restoring
+from messenger_hub_server import restoring, shared_secrets
 from messenger_hub_server.backup.staging import discard_leftovers
 from messenger_hub_server.certificates import Certificates
 from messenger_hub_server.config import ASK, Settings, in_force
@@ -86,7 +86,7 @@ async def run(
     certificates = None
     if settings.tls_cert is not None and settings.tls_key is not None:
         certificates = Certificates(settings.tls_cert, settings.tls_key)
-    folder = DataFolder(settings.data_dir)
+    folder = DataFolder(settings.data_dir, None if settings.secrets is None else shared_secrets.read(settings.secrets))
     try:
         discard_leftovers(folder.private.path)
         if (kept := await _patiently(folder, settings.store, stop)) is not None:

@@ -132,6 +132,14 @@ class Settings:
             "the environment or config.toml.",
         ),
     )
+    secrets: Path | None = field(
+        default=None,
+        metadata=_setting(
+            None,
+            _path,
+            "File with the secrets that all nodes of a hub have, which a new data folder takes over; messenger-hub secrets makes it.",
+        ),
+    )
     http: Address = field(
         metadata=_setting("localhost:8642", _address, "Where the REST API listens; localhost means 127.0.0.1 and ::1.")
     )

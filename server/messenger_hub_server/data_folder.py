@@ -9,6 +9,7 @@ from pathlib import Path
 
 from messenger_hub.runtime.folder import FolderError, PrivateFolder
 
+from messenger_hub_server.shared_secrets import SharedSecrets
 from messenger_hub_server.startup import REFUSED, StartupProblem
 
 VERSION = 1
@@ -25,14 +26,15 @@ MOVED = "hub.db.moved"
 ELSEWHERE = "postgresql"
 """Names the PostgreSQL database, without its password, once this folder's hub has used one."""
 LAN_CERTIFICATE, LAN_KEY = "lan.pem", "lan.key"
+_SECRET = re.compile(r"[0-9a-f]{64}")
 INTERRUPTED = "restore-interrupted"
 """Stands there while a restore replaces files; a hub that started in between would believe an older database."""
 
 
 class DataFolder:
-    """Opening takes the folder for this process. Raises StartupProblem."""
+    """Opening takes the folder for this process. `given`: the secrets of all nodes, see take_secrets. Raises StartupProblem."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, given: SharedSecrets | None = None) -> None:
         try:
             self.private = PrivateFolder(path)
             self.private.lock("messenger-hub server")
@@ -43,10 +45,15 @@ class DataFolder:
         try:
             self.private.claim_version(VERSION)
             self._refuse_half_restored()
+            if given is not None:
+                take_secrets(self.private, given)
             is_new = not any(self.private.file(name).exists() for name in (DATABASE, MOVED, ELSEWHERE))
             self.pepper = bytes.fromhex(self._secret(PEPPER, is_new))
             self.admin_token = self._secret(ADMIN_TOKEN, True)
             self.metrics_token = self._follows_from(self.admin_token, METRICS_TOKEN)
+        except StartupProblem:
+            self.private.unlock()
+            raise
         except (FolderError, ValueError) as error:
             self.private.unlock()
             raise StartupProblem(str(error), REFUSED) from error
@@ -87,7 +94,7 @@ class DataFolder:
     def _secret(self, name: str, may_make: bool) -> str:
         """Hexadecimal digits, made when there are none. A new pepper beside an old database would make every key wrong."""
         found = self.private.read(name)
-        if found is not None and re.fullmatch(rb"[0-9a-f]{64}", found):
+        if found is not None and _SECRET.fullmatch(found.decode("ascii", "replace")):
             return found.decode()
         if found is not None or not may_make:
             raise ValueError(
@@ -96,6 +103,38 @@ class DataFolder:
         made = secrets.token_hex(32)
         self.private.write_private(name, made.encode())
         return made
+
+
+def secrets_of(folder: PrivateFolder) -> SharedSecrets:
+    """Those of a data folder, whether or not its hub runs. Raises StartupProblem when it has none, or FolderError."""
+    pepper, admin_token = ((folder.read(name) or b"").decode("ascii", "replace") for name in (PEPPER, ADMIN_TOKEN))
+    if not (_SECRET.fullmatch(pepper) and _SECRET.fullmatch(admin_token)):
+        raise StartupProblem(
+            f"{folder.path} has no secrets, or damaged ones: give the data folder of a hub that has been started, with --data-dir."
+        )
+    return SharedSecrets(pepper=pepper, admin_token=admin_token)
+
+
+def take_secrets(folder: PrivateFolder, given: SharedSecrets) -> None:
+    """Puts the secrets of all nodes into a data folder that this process has locked. An admin token that was changed is changed there.
+
+    Raises StartupProblem where they are those of another hub, FolderError, or OSError.
+    """
+    found = folder.read(PEPPER)
+    if found is None and any(folder.file(name).exists() for name in (DATABASE, MOVED)):
+        raise StartupProblem(
+            f"{folder.file(PEPPER)} is missing beside a database: restore it from a back-up, no key works without it.",
+            REFUSED,
+        )
+    if found not in {None, given.pepper.encode()}:
+        raise StartupProblem(
+            f"{folder.path} is the data folder of a hub with other secrets, whose keys would stop working: give this node a data folder "
+            "of its own.",
+            REFUSED,
+        )
+    for name, value in ((PEPPER, given.pepper), (ADMIN_TOKEN, given.admin_token)):
+        if folder.read(name) != value.encode():
+            folder.write_private(name, value.encode())
 
 
 def digest_of(pepper: bytes) -> bytes:

@@ -176,7 +176,7 @@ def names(path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
 def test_every_verb_has_help_with_an_example(path: tuple[str, ...]) -> None:
     shown = CliRunner().invoke(commands, [*path, "--help"], prog_name="messenger-hub")
     assert shown.exit_code == 0
-    is_group = path[0] in ("channel", "session-api", "operation", "person", "autostart") and len(path) == 1
+    is_group = path[0] in ("channel", "session-api", "operation", "person", "autostart", "secrets") and len(path) == 1
     assert is_group or f"messenger-hub {' '.join(path)}" in shown.output.split("Example:")[1]
 
 
