@@ -17,8 +17,9 @@ from tests.deploy.files import DEPLOY, ROOT, documents
 from tests.integration.server import authority
 
 KUBERNETES = "1.33"
-MANIFESTS = [(name, one) for name in ("server", "agent") for one in documents(f"kubernetes/{name}.yaml")]
+MANIFESTS = [(name, one) for name in ("server", "agent", "nodes") for one in documents(f"kubernetes/{name}.yaml")]
 SETS = [one for _, one in MANIFESTS if one["kind"] == "StatefulSet"]
+ALONE = [one for name, one in MANIFESTS if one["kind"] == "StatefulSet" and name != "nodes"]
 COMPOSE = documents("docker/compose.yml")[0]
 DOCKERFILE = (DEPLOY / "docker/Dockerfile").read_text()
 
@@ -80,8 +81,9 @@ def test_ours_run_without_privileges_in_compose() -> None:
         assert "no-new-privileges:true" in service["security_opt"]
 
 
-def test_nginx_understands_its_configuration(tmp_path: Any) -> None:
-    written = (DEPLOY / "docker/nginx.conf").read_text()
+@pytest.mark.parametrize("name", ["nginx.conf", "nginx-nodes.conf"])
+def test_nginx_understands_its_configuration(name: str, tmp_path: Any) -> None:
+    written = (DEPLOY / "docker" / name).read_text()
     made = authority.make(tmp_path)
     made.certificate.rename(tmp_path / "fullchain.pem")
     made.key.rename(tmp_path / "privkey.pem")
@@ -121,9 +123,12 @@ def test_every_container_of_a_pod_runs_without_privileges() -> None:
             assert context["capabilities"] == {"drop": ["ALL"]}
 
 
-def test_there_is_one_pod_of_each_and_its_data_folder_is_in_its_volume() -> None:
+def test_there_is_one_pod_of_what_is_alone() -> None:
+    assert [one["spec"]["replicas"] for one in ALONE] == [1, 1]
+
+
+def test_the_data_folder_of_each_pod_is_in_its_volume() -> None:
     for one in SETS:
-        assert one["spec"]["replicas"] == 1
         container = one["spec"]["template"]["spec"]["containers"][0]
         folders = {variable["name"]: variable.get("value") for variable in container["env"]}
         (claim,) = one["spec"]["volumeClaimTemplates"]
@@ -131,11 +136,14 @@ def test_there_is_one_pod_of_each_and_its_data_folder_is_in_its_volume() -> None
         assert folders["MESSENGER_HUB_DATA_DIR"].startswith(f"{mounts[claim['metadata']['name']]}/")
 
 
-def test_services_and_probes_use_ports_that_the_pod_has() -> None:
-    (service,) = [one for _, one in MANIFESTS if one["kind"] == "Service"]
-    (pod,) = [pod for pod in pods() if len(pod["containers"]) == 2]
+@pytest.mark.parametrize("name", ["server", "nodes"])
+def test_services_and_probes_use_ports_that_the_pod_has(name: str) -> None:
+    services = [one for file, one in MANIFESTS if one["kind"] == "Service" and file == name]
+    (pod,) = [
+        one["spec"]["template"]["spec"] for file, one in MANIFESTS if one["kind"] == "StatefulSet" and file == name
+    ]
     ports = {port["name"]: port["containerPort"] for one in pod["containers"] for port in one["ports"]}
-    assert {port["targetPort"]: port["port"] for port in service["spec"]["ports"]} == ports
+    assert {port["targetPort"]: port["port"] for one in services for port in one["spec"]["ports"]} == ports
     server = pod["containers"][0]
     probes = {name: probe["httpGet"] for name, probe in server.items() if name.endswith("Probe")}
     assert {name: probe["path"] for name, probe in probes.items()} == {
