@@ -41,9 +41,11 @@ async def measure(folder: Path, pending: int) -> Mapping[str, Mapping[str, float
     async with running_estate(folder, 0) as estate:
         place = estate.places[0]
     empty = await _started(folder, place, first=1)
+    before = _bytes(folder)
     put = await _fill(folder, ChannelId(place.channel_id), pending)
+    each = (_bytes(folder) - before) / pending
     full = await _started(folder, place, first=10_000_000)
-    return {"empty": empty, "full": {**full, "put_a_second": put}}
+    return {"empty": empty, "full": {**full, "put_a_second": put, "bytes_an_operation": each}}
 
 
 def table(found: Mapping[str, Mapping[str, float]]) -> str:
@@ -58,7 +60,9 @@ def table(found: Mapping[str, Mapping[str, float]]) -> str:
         "first_page_ms": "first page of the list, ms",
         "later_page_ms": f"page {LISTED} of it, ms",
     }
+    each = found["full"]["bytes_an_operation"]
     lines = [f"| {name} | {found['empty'][key]:.1f} | {found['full'][key]:.1f} |" for key, name in names.items()]
+    lines.append(f"| of the disk for each, bytes | | {each:.0f} |")
     return "\n".join(("| | empty | deep |", "| --- | --- | --- |", *lines))
 
 
@@ -119,6 +123,14 @@ async def _fill(folder: Path, channel_id: ChannelId, count: int) -> float:
     finally:
         await store.close()
     return count / (time.monotonic() - since)
+
+
+def _bytes(folder: Path) -> int:
+    """Of the database, whose log is copied into it first; the hub is stopped."""
+    database = folder / "data" / DATABASE
+    with closing(sqlite3.connect(database)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    return database.stat().st_size
 
 
 def _operation(number: int, channel_id: ChannelId, randomness: Randomness) -> NewOperation:
