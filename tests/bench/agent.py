@@ -31,13 +31,14 @@ class Desktops:
 
     def __init__(self) -> None:
         self.carried_out: list[str] = []
+        self.leased: list[tuple[int, int]] = []  # operation, when (ns)
         self.settled: list[tuple[int, int]] = []  # operation, when (ns)
         self.settled_ever = 0
         self.changed = asyncio.Event()
 
     def report(self) -> Mapping[str, object]:
-        done = {"carried_out": self.carried_out, "settled": self.settled}
-        self.carried_out, self.settled = [], []
+        done = {"carried_out": self.carried_out, "leased": self.leased, "settled": self.settled}
+        self.carried_out, self.leased, self.settled = [], [], []
         return done
 
 
@@ -76,6 +77,8 @@ class Desktop:
                 await self.grant(self._window)
                 self.ready.set()
             case "leases":
+                now = time.monotonic_ns()
+                self._all.leased += [(lease.provenance.operation_id, now) for lease in frame.leases.leases]
                 self._held |= {lease.lease_id: lease for lease in frame.leases.leases}
                 await self._write([self._entry(lease, intent=lease) for lease in frame.leases.leases])
             case "goes":

@@ -56,6 +56,11 @@ def table(found: Mapping[str, float]) -> str:
     )
 
 
+def rows(found: Mapping[str, float]) -> Mapping[str, float]:
+    """Rows of `aims`."""
+    return {"idle streams a GiB": found["streams_a_gib"]}
+
+
 async def _come(stack: AsyncExitStack, estate: Estate, folder: Path, count: int) -> Child:
     """That many desktops, all welcomed."""
     crowd = await Child.start("agent", ["tests.bench.agent"], folder)

@@ -41,9 +41,9 @@ async def measure(folder: Path, pending: int) -> Mapping[str, Mapping[str, float
     async with running_estate(folder, 0) as estate:
         place = estate.places[0]
     empty = await _started(folder, place, first=1)
-    before = _bytes(folder)
+    before = size_of(folder)
     put = await _fill(folder, ChannelId(place.channel_id), pending)
-    each = (_bytes(folder) - before) / pending
+    each = (size_of(folder) - before) / pending
     full = await _started(folder, place, first=10_000_000)
     return {"empty": empty, "full": {**full, "put_a_second": put, "bytes_an_operation": each}}
 
@@ -64,6 +64,14 @@ def table(found: Mapping[str, Mapping[str, float]]) -> str:
     lines = [f"| {name} | {found['empty'][key]:.1f} | {found['full'][key]:.1f} |" for key, name in names.items()]
     lines.append(f"| of the disk for each, bytes | | {each:.0f} |")
     return "\n".join(("| | empty | deep |", "| --- | --- | --- |", *lines))
+
+
+def rows(found: Mapping[str, Mapping[str, float]]) -> Mapping[str, float]:
+    """Rows of `aims`."""
+    return {
+        "server memory, idle": found["empty"]["memory_mib"],
+        "server memory, with what waits": found["full"]["memory_mib"],
+    }
 
 
 async def _started(folder: Path, place: Place, first: int) -> Mapping[str, float]:
@@ -125,8 +133,8 @@ async def _fill(folder: Path, channel_id: ChannelId, count: int) -> float:
     return count / (time.monotonic() - since)
 
 
-def _bytes(folder: Path) -> int:
-    """Of the database, whose log is copied into it first; the hub is stopped."""
+def size_of(folder: Path) -> int:
+    """Bytes of the hub's database, whose log is copied into it first; the hub is stopped."""
     database = folder / "data" / DATABASE
     with closing(sqlite3.connect(database)) as connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")

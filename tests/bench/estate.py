@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 import msgspec
@@ -19,6 +19,7 @@ from messenger_hub_cli.running_hub import RunningHub, running_hub
 
 from tests.bench.children import Child
 from tests.bench.server import VARIABLE
+from tests.bench.verification import Recorded, recorded
 
 START_SECONDS = 30.0
 POLL_SECONDS = 0.02
@@ -34,6 +35,19 @@ class Place:
     credential: str
 
 
+class ElsewhereStore(Protocol):
+    """A database that is not the file in the data folder."""
+
+    @property
+    def url(self) -> str:
+        """As --store takes it."""
+        ...
+
+    def recorded(self, after: int) -> Mapping[int, Recorded]:
+        """All operations with a higher id."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Estate:
     """A running hub. The first place is the one of scenarios with one channel, the others are the many."""
@@ -43,6 +57,11 @@ class Estate:
     http_port: int
     grpc: str
     places: Sequence[Place]
+    store: ElsewhereStore | None = None
+
+    def recorded(self, after: int) -> Mapping[int, Recorded]:
+        """All operations with a higher id, as the database has them."""
+        return recorded(self.database, after) if self.store is None else self.store.recorded(after)
 
     @property
     def database(self) -> Path:
@@ -61,16 +80,16 @@ class Estate:
 
 
 @asynccontextmanager
-async def running_estate(folder: Path, many: int) -> AsyncIterator[Estate]:
-    """Starts a server in the folder and makes 1 + `many` channels."""
-    async with again(folder, []) as estate:
+async def running_estate(folder: Path, many: int, store: ElsewhereStore | None = None) -> AsyncIterator[Estate]:
+    """Starts a server in the folder and makes 1 + `many` channels. Its data are in SQLite, or in `store`."""
+    async with again(folder, [], store) as estate:
         async with running_hub(estate.folder) as hub:
             places = await _places(hub, estate.grpc, 1 + many)
         yield replace(estate, places=places)
 
 
 @asynccontextmanager
-async def again(folder: Path, places: Sequence[Place]) -> AsyncIterator[Estate]:
+async def again(folder: Path, places: Sequence[Place], store: ElsewhereStore | None = None) -> AsyncIterator[Estate]:
     """Starts a server in a folder that has these places."""
     data = folder / "data"
     addresses = ["--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0"]
@@ -79,13 +98,15 @@ async def again(folder: Path, places: Sequence[Place]) -> AsyncIterator[Estate]:
         "MESSENGER_HUB_RATE_PER_MINUTE": "1000000",
         "MESSENGER_HUB_LOG_LEVEL": "warning",
     }
+    if store is not None:
+        environment["MESSENGER_HUB_STORE"] = store.url
     arguments = ["tests.bench.server", "server", "--json", "--data-dir", str(data), *addresses]
     server = await Child.start("server", arguments, folder, **environment)
     try:
         running = await server.line(START_SECONDS)
         port = urlsplit(running["http"][0]).port
         assert port is not None
-        yield Estate(server=server, folder=data, http_port=port, grpc=running["grpc"][0], places=places)
+        yield Estate(server=server, folder=data, http_port=port, grpc=running["grpc"][0], places=places, store=store)
     finally:
         await server.end()
 

@@ -1,7 +1,8 @@
 -- The closed loop for wrk: every connection sends again as soon as it is answered, each request to another number. After the slice
 -- nothing more is sent, and the run ends when the last answer is there, so that no answer is missed.
 --
--- Arguments: a file with a key a line, the first number, seconds, connections. Prints one JSON document.
+-- Arguments: a file with a key a line, the first number, seconds, connections, 1 for an idempotency key with each request or 0. Prints one
+-- JSON document.
 
 local ffi = require("ffi")
 ffi.cdef([[
@@ -17,7 +18,7 @@ local NEVER_MS = 3600000
 local ACCEPTED = 201
 
 local thread
-local heads, first, seconds, connections
+local heads, first, seconds, connections, keyed
 local sent, idle = 0, 0
 local starts, ends
 
@@ -39,6 +40,7 @@ function init(arguments)
         heads[#heads + 1] = {["Content-Type"] = "application/json", ["X-API-Key"] = key}
     end
     first, seconds, connections = tonumber(arguments[2]), tonumber(arguments[3]), tonumber(arguments[4])
+    keyed = arguments[5] == "1"
 end
 
 function delay()
@@ -61,7 +63,11 @@ function request()
     local number = first + sent
     sent = sent + 1
     local body = string.format('{"mobile":"%.0f","message":"Hello from the bench"}', number)
-    return wrk.format("POST", nil, heads[number % #heads + 1], body)
+    local head = heads[number % #heads + 1]
+    if keyed then
+        head["Idempotency-Key"] = string.format("bench-%.0f", number)
+    end
+    return wrk.format("POST", nil, head, body)
 end
 
 function response(status, headers, body)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from tests.bench import verification, wrk
 from tests.bench.children import Child
-from tests.bench.estate import Estate, running_estate
+from tests.bench.estate import ElsewhereStore, Estate, running_estate
 from tests.bench.plan import Plan, Scenario
 from tests.bench.told import Told
 
@@ -26,7 +26,8 @@ Tamper = Callable[[Path], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
-    """One slice. Rates are per second: `accepted` of answers, `settled` of the whole way. CPU is µs an operation, by process."""
+    """One slice. Rates are per second: `accepted` of answers, `settled` of the whole way. CPU is µs an operation, by process. Of an open
+    loop, `agent_ms` is how long it took until the desktop had each lease, `settle_ms` until it was settled."""
 
     operations: int
     accepted: float
@@ -34,13 +35,17 @@ class Sample:
     cpu: Mapping[str, float]
     accept_ms: Sequence[float]
     settle_ms: Sequence[float]
+    agent_ms: Sequence[float] = ()
 
 
 class Bench:
     """The processes of a run."""
 
-    def __init__(self, estate: Estate, baseline: Child, baseline_port: int, load: Child, agent: Child) -> None:
+    def __init__(
+        self, estate: Estate, baseline: Child, baseline_port: int, load: Child, batches: Child, agent: Child
+    ) -> None:
         self.estate = estate
+        self._batches = batches
         self._baseline = baseline
         self._baseline_port = baseline_port
         self._load = load
@@ -69,30 +74,56 @@ class Bench:
         keys = [place.key for place in places]
         children = {"server": self.estate.server, "agent": self._agent}
         before = {name: child.cpu_seconds for name, child in children.items()}
-        if rate:
+        if scenario.batched:
+            told = await self._batch_loop(keys[0], scenario.connections, seconds)
+        elif rate:
             told = await self._open_loop(self.estate.http_port, keys, scenario.connections, seconds, rate)
         else:
-            told = await self._closed_loop(self.estate.http_port, keys, scenario.connections, seconds)
+            told = await self._closed_loop(
+                self.estate.http_port, keys, scenario.connections, seconds, keyed=scenario.keyed
+            )
         self.settled += len(told.accepted)
         done = await self._agent.ask({"do": "settled", "count": self.settled, "seconds": SETTLE_SECONDS})
         after = {name: child.cpu_seconds for name, child in children.items()}
         if tamper is not None:
             tamper(self.estate.database)
         self._verify(told, done)
-        ends = dict(done["settled"])
+        ends, leased = dict(done["settled"]), dict(done["leased"])
         settle = sorted((ends[number] - since) / 1e6 for number, since in told.since_ns.items())
+        at_agent = sorted((leased[number] - since) / 1e6 for number, since in told.since_ns.items())
         settled = len(ends) / ((max(ends.values()) - told.start_ns) / 1e9) if ends else 0.0
-        return _sample(len(ends), told.rate, settled, before, after, told.waits_ms, settle)
+        sample = _sample(len(ends), told.rate, settled, before, after, told.waits_ms, settle)
+        return replace(sample, agent_ms=at_agent)
 
     def _verify(self, told: Told, done: Mapping[str, Any]) -> None:
-        found = verification.recorded(self.estate.database, self._last_id)
+        found = self.estate.recorded(self._last_id)
         verification.check_slice(told.accepted, told.refused, found, done["carried_out"])
         self._last_id = max(found, default=self._last_id)
 
-    async def _closed_loop(self, port: int, keys: Sequence[str], connections: int, seconds: float) -> Told:
-        told = await wrk.closed_loop(port, keys, connections, seconds, self._next_number)
+    async def rival(self, port: int, connections: int, seconds: float) -> Told:
+        """The same load on something else that answers as the hub does."""
+        told = await self._closed_loop(port, ["none"], connections, seconds)
+        verification.check_slice([], told.refused, {}, [])
+        return told
+
+    async def _closed_loop(
+        self, port: int, keys: Sequence[str], connections: int, seconds: float, *, keyed: bool = False
+    ) -> Told:
+        told = await wrk.closed_loop(port, keys, connections, seconds, self._next_number, keyed=keyed)
         self._next_number += len(told.accepted) + connections
         return told
+
+    async def _batch_loop(self, key: str, at_once: int, seconds: float) -> Told:
+        command = {
+            "address": self.estate.grpc,
+            "key": key,
+            "at_once": at_once,
+            "seconds": seconds,
+            "first": self._next_number,
+        }
+        told = await self._batches.ask(command)
+        self._next_number = told["next"]
+        return Told.of_open_loop(told)
 
     async def _open_loop(self, port: int, keys: Sequence[str], connections: int, seconds: float, rate: float) -> Told:
         command = {
@@ -109,20 +140,20 @@ class Bench:
 
 
 @asynccontextmanager
-async def running_bench(folder: Path, many: int) -> AsyncIterator[Bench]:
-    """Everything up and connected; afterwards everything is ended."""
+async def running_bench(folder: Path, many: int, store: ElsewhereStore | None = None) -> AsyncIterator[Bench]:
+    """Everything up and connected, its data in SQLite or in `store`; afterwards everything is ended."""
     async with AsyncExitStack() as stack:
-        estate = await stack.enter_async_context(running_estate(folder, many))
+        estate = await stack.enter_async_context(running_estate(folder, many, store))
         children = []
-        for name in ("baseline", "load", "agent"):
+        for name in ("baseline", "load", "batches", "agent"):
             child = await Child.start(name, [f"tests.bench.{name}"], folder)
             stack.push_async_callback(child.end)
             children.append(child)
-        baseline, load, agent = children
+        baseline, load, batches, agent = children
         port = (await baseline.line())["port"]
         desktops = [(place.channel_id, place.credential) for place in estate.places]
         await agent.ask({"do": "connect", "address": estate.grpc, "desktops": desktops, "window": 0})
-        yield Bench(estate, baseline, port, load, agent)
+        yield Bench(estate, baseline, port, load, batches, agent)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,17 +10,21 @@ DEFAULT_CREDIT = 8
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scenario:
-    """One way to load the hub. `channels` is 1, or all of the plan's; `credit` is what the agent grants on each."""
+    """One way to load the hub. `channels` is 1, or all of the plan's; `credit` is what the agent grants on each. `keyed`: each request has
+    an idempotency key of its own. `batched`: gRPC calls of 100 messages instead of HTTP, so many at a time as there are connections."""
 
     connections: int
     many_channels: bool = False
     credit: int = FULL_CREDIT
+    keyed: bool = False
+    batched: bool = False
 
     @property
     def name(self) -> str:
         """As tables and JSON show it."""
         where = "many channels" if self.many_channels else "one channel"
-        return f"{where}, credit {self.credit}, c{self.connections}"
+        how = ", keyed" * self.keyed + ", batches of 100" * self.batched
+        return f"{where}, credit {self.credit}, c{self.connections}{how}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

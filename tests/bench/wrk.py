@@ -19,8 +19,10 @@ PROGRAM = "wrk"
 MISSING = "wrk is not installed: it is the load of the benchmarks (Debian: apt-get install wrk)."
 
 
-async def closed_loop(port: int, keys: Sequence[str], connections: int, seconds: float, first: int) -> Told:
-    """One slice; its numbers count up from `first`. Raises ChildFailed."""
+async def closed_loop(
+    port: int, keys: Sequence[str], connections: int, seconds: float, first: int, *, keyed: bool = False
+) -> Told:
+    """One slice; its numbers count up from `first`, and `keyed` gives each an idempotency key. Raises ChildFailed."""
     if shutil.which(PROGRAM) is None:
         raise ChildFailed(MISSING)
     most = round(seconds + LATE_SECONDS)
@@ -30,7 +32,7 @@ async def closed_loop(port: int, keys: Sequence[str], connections: int, seconds:
         process = await asyncio.create_subprocess_exec(
             *(PROGRAM, "--threads=1", f"--connections={connections}", f"--duration={most}s", f"--timeout={most}s"),
             *(f"--script={SCRIPT}", f"http://127.0.0.1:{port}{PATH}", "--"),
-            *(str(listed), str(FIRST_NUMBER + first), str(seconds), str(connections)),
+            *(str(listed), str(FIRST_NUMBER + first), str(seconds), str(connections), str(int(keyed))),
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
         )
