@@ -30,11 +30,12 @@ log_min_messages = warning
 
 
 class PostgresqlServer:
-    """One server, on a socket in its folder. Databases belong to a user with no other rights."""
+    """One server, on a socket in its folder, and with a `port` on loopback too. Databases belong to a user with no other rights."""
 
-    def __init__(self, programs: Path, folder: Path) -> None:
+    def __init__(self, programs: Path, folder: Path, port: int = 0) -> None:
         self._programs = programs
         self.folder = folder
+        self._port = port
         self._process: subprocess.Popen[bytes] | None = None
 
     def make(self) -> None:
@@ -52,6 +53,8 @@ class PostgresqlServer:
         self._run("initdb", *map(str, given))
         with (self.folder / "data" / "postgresql.conf").open("a") as file:
             file.write(f"{SETTINGS}unix_socket_directories = '{self.folder}'\n")
+            if self._port:
+                file.write(f"listen_addresses = '127.0.0.1'\nport = {self._port}\n")
 
     def copy_of(self, primary: PostgresqlServer) -> None:
         """Its files, as those of a replica that follows another server; it does not run yet."""
@@ -80,7 +83,7 @@ class PostgresqlServer:
 
     def wait(self) -> None:
         """Until it answers."""
-        asking = [self._program("pg_isready"), "-q", "-h", str(self.folder)]
+        asking = [self._program("pg_isready"), "-q", *self._at()]
         eventually(lambda: subprocess.run(asking, check=False).returncode == 0, what="PostgreSQL answers")
 
     def stop(self, how: signal.Signals = signal.SIGINT) -> None:
@@ -90,9 +93,14 @@ class PostgresqlServer:
             self._process.wait(SECONDS)
             self._process = None
 
+    @property
+    def pid(self) -> int:
+        """Of its first process; 0 when it was not started, or stopped."""
+        return self._process.pid if self._process is not None else 0
+
     def sql(self, statement: str, database: str = "postgres") -> str:
         """Runs it as the administrator."""
-        asked = [self._program("psql"), "-h", str(self.folder), "-U", "postgres", "-qAtX", "-v", "ON_ERROR_STOP=1"]
+        asked = [self._program("psql"), *self._at(), "-U", "postgres", "-qAtX", "-v", "ON_ERROR_STOP=1"]
         done = subprocess.run(
             [*asked, "-d", database, "-c", statement], capture_output=True, text=True, timeout=SECONDS, check=False
         )
@@ -109,6 +117,14 @@ class PostgresqlServer:
         """Its address for a hub."""
         return StoreAddress(f"postgresql://{OWNER}@/{database}?host={self.folder}")
 
+    def dump(self, database: str, file: Path) -> None:
+        """All of it, as SQL."""
+        asked = [self._program("pg_dump"), *self._at(), "-U", "postgres", "-d", database, "-f", str(file)]
+        subprocess.run(asked, check=True, timeout=SECONDS, capture_output=True)
+
+    def _at(self) -> list[str]:
+        return ["-h", str(self.folder), *(["-p", str(self._port)] if self._port else [])]
+
     def _program(self, name: str) -> str:
         return str(self._programs / name)
 
@@ -124,16 +140,28 @@ class PostgresqlServer:
         assert done.returncode == 0, done.stderr
 
 
-@contextmanager
-def postgresql_server(primary: PostgresqlServer | None = None) -> Iterator[PostgresqlServer]:
-    """A server that runs, with the user that databases belong to; or a replica of another one."""
+def installed() -> Path | None:
+    """Where the programs of Debian's newest PostgreSQL are; None when there is none."""
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"), key=lambda path: int(path.parts[-3]))
-    if not found:
-        pytest.skip("there is no PostgreSQL: apt-get install postgresql")
+    return found[-1].parent if found else None
+
+
+def own_folder() -> Path:
+    """A temporary one, for a server's files and its socket."""
     folder = Path(tempfile.mkdtemp(prefix="mh-postgresql-"))
     if os.geteuid() == 0:
         shutil.chown(folder, "nobody")
-    server = PostgresqlServer(found[-1].parent, folder)
+    return folder
+
+
+@contextmanager
+def postgresql_server(primary: PostgresqlServer | None = None) -> Iterator[PostgresqlServer]:
+    """A server that runs, with the user that databases belong to; or a replica of another one."""
+    programs = installed()
+    if programs is None:
+        pytest.skip("there is no PostgreSQL: apt-get install postgresql")
+    folder = own_folder()
+    server = PostgresqlServer(programs, folder)
     try:
         if primary is None:
             server.make()

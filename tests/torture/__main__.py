@@ -1,6 +1,7 @@
 """`./hub torture [ATTACK] …`: the attacks on the promise that an accepted message is never lost and never sent twice.
 
   ./hub torture --minutes N      all processes are killed, stopped and cut off while programs send (nemesis)
+  ./hub torture nodes            the same with nodes on one PostgreSQL database, which is killed and cut off too
   ./hub torture enqueue          the server is killed some ten thousand times while programs ask it for messages
   ./hub torture failpoints       a death at every failpoint
   ./hub torture fuzz             a million malformed requests and frames at both doors of a server
@@ -18,6 +19,7 @@ from collections.abc import Sequence
 
 ATTACKS = {
     "nemesis": "tests.torture.nemesis.__main__",
+    "nodes": "tests.torture.nemesis.many",
     "enqueue": "tests.torture.enqueue.command",
     "failpoints": "tests.torture.failpoints.__main__",
     "fuzz": "tests.torture.hostile.__main__",

@@ -23,11 +23,14 @@ JUDGED = (
     "tray_agent/messenger_hub_agent",
 )
 """What keeps the promise: a change there sets the count back to zero."""
+POSTGRESQL = "server/messenger_hub_server/store/postgresql"
 NOT_RUN = (
     "tray_agent/messenger_hub_agent/tray",  # the icon and its menu
-    "server/messenger_hub_server/store/postgresql",  # attacks have SQLite below them, unless they say otherwise
+    POSTGRESQL,  # attacks have SQLite below them, unless they say otherwise
 )
 """What stands in those folders and no attack runs."""
+WITH_NODES = (*JUDGED, POSTGRESQL, "server/messenger_hub_server/nodes")
+"""What keeps the promise where nodes share a PostgreSQL database."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +43,7 @@ class Code:
 
     @classmethod
     def here(cls, places: Sequence[str] = JUDGED) -> Code:
-        """Of this checkout, now. `places`: what keeps the promise that is attacked."""
+        """Of this checkout, now. `places`: what keeps the promise that is attacked; a folder of NOT_RUN counts when it is named itself."""
         commit = _git("rev-parse", "HEAD").strip()
         return cls(commit=commit or "unknown", dirty=bool(_git("status", "--porcelain")), judged=_judged(places))
 
@@ -60,11 +63,12 @@ def append(file: Path, entry: Mapping[str, Any]) -> None:
 
 def _judged(places: Sequence[str]) -> str:
     digest = hashlib.sha256()
+    not_run = [ROOT / name for name in NOT_RUN if name not in places]
     for name in places:
         place = ROOT / name
         for path in sorted([place] if place.is_file() else place.rglob("*")):
             if (
-                not any(path.is_relative_to(ROOT / other) for other in NOT_RUN)
+                not any(path.is_relative_to(other) for other in not_run)
                 and path.suffix in (".py", ".sql", ".js", ".proto")
                 and path.is_file()
                 and "assets" not in path.parts

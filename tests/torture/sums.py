@@ -19,6 +19,13 @@ FIGURES: Mapping[str, Sequence[tuple[str, Sequence[str]]]] = {
         ("uncertain", ("uncertain", "operations")),
         ("minutes", ("minutes",)),
     ),
+    "nodes": (
+        ("SIGKILLs", ("kills",)),
+        ("breaks of the network", ("breaks of the network",)),
+        ("operations", ("counts", "accepted")),
+        ("uncertain", ("uncertain", "operations")),
+        ("minutes", ("minutes",)),
+    ),
     "enqueue": (
         ("SIGKILLs", ("kills",)),
         ("accepted", ("counts", "accepted")),
@@ -53,16 +60,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def sums(lines: Iterable[Line]) -> Iterator[str]:
-    """A sentence for each attack and code, in the order of the ledger."""
-    batches: dict[tuple[str, str], list[Line]] = {}
+    """A sentence for each attack, number of nodes and code, in the order of the ledger."""
+    batches: dict[tuple[str, int, str], list[Line]] = {}
     for line in lines:
-        batches.setdefault((line["what"], line["judged"]), []).append(line)
-    for (what, judged), some in batches.items():
+        batches.setdefault((line["what"], line.get("nodes", 0), line["judged"]), []).append(line)
+    for (what, nodes, judged), some in batches.items():
         figures = ", ".join(f"{_sum(some, path):,.10g} {name}" for name, path in FIGURES[what])
         broken = [str(line.get("seed", line.get("seeds"))) for line in some if line["verdict"] == BROKEN]
         verdict = f"BROKEN: seed {', '.join(broken)}" if broken else "sound"
         count = f"{len(some)} batch{'es' if len(some) > 1 else ''}"
-        yield f"{what}, code {judged}, {count} from {some[0]['date']}: {figures}; {verdict}"
+        yield f"{f'{nodes} {what}' if nodes else what}, code {judged}, {count} from {some[0]['date']}: {figures}; {verdict}"
 
 
 def _sum(lines: Iterable[Line], path: Sequence[str]) -> float:

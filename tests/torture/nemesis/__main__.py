@@ -1,7 +1,7 @@
 """`./hub torture --minutes N [--seed S]`: kills, stops and cuts the hub's real processes while programs send, and judges what arrived.
 
 The exit code is 0 when nothing was lost, sent twice or told wrongly, else 1. A seed replays the same faults at the same times, as
-far as processes of their own allow.
+far as processes of their own allow. With `--store postgresql` each world has a PostgreSQL of its own, which `--nodes N` share.
 """
 
 from __future__ import annotations
@@ -22,9 +22,11 @@ from typing import Any
 
 import click
 
-from tests.torture.ledger import Code, append
+from tests.torture.arguments import whole_number
+from tests.torture.ledger import JUDGED, WITH_NODES, Code, append
 from tests.torture.nemesis import plan, report
 from tests.torture.nemesis.estate import NoNginx
+from tests.torture.nemesis.postgresql import NoPostgresql
 from tests.torture.nemesis.programs import ProgramFailed
 from tests.torture.nemesis.record import History
 from tests.torture.nemesis.round import Progress, play
@@ -32,21 +34,28 @@ from tests.torture.nemesis.round import Progress, play
 RESULTS = Path("test-results")
 TELL_SECONDS = 1.0
 TELL_LINE_SECONDS = 15.0  # where nobody looks at a terminal
-KEPT = ("*.log", "*.jsonl*", "hub/*.db*", "*/agent/channels/*/*.db*", "*/agent/channels/*/*.log")
+KEPT = (
+    *("*.log", "*.jsonl*", "hub/*.db*", "*/agent/channels/*/*.db*", "*/agent/channels/*/*.log"),
+    *("database.sql", "hub */*.json"),
+)
+SQLITE, POSTGRESQL = "sqlite", "postgresql"
 
 Tamper = Callable[[History], History]
 
 
 def main(arguments: Sequence[str] | None = None, *, tamper: Tamper = lambda history: history) -> int:
     """The exit code. `tamper`: for tests, changes what is judged."""
-    given = _parser().parse_args(arguments)
+    given = _given(arguments)
     seed = given.seed or secrets.token_hex(4)
-    rounds = f" --rounds {given.rounds}" if given.rounds > 1 else ""
+    nodes = given.nodes if given.store == POSTGRESQL else 0
+    rounds = f" --store {given.store} --nodes {nodes}" if nodes else ""
+    rounds += f" --rounds {given.rounds}" if given.rounds > 1 else ""
     rounds += f" --worlds {given.worlds}" if given.worlds > 1 else ""
     rounds += "".join(f" --without {shlex.quote(name)}" for name in given.without)
     rounds += "".join(f" --often {shlex.quote(name)}" for name in given.often)
     command = f"./hub torture --minutes {given.minutes:g}{rounds} --seed {shlex.quote(seed)}"
-    batch = report.Batch(seed=seed, minutes=given.minutes, command=command, code=Code.here(), begun=time.time())
+    code = Code.here(WITH_NODES if nodes else JUDGED)
+    batch = report.Batch(seed=seed, minutes=given.minutes, command=command, code=code, begun=time.time(), nodes=nodes)
     _tell(f"seed {seed}: the same faults again with {command}")
     asyncio.run(_play_all(batch, given, tamper))
     batch.ended = time.time()
@@ -92,8 +101,8 @@ async def _play_one(
         played = await play(
             number,
             seed,
-            plan.layout(number),
-            plan.schedule(seed, plan.table(given.without, given.often)),
+            plan.layout(number, batch.nodes),
+            plan.schedule(seed, plan.table(given.without, given.often, _faults(batch.nodes))),
             seconds,
             folder,
             progress,
@@ -101,11 +110,15 @@ async def _play_one(
         )
         batch.results.append(played)
         sound = not played.verdict.violations
-    except* (ProgramFailed, NoNginx, TimeoutError, OSError) as problems:
+    except* (ProgramFailed, NoNginx, NoPostgresql, TimeoutError, OSError) as problems:
         batch.broken.append((number, _innermost(problems)))
     finally:
         del playing[number]
     _leave(folder, given.keep / f"torture-{batch.seed}-{number}", keep=not sound)
+
+
+def _faults(nodes: int) -> Sequence[plan.Fault]:
+    return plan.ON_POSTGRESQL if nodes else plan.TABLE
 
 
 def _innermost(problems: BaseExceptionGroup[BaseException]) -> str:
@@ -189,13 +202,28 @@ def _tell(line: str) -> None:
     click.echo(line, err=True)
 
 
+def _given(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = _parser()
+    given = parser.parse_args(arguments)
+    if given.nodes > 1 and given.store != POSTGRESQL:
+        parser.error("several nodes need a database that they share: add --store postgresql")
+    there = {fault.name for fault in _faults(given.store == POSTGRESQL)}
+    if strange := sorted({*given.without, *given.often} - there):
+        parser.error(f"{', '.join(strange)} does not come with --store {given.store}: leave it out")
+    return given
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="./hub torture", description=__doc__)
     parser.add_argument("--minutes", type=_minutes, default=5.0, help="how long to disturb (%(default)g)")
     parser.add_argument("--seed", default="", help="which faults come when; the same again for the same seed (drawn)")
     parser.add_argument("--rounds", type=int, default=1, help="at least so many worlds; by default one for 5 minutes")
     parser.add_argument("--worlds", type=int, default=1, help="how many rounds are played at once (%(default)s)")
-    names = [fault.name for fault in plan.TABLE]
+    parser.add_argument("--store", choices=(SQLITE, POSTGRESQL), default=SQLITE, help="where the data is (%(default)s)")
+    parser.add_argument(
+        "--nodes", type=whole_number, default=1, help="how many servers share the database (%(default)s)"
+    )
+    names = sorted({fault.name for fault in (*plan.TABLE, *plan.ON_POSTGRESQL)})
     parser.add_argument(
         "--without",
         action="append",

@@ -1,11 +1,15 @@
 """One world: server, agents with their browsers, and the twin, set up as a new user would, with a proxy before the server.
 
 agent ── proxy (misbehaves) ── [nginx] ── server's gRPC port
+
+With several nodes each agent's proxy, or nginx, gives every connection to another one that lives, and so does a balancer before each
+door of the programs; between each node and the database is a proxy that misbehaves too.
 """
 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import shutil
 import time
@@ -18,10 +22,11 @@ from typing import Any
 import aiohttp
 from messenger_hub.admin.v1 import agent_admin_service_pb2, channel_admin_service_pb2, session_api_admin_service_pb2
 from messenger_hub.agent.v1 import agent_service_pb2
-from messenger_hub_cli.failures import CliError
 from messenger_hub_cli.running_hub import running_hub
 
 from tests.e2e.whole_way.world import discard_profiles, free_port
+from tests.torture.nemesis import nodes
+from tests.torture.nemesis.postgresql import Postgresql
 from tests.torture.nemesis.programs import Program
 from tests.torture.nemesis.proxy import Proxy
 from tests.torture.nemesis.record import Arrival
@@ -30,15 +35,16 @@ BASE = "/api/whatsapp-session"
 LINK_SECONDS = 60.0
 LOOK_SECONDS = 0.1
 CALL_SECONDS = 5.0
-RATE_PER_MINUTE = 1_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layout:
-    """Which agent serves which channels, and whether nginx stands before the server."""
+    """Which agent serves which channels, whether nginx stands before the server, and how many nodes share a PostgreSQL database;
+    0: one server, with its data in SQLite."""
 
     agents: Mapping[str, Sequence[str]]
     nginx: bool = False
+    nodes: int = 0
 
     @property
     def channels(self) -> Sequence[str]:
@@ -56,16 +62,21 @@ class Estate:
     def __init__(self, folder: Path, layout: Layout) -> None:
         self.folder = folder
         self.layout = layout
-        self._http, self._grpc, self._twin, self._nginx = (free_port() for _ in range(4))
-        self.http = f"http://127.0.0.1:{self._http}{BASE}"
-        self.grpc = f"127.0.0.1:{self._grpc}"
+        self._twin, self._nginx = (free_port() for _ in range(2))
+        self.database = Postgresql(folder, nodes.names(layout.nodes)) if layout.nodes else None
+        self.nodes = nodes.on(self.database, folder) if self.database else nodes.alone(folder)
+        self._doors = [] if len(self.nodes) == 1 else [self._balancer("http"), self._balancer("grpc")]
+        http, grpc = [one.port for one in self._doors] or (self.nodes[0].http, self.nodes[0].grpc)
+        self.http = f"http://127.0.0.1:{http}{BASE}"
+        self.grpc = f"127.0.0.1:{grpc}"
         self.twin_address = f"http://127.0.0.1:{self._twin}"
         self.arrivals_log = folder / "arrivals.jsonl"
-        self.hub = folder / "hub"
+        self.hub = self.nodes[0].folder
         self.proxies = {
-            agent: Proxy(free_port(), self._nginx if layout.nginx else self._grpc) for agent in layout.agents
+            agent: Proxy(free_port(), self._nginx) if layout.nginx else self._balancer("grpc")
+            for agent in layout.agents
         }
-        self.server = Program("server", self._server_arguments(), folder)
+        self.servers = [node.program for node in self.nodes]
         self.twin = Program("twin", self._twin_arguments(), folder)
         self.agents = {agent: Program(agent, self.agent_arguments(agent), folder) for agent in layout.agents}
         self.keys: dict[str, str] = {}
@@ -74,9 +85,10 @@ class Estate:
         self.restoring = 0  # grows when the database is about to be replaced, and when it was
         self._called = asyncio.Event()
 
-    def _server_arguments(self) -> Sequence[str]:
-        listen = ("--http", f"127.0.0.1:{self._http}", "--grpc", self.grpc)
-        return ("server", "--data-dir", str(self.hub), *listen, "--rate-per-minute", str(RATE_PER_MINUTE))
+    def _balancer(self, door: str) -> Proxy:
+        """Before every node; of one it is a proxy."""
+        first, *others = [int(getattr(node, door)) for node in self.nodes]
+        return Proxy(free_port(), first, others=others)
 
     def _twin_arguments(self) -> Sequence[str]:
         return ("twin", "--listen", f"127.0.0.1:{self._twin}", "--log", str(self.arrivals_log))
@@ -100,22 +112,28 @@ class Estate:
         async with AsyncExitStack() as stack:
             stack.callback(discard_profiles, self.folder)
             timeout = aiohttp.ClientTimeout(total=CALL_SECONDS)
-            self.client = await stack.enter_async_context(aiohttp.ClientSession(timeout=timeout))
-            for proxy in self.proxies.values():
+            # A connection a call, where each one goes to another node.
+            connector = aiohttp.TCPConnector(force_close=len(self.nodes) > 1)
+            self.client = await stack.enter_async_context(aiohttp.ClientSession(connector=connector, timeout=timeout))
+            ways = self.database.ways if self.database else {}
+            for proxy in (*self.proxies.values(), *self._doors, *ways.values()):
                 await stack.enter_async_context(proxy.serving())
+            if self.database:
+                await stack.enter_async_context(self.database.standing())
             if self.layout.nginx:
-                await stack.enter_async_context(_nginx(self.folder, self._nginx, self._grpc))
-            for program in (self.twin, self.server, *self.agents.values()):
+                ports = [node.grpc for node in self.nodes]
+                await stack.enter_async_context(_nginx(self.folder, self._nginx, ports))
+            for program in (self.twin, *self.servers, *self.agents.values()):
                 stack.push_async_callback(program.end)
             await self.twin.start()
             await self.phones("receipts", automatic=True, delivered_seconds=0.1, read_seconds=0.3)
-            await self.server.start()
-            for agent, channels in self.layout.agents.items():
-                await self._enrol(agent, channels)
+            await nodes.start(self.nodes)
+            for node, (agent, channels) in zip(itertools.cycle(self.nodes), self.layout.agents.items(), strict=False):
+                await self._enrol(node.folder, agent, channels)
             yield
 
-    async def _enrol(self, agent: str, channels: Sequence[str]) -> None:
-        async with running_hub(self.hub) as hub:
+    async def _enrol(self, folder: Path, agent: str, channels: Sequence[str]) -> None:
+        async with running_hub(folder) as hub:
             for channel in channels:
                 made = channel_admin_service_pb2.CreateChannelRequest(name=channel, pace=agent_service_pb2.PACE_OFF)
                 await hub.channels.CreateChannel(made)
@@ -184,13 +202,12 @@ class Estate:
         accounts = (await self.twin_state())["accounts"]
         return {str(k): str(v) for one in accounts if one["number"] == number for k, v in one["contacts"].items()}
 
-    async def connected(self) -> bool:
-        """The server hears all agents."""
+    async def ready(self, node: nodes.Node) -> bool:
+        """It says that it can accept."""
         try:
-            async with running_hub(self.hub) as hub:
-                agents = (await hub.agents.ListAgents(agent_admin_service_pb2.ListAgentsRequest())).agents
-                return all(one.connected for one in agents)
-        except CliError:
+            async with self.client.get(f"http://127.0.0.1:{node.http}/readyz") as answer:
+                return answer.status == 200
+        except (aiohttp.ClientError, TimeoutError):
             return False
 
     def arrivals(self) -> Sequence[Arrival]:
@@ -236,12 +253,15 @@ http {{
     fastcgi_temp_path {folder}/nginx-fastcgi;
     uwsgi_temp_path {folder}/nginx-uwsgi;
     scgi_temp_path {folder}/nginx-scgi;
+    upstream hub {{
+        {servers}
+    }}
     server {{
         listen 127.0.0.1:{port} http2;
         client_max_body_size 0;
         client_body_timeout 1h;
         location / {{
-            grpc_pass grpc://127.0.0.1:{far};
+            grpc_pass grpc://hub;
             grpc_read_timeout 1h;
             grpc_send_timeout 1h;
         }}
@@ -251,13 +271,14 @@ http {{
 
 
 @asynccontextmanager
-async def _nginx(folder: Path, port: int, far: int) -> AsyncIterator[None]:
-    """Debian's nginx as a gRPC proxy. Raises NoNginx."""
+async def _nginx(folder: Path, port: int, far: Sequence[int]) -> AsyncIterator[None]:
+    """Debian's nginx as a gRPC proxy, before one server or several. Raises NoNginx."""
     program = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/usr/local/sbin")
     if program is None:
         raise NoNginx("nginx is not installed: apt-get install -y nginx-light")
     configuration = folder / "nginx.conf"
-    configuration.write_text(NGINX.format(folder=folder, port=port, far=far))
+    servers = " ".join(f"server 127.0.0.1:{one} max_fails=0;" for one in far)
+    configuration.write_text(NGINX.format(folder=folder, port=port, servers=servers))
     process = await asyncio.create_subprocess_exec(
         *(program, "-p", str(folder), "-c", str(configuration), "-e", str(folder / "nginx.log"))
     )

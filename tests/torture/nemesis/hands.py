@@ -10,15 +10,16 @@ import os
 import shutil
 import signal
 import time
-from collections import Counter
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
 
 from tests.torture.nemesis import databases
+from tests.torture.nemesis.database_hands import DatabaseHands
+from tests.torture.nemesis.done import Done, Recovery
 from tests.torture.nemesis.estate import Estate
 from tests.torture.nemesis.plan import (
     AGENT_CLOCK,
@@ -26,10 +27,12 @@ from tests.torture.nemesis.plan import (
     AT_CALL,
     CLOCK_BACK,
     CLOCK_FORTH,
+    RESTART_SERVER,
     RESTORE_BACKUP,
     RESTORE_FILE,
     Step,
 )
+from tests.torture.nemesis.postgresql import Postgresql
 from tests.torture.nemesis.programs import Program, pages
 from tests.torture.nemesis.proxy import Mode, Proxy
 from tests.torture.nemesis.record import Disturbance, Offset, Restore
@@ -52,27 +55,7 @@ MODES = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Recovery:
-    """How long after the network was back a stream worked again; None: not within RECOVERY_SECONDS."""
-
-    fault: str
-    lasted_seconds: float
-    seconds: float | None
-
-
-@dataclass(slots=True, kw_only=True)
-class Done:
-    """What has been done so far."""
-
-    disturbances: list[Disturbance] = field(default_factory=list)
-    recoveries: list[Recovery] = field(default_factory=list)
-    restores: list[Restore] = field(default_factory=list)
-    offsets: list[Offset] = field(default_factory=list)
-    faults: Counter[str] = field(default_factory=Counter)
-    missed: Counter[str] = field(default_factory=Counter)
-    kills: int = 0
-    wrong: list[str] = field(default_factory=list)  # what the hub must not do, seen by the hands themselves
+Act = Callable[[Step], Coroutine[None, None, None]]
 
 
 class Hands:
@@ -83,14 +66,15 @@ class Hands:
         self.done = Done()
         self._network = asyncio.Lock()
         self._copies = 0
-        self._acts: Mapping[str, Callable[[Step], Coroutine[None, None, None]]] = {
-            "kill server": lambda step: self._kill(step, estate.server),
+        self._offsets: dict[str, Offset] = {}  # each server's, once a clock was set
+        self._acts: Mapping[str, Act] = {
+            "kill server": lambda step: self._kill(step, self._server(step)),
             "kill agent": lambda step: self._kill(step, self._agent(step)),
             "kill twin": self._kill_twin,
             "kill browser": self._kill_browser,
             "kill page": self._kill_page,
             "crash page": self._crash_page,
-            "stop server": lambda step: self._stop(step, estate.server),
+            "stop server": lambda step: self._stop(step, self._server(step)),
             "stop agent": lambda step: self._stop(step, self._agent(step)),
             "stop twin": lambda step: self._stop(step, estate.twin),
             "stop browser": self._stop_browser,
@@ -103,6 +87,12 @@ class Hands:
             RESTORE_BACKUP: lambda step: self._restore(step, databases.BackUp),
             **dict.fromkeys(MODES, self._disturb_network),
         }
+        if estate.database:
+            self._acts = {**self._acts, **self._against_database(estate.database)}
+
+    def _against_database(self, database: Postgresql) -> Mapping[str, Act]:
+        hands = DatabaseHands(self._estate, database, self.done, self._disturbing)
+        return {**hands.acts, RESTART_SERVER: self._restart_server}
 
     @property
     def known(self) -> frozenset[str]:
@@ -135,15 +125,19 @@ class Hands:
         """Everything runs, nothing is held any more, and the server's clock is right again: what was given a time waits for it."""
         for proxy in self._estate.proxies.values():
             proxy.heal(forgotten=True)
-        for program in (self._estate.twin, self._estate.server, *self._estate.agents.values()):
+        if self._estate.database:
+            await self._estate.database.put_right()
+            self.done.wrong += [server.own_end for server in self._estate.servers if not server.runs]
+        for program in (self._estate.twin, *self._estate.servers, *self._estate.agents.values()):
             if program.runs:
                 program.signal(signal.SIGCONT)
                 for browser in program.browsers():
                     _signal(browser, signal.SIGCONT)
             else:
                 await program.start()
-        if self._estate.server.clock_seconds:
-            await self._start_server_at(0.0)
+        for server in self._estate.servers:
+            if server.clock_seconds:
+                await self._start_server_at(server, 0.0)
         await self._receipts()
 
     # ---- targets ------------------------------------------------------------------------------------------------------------
@@ -151,6 +145,10 @@ class Hands:
     def _agent(self, step: Step) -> Program:
         agents = list(self._estate.agents.values())
         return agents[int(step.pick * len(agents))]
+
+    def _server(self, step: Step) -> Program:
+        servers = self._estate.servers
+        return servers[int(step.pick * len(servers))]
 
     def _channels(self, target: str) -> frozenset[str]:
         return frozenset(self._estate.layout.agents.get(target, self._estate.layout.channels))
@@ -170,7 +168,8 @@ class Hands:
 
     async def _calm(self) -> None:
         """Waits until nothing is in anybody's hands and every agent's stream works; bounded."""
-        programs = (self._estate.server, self._estate.twin, *self._estate.agents.values())
+        database = [self._estate.database] if self._estate.database else []
+        programs = (*self._estate.servers, self._estate.twin, *self._estate.agents.values(), *database)
         with suppress(TimeoutError):
             async with asyncio.timeout(CALM_SECONDS):
                 looks = 0
@@ -200,6 +199,21 @@ class Hands:
             # An agent says that it works once the server answers it, and that may be in other hands.
             if program not in self._estate.agents.values():
                 await program.ready()
+
+    async def _restart_server(self, step: Step) -> None:
+        """As an upgrade does it: asked to end, and started again."""
+        server = self._server(step)
+        if server.lock.locked() or not server.runs:
+            self._pass_over(step)
+            return
+        async with server.lock, self._disturbing(step, server.name):
+            server.signal(signal.SIGTERM)
+            if code := await server.ended():
+                self.done.wrong.append(
+                    f"{server.name} was asked to end, and ended with {code}; its log is {server.log}"
+                )
+            await asyncio.sleep(step.seconds)
+            await server.start()
 
     async def _kill_twin(self, step: Step) -> None:
         await self._kill(step, self._estate.twin)
@@ -322,24 +336,24 @@ class Hands:
 
     async def _set_clock(self, step: Step, seconds: float) -> None:
         """The machine's clock is set while the server is down: by so many seconds, within MOST_OFF_SECONDS of the right time."""
-        server, offsets = self._estate.server, self.done.offsets
+        server = self._server(step)
         if server.lock.locked():
             self._pass_over(step)
             return
         async with server.lock, self._disturbing(step, server.name):
-            now = offsets[-1].seconds if offsets else 0.0
-            await self._start_server_at(round(min(MOST_OFF_SECONDS, max(-MOST_OFF_SECONDS, now + seconds)), 3))
+            offset = server.clock_seconds + seconds
+            await self._start_server_at(server, round(min(MOST_OFF_SECONDS, max(-MOST_OFF_SECONDS, offset)), 3))
 
-    async def _start_server_at(self, offset: float) -> None:
+    async def _start_server_at(self, server: Program, offset: float) -> None:
         """Ends the server, and starts it with a clock that is so many seconds ahead."""
-        server, offsets = self._estate.server, self.done.offsets
         begun = time.time()
-        await self._end_server()
-        if offsets:
-            offsets[-1].ended = time.time()
-        else:
-            offsets.append(Offset(seconds=0.0, begun=0.0, ended=time.time()))
-        offsets.append(Offset(seconds=offset, begun=begun))
+        await self._end_server(server)
+        if not self._offsets:
+            self._offsets = {one.name: Offset(seconds=0.0, begun=0.0) for one in self._estate.servers}
+            self.done.offsets += self._offsets.values()
+        self._offsets[server.name].ended = time.time()
+        self._offsets[server.name] = Offset(seconds=offset, begun=begun)
+        self.done.offsets.append(self._offsets[server.name])
         server.clock_seconds = offset
         await server.start()
 
@@ -349,8 +363,7 @@ class Hands:
         agent.clock_seconds = step.seconds if step.pick * 1000 % 1 < 0.5 else -step.seconds
         await self._kill(replace(step, seconds=0.0), agent)
 
-    async def _end_server(self) -> None:
-        server = self._estate.server
+    async def _end_server(self, server: Program) -> None:
         if server.runs:
             await server.kill()
             self.done.kills += 1
@@ -359,7 +372,7 @@ class Hands:
 
     async def _restore(self, step: Step, way: type[databases.File | databases.BackUp]) -> None:
         """A copy that is made while all goes on, and put back some seconds later."""
-        server = self._estate.server
+        server = self._server(step)
         self._copies += 1
         copy = way(self._estate.hub, self._estate.folder / f"copy {self._copies}")
         copied_begun = time.time()
@@ -374,7 +387,7 @@ class Hands:
             )
             self.done.restores.append(restore)
             self._estate.restoring += 1
-            await self._end_server()
+            await self._end_server(server)
             if problem := await copy.put_back():
                 self.done.wrong.append(f"{step.fault.name}: {problem}")
             self._estate.restoring += 1

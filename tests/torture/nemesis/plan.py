@@ -31,6 +31,10 @@ class Fault:
 
 CLOCK_FORTH, CLOCK_BACK, AGENT_CLOCK = "clock forth", "clock back", "agent's clock"
 RESTORE_FILE, RESTORE_BACKUP = "restore file", "restore back-up"
+RESTART_SERVER = "restart server"
+KILL_DATABASE, CRASH_DATABASE, RESTART_DATABASE = "kill database", "crash database", "restart database"
+KILL_BACKEND, END_BACKEND, STOP_BACKEND = "kill backend", "end backend", "stop backend"
+CUT_DATABASE, STALL_DATABASE, HALF_OPEN_DATABASE = "cut database", "stall database", "half-open database"
 
 TABLE: Sequence[Fault] = (
     # The server costs a second to start, a browser several seconds of processor: the cheap ones come often.
@@ -59,13 +63,34 @@ TABLE: Sequence[Fault] = (
     Fault(name=RESTORE_FILE, weight=2, seconds=(0.3, 6.0)),
     Fault(name=RESTORE_BACKUP, weight=1, seconds=(0.3, 6.0)),
 )
+OLDER_COPIES = frozenset({RESTORE_FILE, RESTORE_BACKUP})
+"""Of an SQLite file: a world on PostgreSQL has none."""
+ON_POSTGRESQL: Sequence[Fault] = (
+    *(fault for fault in TABLE if fault.name not in OLDER_COPIES),
+    # In order, as an upgrade does it.
+    Fault(name=RESTART_SERVER, weight=8, seconds=(0.0, 0.3)),
+    # All processes of PostgreSQL; at once and in order, as pg_ctl calls it immediate and fast.
+    Fault(name=KILL_DATABASE, weight=6, seconds=(0.0, 0.5), network=True),
+    Fault(name=CRASH_DATABASE, weight=4, seconds=(0.0, 0.5), network=True),
+    Fault(name=RESTART_DATABASE, weight=4, seconds=(0.0, 0.5), network=True),
+    # One process that serves a hub, more often one that writes.
+    Fault(name=KILL_BACKEND, weight=6, seconds=(0.0, 0.0)),
+    Fault(name=END_BACKEND, weight=12, seconds=(0.0, 0.0)),
+    Fault(name=STOP_BACKEND, weight=6, seconds=(0.2, 3.0)),
+    # Between one node and the database.
+    Fault(name=CUT_DATABASE, weight=8, seconds=(0.0, 2.0), network=True),
+    Fault(name=STALL_DATABASE, weight=6, seconds=(0.3, 3.0), network=True),
+    Fault(name=HALF_OPEN_DATABASE, weight=6, seconds=(0.3, 3.0), network=True),
+)
 SIGKILLS = frozenset({"kill server", "kill agent", "kill browser", "kill page", "kill twin", "copy agent"}) | {
     *(CLOCK_FORTH, CLOCK_BACK, AGENT_CLOCK),
     *(RESTORE_FILE, RESTORE_BACKUP),
+    *(KILL_DATABASE, KILL_BACKEND),
 }
 SILENT = frozenset({"half-open, silent"})
 """Nobody ever says that the connection is gone: only the next sign of life that stays out tells, which takes up to a minute."""
 BREAKS = frozenset({"cut", "stall", "half-open"}) | SILENT
+DATABASE_BREAKS = frozenset({CUT_DATABASE, STALL_DATABASE, HALF_OPEN_DATABASE})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,9 +106,11 @@ class Step:
     alone: bool
 
 
-def table(without: Collection[str] = (), often: Collection[str] = ()) -> Sequence[Fault]:
-    """Which faults come: not those `without`, and those that come `often` as often as all others together."""
-    left = [fault for fault in TABLE if fault.name not in without]
+def table(
+    without: Collection[str] = (), often: Collection[str] = (), faults: Sequence[Fault] = TABLE
+) -> Sequence[Fault]:
+    """Which of the faults come: not those `without`, and those that come `often` as often as all others together."""
+    left = [fault for fault in faults if fault.name not in without]
     whole = sum(fault.weight for fault in left if fault.name not in often)
     return [replace(one, weight=whole / len(often)) if one.name in often else one for one in left]
 
@@ -112,9 +139,10 @@ LAYOUTS: Sequence[Layout] = (
 ROUND_SECONDS = 300.0  # of faults; a world takes ten seconds to set up and to drain
 
 
-def layout(round_number: int) -> Layout:
-    """Of a round, counted from 0: two agents behind nginx, one with both channels, two without nginx, and again."""
-    return LAYOUTS[round_number % len(LAYOUTS)]
+def layout(round_number: int, nodes: int = 0) -> Layout:
+    """Of a round, counted from 0: two agents behind nginx, one with both channels, two without nginx, and again. `nodes`: on one
+    PostgreSQL database; 0 is a server on SQLite."""
+    return replace(LAYOUTS[round_number % len(LAYOUTS)], nodes=nodes)
 
 
 def rounds(minutes: float, least: int = 1) -> tuple[int, float]:

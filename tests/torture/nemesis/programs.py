@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -14,6 +15,9 @@ import psutil
 
 READY_SECONDS = 60.0
 END_SECONDS = 45.0
+AGAIN_SECONDS = 0.2
+REFUSED = 6
+"""The exit code of a server that cannot start right now, as docs/command-line.md has it."""
 
 
 class ProgramFailed(Exception):
@@ -119,6 +123,24 @@ class Program:
             found = [child for child in children if "--remote-debugging-pipe" in _words(child)]
             return sorted(found, key=lambda one: one.create_time())
         return []
+
+
+class Supervised(Program):
+    """One that is started again when it ends before it works, as a service manager does it: a server whose database is away."""
+
+    async def ready(self, seconds: float = READY_SECONDS) -> None:
+        """Of one of its starts. Raises ProgramFailed when there is none in time, or it has ended otherwise than by refusing."""
+        deadline = time.monotonic() + seconds
+        while True:
+            try:
+                await super().ready(max(AGAIN_SECONDS, deadline - time.monotonic()))
+            except ProgramFailed:
+                if self.runs or time.monotonic() > deadline or await self.ended() != REFUSED:
+                    raise
+            else:
+                return
+            await asyncio.sleep(AGAIN_SECONDS)
+            await self.spawn()
 
 
 def pages(browser: psutil.Process) -> Sequence[psutil.Process]:

@@ -1,4 +1,5 @@
-"""A TCP proxy between one agent and the server that can be told to misbehave, and sees when an agent's stream works again.
+"""A TCP proxy that can be told to misbehave: between one agent and the server, where it sees when the stream works again, or between a
+node and its database. With several far ports it is a balancer too: each connection goes to the next one that takes it.
 
 cut        every connection is reset, new ones are reset at once
 stall      nothing passes; what is sent meanwhile waits, also on new connections
@@ -13,7 +14,8 @@ import asyncio
 import socket
 import struct
 import time
-from collections.abc import AsyncIterator, Callable
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from enum import Enum, auto
 
@@ -93,11 +95,14 @@ def _reset(writer: asyncio.StreamWriter) -> None:
 
 
 class Proxy:
-    """One agent's way to the server. `worked` is called whenever the server's application is heard through it."""
+    """One agent's way to the server. `worked` is called whenever the server's application is heard through it; `others` are more
+    far ports, in whose turn connections go."""
 
-    def __init__(self, port: int, far_port: int, worked: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self, port: int, far_port: int, worked: Callable[[], None] = lambda: None, others: Sequence[int] = ()
+    ) -> None:
         self.port = port
-        self._far_port = far_port
+        self._far_ports = deque([far_port, *others])
         self._worked = worked
         self._links: set[_Link] = set()
         self._serving: set[asyncio.Task[None]] = set()
@@ -178,7 +183,7 @@ class Proxy:
         self._links.add(link)
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
-                far_reader, link.far = await asyncio.open_connection("127.0.0.1", self._far_port)
+                far_reader, link.far = await self._reached()
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._pump(link, reader, link.far, answers=False))
                 group.create_task(self._pump(link, far_reader, writer, answers=True))
@@ -187,6 +192,15 @@ class Proxy:
         finally:
             self._links.discard(link)
             link.reset()
+
+    async def _reached(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """A connection to the next one that is there. Raises OSError."""
+        for _ in range(len(self._far_ports) - 1):
+            self._far_ports.rotate(-1)
+            with suppress(OSError):
+                return await asyncio.open_connection("127.0.0.1", self._far_ports[0])
+        self._far_ports.rotate(-1)
+        return await asyncio.open_connection("127.0.0.1", self._far_ports[0])
 
     async def _pump(
         self, link: _Link, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, answers: bool

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from tests.torture.ledger import Code, entry_of
-from tests.torture.nemesis.plan import BREAKS, SILENT
+from tests.torture.nemesis.plan import BREAKS, DATABASE_BREAKS, SILENT
 from tests.torture.nemesis.round import Result
 
 TARGET_SECONDS = 2.0  # within which a stream works again, at p99
@@ -19,13 +19,15 @@ TARGET_SECONDS = 2.0  # within which a stream works again, at p99
 
 @dataclass(slots=True, kw_only=True)
 class Batch:
-    """Rounds, and those that could not be played to their end: number and sentence."""
+    """Rounds, and those that could not be played to their end: number and sentence. `nodes`: on one PostgreSQL database; 0 is a server
+    on SQLite."""
 
     seed: str
     minutes: float
     command: str
     code: Code
     begun: float
+    nodes: int = 0
     ended: float = 0.0
     results: list[Result] = field(default_factory=list)
     broken: list[tuple[int, str]] = field(default_factory=list)
@@ -45,7 +47,8 @@ def summary(batch: Batch) -> Mapping[str, Any]:
     kills = sum(result.done.kills for result in batch.results)
     accepted = counts.get("accepted", 0)
     return {
-        **entry_of("nemesis", batch.code, batch.begun, sound=batch.sound),
+        **entry_of("nodes" if batch.nodes else "nemesis", batch.code, batch.begun, sound=batch.sound),
+        **({"nodes": batch.nodes} if batch.nodes else {}),
         "seed": batch.seed,
         "command": batch.command,
         "minutes": round(minutes, 2),
@@ -54,7 +57,7 @@ def summary(batch: Batch) -> Mapping[str, Any]:
         "kills": kills,
         "kills a minute": round(kills / minutes, 1) if minutes else 0,
         "operations a minute": round(accepted / minutes, 1) if minutes else 0,
-        "breaks of the network": sum(number for name, number in faults.items() if name in BREAKS),
+        "breaks of the network": sum(number for name, number in faults.items() if name in BREAKS | DATABASE_BREAKS),
         "faults": faults,
         "passed over": _sum(result.done.missed for result in batch.results),
         "counts": counts,
@@ -161,7 +164,8 @@ def page(batch: Batch) -> str:
             [(n, c, told["passed over"].get(n, 0)) for n, c in told["faults"].items()],
         ),
         "<h2>Until the stream works again</h2>",
-        f"<p>Seconds after the network was back; wanted: {TARGET_SECONDS:g} s at p99.</p>",
+        f"<p>Seconds after the network was back; wanted: {TARGET_SECONDS:g} s at p99. After a fault of a database: until every node that it "
+        "had reached said that it can accept.</p>",
         _table(
             ("fault", "measured", "p50", "p99", "most"),
             [(n, r["count"], *(_shown(r[p]) for p in ("p50", "p99", "most"))) for n, r in told["recovery"].items()],

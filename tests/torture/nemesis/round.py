@@ -7,7 +7,7 @@ import itertools
 import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -16,8 +16,9 @@ import grpc
 
 from tests.torture.nemesis.checker import Verdict, check
 from tests.torture.nemesis.clients import Client, Door, Grpc, Rest
+from tests.torture.nemesis.done import Done
 from tests.torture.nemesis.estate import Estate, Layout
-from tests.torture.nemesis.hands import Done, Hands
+from tests.torture.nemesis.hands import Hands
 from tests.torture.nemesis.plan import Step
 from tests.torture.nemesis.record import History, Look, Restore
 from tests.torture.nemesis.rules.case import Violation
@@ -107,11 +108,13 @@ async def play(
         set_up = time.monotonic()
         hands = Hands(estate)
         progress.done = hands.done
-        async with grpc.aio.insecure_channel(estate.grpc, options=RECONNECT) as channel:
+        async with _connections(estate) as connections:
             rest = Rest(estate)
-            clients = _clients(estate, seed, (rest, Grpc(estate, channel)))
+            doors = [door for connection in connections for door in (rest, Grpc(estate, connection))]
+            clients = _clients(estate, seed, doors)
             progress.clients = clients
-            async with _watching([Watcher(estate, one, channel) for one in layout.channels]) as watchers:
+            ways = zip(layout.channels, itertools.cycle(connections), strict=False)
+            async with _watching([Watcher(estate, one, connection) for one, connection in ways]) as watchers:
                 progress.phase = "faults"
                 await _disturb(clients, hands, schedule, seconds)
                 progress.phase = "draining"
@@ -120,8 +123,7 @@ async def play(
                 await _drain(clients, rest, layout.channels, hands.done.restores)
                 states = {channel: await _state(estate, channel) for channel in layout.channels}
                 # What is told at the end must be durable: one more kill before the last looks.
-                await estate.server.kill()
-                await estate.server.start()
+                await _die_once_more(estate)
                 history = tamper(await _history(estate, clients, watchers, hands.done, rest, states))
         finished = time.monotonic()
     verdict = check(history)
@@ -141,6 +143,27 @@ async def play(
 
 
 @asynccontextmanager
+async def _connections(estate: Estate) -> AsyncIterator[Sequence[grpc.aio.Channel]]:
+    """One for each node, which the balancer gives to any of them."""
+    options = [*RECONNECT, *([("grpc.use_local_subchannel_pool", 1)] if len(estate.nodes) > 1 else [])]
+    async with AsyncExitStack() as stack:
+        yield [
+            await stack.enter_async_context(grpc.aio.insecure_channel(estate.grpc, options=options))
+            for _ in estate.nodes
+        ]
+
+
+async def _die_once_more(estate: Estate) -> None:
+    for server in estate.servers:
+        await server.kill()
+    if estate.database:
+        await estate.database.kill()
+        await estate.database.start()
+    for server in estate.servers:
+        await server.start()
+
+
+@asynccontextmanager
 async def _watching(watchers: Sequence[Watcher]) -> AsyncIterator[Sequence[Watcher]]:
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(watcher.run()) for watcher in watchers]
@@ -153,11 +176,12 @@ def _clients(estate: Estate, seed: str, doors: Sequence[Door]) -> Sequence[Clien
     numbers = itertools.count(1)
     texts = (f"message {number}" for number in numbers)
     clients = []
+    turn = itertools.cycle(doors)
     for channel in estate.layout.channels:
         for i in range(CLIENTS):
             name = f"{channel} {i}"
             chance = random.Random(f"{seed} {name}")
-            door, contacts = doors[i % len(doors)], CONTACTS[i::CLIENTS]
+            door, contacts = next(turn), CONTACTS[i::CLIENTS]
             clients.append(
                 Client(name, channel, CHATS[i::CLIENTS], contacts, door, chance, texts, lambda: estate.restoring)
             )

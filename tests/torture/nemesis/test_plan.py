@@ -7,7 +7,19 @@ from pathlib import Path
 
 from tests.torture.nemesis.estate import Estate
 from tests.torture.nemesis.hands import Hands
-from tests.torture.nemesis.plan import BREAKS, LAYOUTS, SIGKILLS, TABLE, layout, rounds, schedule, table
+from tests.torture.nemesis.plan import (
+    BREAKS,
+    DATABASE_BREAKS,
+    LAYOUTS,
+    OLDER_COPIES,
+    ON_POSTGRESQL,
+    SIGKILLS,
+    TABLE,
+    layout,
+    rounds,
+    schedule,
+    table,
+)
 
 
 def test_the_same_seed_gives_the_same_schedule_and_another_one_another() -> None:
@@ -25,7 +37,11 @@ def test_every_fault_comes_and_lasts_as_long_as_the_table_says() -> None:
 
 async def test_every_fault_of_the_table_has_a_hand(tmp_path: Path) -> None:
     assert {fault.name for fault in TABLE} == Hands(Estate(tmp_path, LAYOUTS[0])).known
-    assert {fault.name for fault in TABLE} > SIGKILLS | BREAKS
+    on_postgresql = {fault.name for fault in ON_POSTGRESQL}
+    assert on_postgresql | OLDER_COPIES == Hands(Estate(tmp_path, layout(0, nodes=3))).known
+    assert {fault.name for fault in TABLE} > BREAKS
+    assert on_postgresql > BREAKS | DATABASE_BREAKS
+    assert on_postgresql | OLDER_COPIES > SIGKILLS
 
 
 def test_the_minutes_are_divided_into_rounds_and_nginx_comes_first() -> None:
@@ -42,3 +58,4 @@ def test_a_fault_can_be_left_out_and_one_can_come_often() -> None:
     assert "kill server" not in names
     assert 400 < names.count("copy agent") < 600
     assert list(table()) == list(TABLE)
+    assert list(table(faults=ON_POSTGRESQL)) == list(ON_POSTGRESQL)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tests.torture.ledger import Code, append
 from tests.torture.nemesis.checker import Verdict
-from tests.torture.nemesis.hands import Done, Recovery
+from tests.torture.nemesis.done import Done, Recovery
 from tests.torture.nemesis.report import Batch, everything, page, summary, written
 from tests.torture.nemesis.round import Result, Told
 from tests.torture.nemesis.rules.case import Violation
