@@ -34,3 +34,20 @@ def test_without_a_name_it_is_the_nemesis(capsys: pytest.CaptureFixture[str]) ->
         main(["--minutes", "nothing"])
     assert ended.value.code == 2
     assert "--minutes" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        (["--nodes", "3"], "add --store postgresql"),
+        (["--without", "kill database"], "kill database does not come with --store sqlite"),
+        (["nodes", "--often", "restore file"], "restore file does not come with --store postgresql"),
+    ],
+)
+def test_what_does_not_go_together_is_refused(
+    given: list[str], sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(given)
+    assert ended.value.code == 2
+    assert sentence in capsys.readouterr().err

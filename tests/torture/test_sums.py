@@ -33,6 +33,13 @@ def test_batches_of_one_code_are_added_up_and_others_are_not() -> None:
     ]
 
 
+def test_batches_with_another_number_of_nodes_are_not_added_up() -> None:
+    lines = [{**nemesis(ONE, kills), "what": "nodes", "nodes": nodes} for kills, nodes in ((5, 3), (7, 1), (9, 3))]
+    three, one = sums(lines)
+    assert three.startswith("3 nodes, code 1, 2 batches from") and "14 SIGKILLs" in three
+    assert one.startswith("1 nodes, code 1, 1 batch from") and "7 SIGKILLs" in one
+
+
 def test_a_broken_batch_is_named_and_fails(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     ledger = tmp_path / "ledger.jsonl"
     append(ledger, nemesis(ONE, 1))

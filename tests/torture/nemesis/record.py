@@ -166,7 +166,8 @@ class Arrival:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class History:
     """One round. `senders` names each channel's account as the log does, `states` what each channel says of itself after the drain;
-    `final` holds the last look at each operation that exists, `contacts` each channel's numbers and names on its phone at the end."""
+    `final` holds the last look at each operation that exists, `contacts` each channel's numbers and names on its phone at the end.
+    `nodes`: how many servers gave numbers to operations."""
 
     wishes: Sequence[Wish]
     looks: Sequence[Look]
@@ -180,3 +181,4 @@ class History:
     offsets: Sequence[Offset] = ()
     streams: Sequence[Stream] = ()
     contacts: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    nodes: int = 1

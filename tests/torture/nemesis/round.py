@@ -253,6 +253,7 @@ async def _history(
         offsets=done.offsets,
         streams=[stream for watcher in watchers for stream in watcher.streams],
         contacts={channel: await estate.contacts(channel) for channel in estate.layout.channels},
+        nodes=len(estate.nodes),
     )
 
 

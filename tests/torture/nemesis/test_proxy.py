@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import pytest
@@ -192,3 +192,32 @@ def test_frames_are_found_however_the_stream_is_cut_into_pieces(size: int) -> No
     stream += frame(0, b"content")
     pieces = [stream[i : i + size] for i in range(0, len(stream), size)]
     assert [loud.feed(piece) for piece in pieces].count(True) == 1
+
+
+async def test_each_connection_goes_to_the_next_server_that_is_there() -> None:
+    accepted: asyncio.Queue[str] = asyncio.Queue()
+
+    def named(name: str) -> Callable[[asyncio.StreamReader, asyncio.StreamWriter], None]:
+        def connected(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            accepted.put_nowait(name)
+            writer.transport.abort()
+
+        return connected
+
+    async def turn(proxy: Proxy) -> str:
+        _, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
+        async with asyncio.timeout(SECONDS):
+            name = await accepted.get()
+        writer.transport.abort()
+        return name
+
+    servers = [await asyncio.start_server(named(name), "127.0.0.1", 0) for name in "abc"]
+    first, *others = [one.sockets[0].getsockname()[1] for one in servers]
+    proxy = Proxy(free_port(), first, others=others)
+    async with proxy.serving():
+        assert [await turn(proxy) for _ in range(6)] == [*"bcabca"]
+        servers[1].close()
+        await servers[1].wait_closed()
+        assert [await turn(proxy) for _ in range(4)] == [*"caca"]
+    for server in servers:
+        server.close()

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
-from tests.torture.ledger import Code, append
+from tests.torture.ledger import WITH_NODES, Code, append
 from tests.torture.nemesis.checker import Verdict
 from tests.torture.nemesis.done import Done, Recovery
 from tests.torture.nemesis.report import Batch, everything, page, summary, written
@@ -117,3 +118,12 @@ def test_the_code_that_ran_is_known_by_what_keeps_the_promise() -> None:
     here = Code.here()
     assert here == Code.here()
     assert len(here.judged) == 16
+    assert Code.here(WITH_NODES).judged not in (here.judged, Code.here(WITH_NODES[:-2]).judged)
+
+
+def test_a_batch_of_nodes_is_told_apart() -> None:
+    one = result(0)
+    one.done.faults["cut database"] = 3
+    told = summary(replace(batch(one), nodes=3))
+    assert (told["what"], told["nodes"], told["breaks of the network"]) == ("nodes", 3, 4)
+    assert summary(batch(one))["what"] == "nemesis" and "nodes" not in summary(batch(one))

@@ -358,6 +358,26 @@ def test_a_change_whose_cancellation_a_restore_took_back_may_be_made_after_later
     assert "wrong contact" in kinds(check(replace(late, restores=[restore(23.0, begun=30.0)], cancellings=[])))
 
 
+def test_numbers_of_several_nodes_do_not_tell_which_change_of_a_contact_came_last() -> None:
+    """The second change has the smaller number: another node had the block before."""
+    first = (
+        replace(contact(1), attempts=[accepted(1, operation_id=7)]),
+        look(7, "pending", "succeeded", text="message 1"),
+    )
+    second = (
+        replace(contact(2), attempts=[accepted(2, operation_id=3)]),
+        look(3, "pending", "succeeded", text="message 2"),
+    )
+    for name, one_node, three_nodes in (("message 2", ["wrong contact"], []), ("message 1", [], ["wrong contact"])):
+        there = on_phone(name, first, second)
+        assert kinds(check(there)) == one_node
+        assert kinds(check(replace(there, nodes=3))) == three_nodes
+    unanswered = (replace(contact(1), attempts=[Attempt(begun=10.0, ended=15.0, status=0)]), first[1])
+    for name in ("message 1", "message 2"):
+        assert kinds(check(replace(on_phone(name, unanswered, second), nodes=3))) == [], "it may have come late"
+    assert kinds(check(replace(on_phone("", unanswered, second), nodes=3))) == ["wrong contact"]
+
+
 def test_a_contact_that_is_sent_or_a_message_that_succeeded_is_found() -> None:
     odd = replace(wish(1), kind=SAVE, chat="12025550150")
     assert "lost" in kinds(check(history([odd], [look(1, *READ[:3])], [])))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 
 from tests.torture.answers import ACCEPTED
 from tests.torture.nemesis.record import MESSAGE, SAVE, Arrival, Attempt, Look, Wish
@@ -123,22 +123,36 @@ def contacts(case: Case) -> Iterator[Violation]:
     """A contact is what the last change that succeeded has made of it; one that is uncertain, or still waits, may have been made too."""
     returned = came_back(case)
     for channel, phone in case.history.contacts.items():
-        late: dict[str, set[str]] = defaultdict(set)
-        could: dict[str, set[str]] = defaultdict(lambda: {""})
-        for number in sorted(case.history.final):
-            look = case.history.final[number]
+        changes: dict[str, list[tuple[Wish, Look]]] = defaultdict(list)
+        for look in case.history.final.values():
             wish = case.wishes.get(look.reference)
-            if wish is None or wish.kind == MESSAGE or wish.channel != channel:
-                continue
-            name = wish.text if wish.kind == SAVE else ""
-            if number in returned:
-                late[wish.chat].add(name)
-            elif look.status == SET:
-                could[wish.chat] = {name}
-            elif look.status in WAITING | {UNCERTAIN}:
-                could[wish.chat].add(name)
-        for contact, names in could.items():
-            if phone.get(contact, "") not in names | late[contact]:
+            if wish is not None and wish.kind != MESSAGE and wish.channel == channel:
+                changes[wish.chat].append((wish, look))
+        for contact, some in changes.items():
+            names = _possible(case, some, returned)
+            if names and phone.get(contact, "") not in names:
                 wanted = " or ".join(sorted(one or "gone" for one in names))
                 sentence = f"the contact is {phone.get(contact, 'gone')} on the phone, and should be {wanted}"
                 yield Violation(kind="wrong contact", sentence=sentence, text=min(names))
+
+
+def _possible(case: Case, changes: Sequence[tuple[Wish, Look]], returned: Collection[int]) -> frozenset[str]:
+    """The names that a contact may have after these changes, "" when it is gone; none when nothing can have changed it."""
+    in_turn = [one for one in changes if one[1].operation_id not in returned]
+    done = [one for one in in_turn if one[1].status == SET]
+    open_ = [one for one in in_turn if one[1].status in WAITING | {UNCERTAIN}]
+    left = [one for one in (*done, *open_) if not any(_before(case, one, another) for another in done)]
+    if not left:
+        return frozenset()
+    late = [one for one in changes if one[1].operation_id in returned]
+    names = {wish.text if wish.kind == SAVE else "" for wish, _ in (*left, *late)}
+    return frozenset(names if done else {"", *names})
+
+
+def _before(case: Case, one: tuple[Wish, Look], another: tuple[Wish, Look]) -> bool:
+    """One was accepted before another. Numbers of several nodes do not tell, but one that was answered before the other was asked for."""
+    (wish, look), (later, following) = one, another
+    if case.history.nodes > 1:
+        answered = next((at.ended for at in wish.attempts if at.operation_id == look.operation_id), float("inf"))
+        return answered < later.attempts[0].begun
+    return look.operation_id < following.operation_id
