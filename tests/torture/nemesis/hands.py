@@ -168,14 +168,15 @@ class Hands:
 
     async def _calm(self) -> None:
         """Waits until nothing is in anybody's hands and every agent's stream works; bounded."""
-        database = [self._estate.database] if self._estate.database else []
-        programs = (*self._estate.servers, self._estate.twin, *self._estate.agents.values(), *database)
+        programs = (*self._estate.servers, self._estate.twin, *self._estate.agents.values())
+        locks = [program.lock for program in programs]
+        locks += [self._estate.database.lock] if self._estate.database else []
         with suppress(TimeoutError):
             async with asyncio.timeout(CALM_SECONDS):
                 looks = 0
                 # Twice: of a program that was just killed the proxy hears a moment later.
                 while looks < 2:
-                    calm = not any(program.lock.locked() for program in programs) and self._streams_work()
+                    calm = not any(lock.locked() for lock in locks) and self._streams_work()
                     looks = looks + 1 if calm else 0
                     await asyncio.sleep(LOOK_SECONDS)
 
