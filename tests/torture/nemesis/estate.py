@@ -13,8 +13,8 @@ import itertools
 import json
 import shutil
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -166,6 +166,21 @@ class Estate:
                 while not (status := await self.status(channel)) or not (status["can_send"] and status.get("number")):
                     await asyncio.sleep(LOOK_SECONDS)
                 self.accounts[channel] = f"{status['number']}@c.us"
+
+    @contextmanager
+    def taken_for_dead(self, node: nodes.Node) -> Iterator[None]:
+        """Meanwhile every balancer leaves it out, and its connections are reset; nginx only tries it in its turn."""
+        for proxy in self.proxies.values():
+            proxy.cut_now()
+        for proxy in (*self.proxies.values(), *self._doors):
+            proxy.leave_out(node.grpc)
+            proxy.leave_out(node.http)
+        try:
+            yield
+        finally:
+            for proxy in (*self.proxies.values(), *self._doors):
+                proxy.take_in(node.grpc)
+                proxy.take_in(node.http)
 
     # ---- asking -------------------------------------------------------------------------------------------------------------
 

@@ -27,6 +27,7 @@ from tests.torture.nemesis.plan import (
     AT_CALL,
     CLOCK_BACK,
     CLOCK_FORTH,
+    FREEZE_SERVER,
     RESTART_SERVER,
     RESTORE_BACKUP,
     RESTORE_FILE,
@@ -92,7 +93,7 @@ class Hands:
 
     def _against_database(self, database: Postgresql) -> Mapping[str, Act]:
         hands = DatabaseHands(self._estate, database, self.done, self._disturbing)
-        return {**hands.acts, RESTART_SERVER: self._restart_server}
+        return {**hands.acts, RESTART_SERVER: self._restart_server, FREEZE_SERVER: self._freeze_server}
 
     @property
     def known(self) -> frozenset[str]:
@@ -215,6 +216,19 @@ class Hands:
                 )
             await asyncio.sleep(step.seconds)
             await server.start()
+
+    async def _freeze_server(self, step: Step) -> None:
+        """It stands still for so long that everybody has gone to another one, and then goes on with what it had in mind."""
+        node = self._estate.nodes[int(step.pick * len(self._estate.nodes))]
+        server = node.program
+        if server.lock.locked() or not server.runs:
+            self._pass_over(step)
+            return
+        async with server.lock, self._disturbing(step, server.name):
+            server.signal(signal.SIGSTOP)
+            with self._estate.taken_for_dead(node):
+                await asyncio.sleep(step.seconds)
+                server.signal(signal.SIGCONT)
 
     async def _kill_twin(self, step: Step) -> None:
         await self._kill(step, self._estate.twin)

@@ -74,6 +74,7 @@ class _Link:
     def __init__(self, near: asyncio.StreamWriter) -> None:
         self.near = near
         self.far: asyncio.StreamWriter | None = None
+        self.far_port = 0
         self.vanished = False  # something of it: it never works again, and nobody hears of its end
         self.over = False
         self.worked = False
@@ -103,6 +104,7 @@ class Proxy:
     ) -> None:
         self.port = port
         self._far_ports = deque([far_port, *others])
+        self._left_out: set[int] = set()
         self._worked = worked
         self._links: set[_Link] = set()
         self._serving: set[asyncio.Task[None]] = set()
@@ -147,6 +149,16 @@ class Proxy:
         for link in list(self._links):
             link.reset()
 
+    def leave_out(self, far_port: int) -> None:
+        """As a balancer that takes a server for dead: its connections are reset, and no other goes there while there is another one."""
+        self._left_out.add(far_port)
+        for link in [one for one in self._links if one.far_port == far_port]:
+            link.reset()
+
+    def take_in(self, far_port: int) -> None:
+        """It gets its turn again."""
+        self._left_out.discard(far_port)
+
     @property
     def unbroken(self) -> bool:
         """A stream that has worked is still whole: neither has its connection suffered, nor has the server ended it."""
@@ -183,7 +195,7 @@ class Proxy:
         self._links.add(link)
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
-                far_reader, link.far = await self._reached()
+                far_reader = await self._reach(link)
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._pump(link, reader, link.far, answers=False))
                 group.create_task(self._pump(link, far_reader, writer, answers=True))
@@ -193,14 +205,22 @@ class Proxy:
             self._links.discard(link)
             link.reset()
 
-    async def _reached(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        """A connection to the next one that is there. Raises OSError."""
-        for _ in range(len(self._far_ports) - 1):
+    async def _reach(self, link: _Link) -> asyncio.StreamReader:
+        """Connects to the next one that is there. Raises OSError."""
+        problem = OSError("every server is left out")
+        for _ in range(len(self._far_ports)):
             self._far_ports.rotate(-1)
-            with suppress(OSError):
-                return await asyncio.open_connection("127.0.0.1", self._far_ports[0])
-        self._far_ports.rotate(-1)
-        return await asyncio.open_connection("127.0.0.1", self._far_ports[0])
+            port = self._far_ports[0]
+            if port in self._left_out and not self._left_out.issuperset(self._far_ports):
+                continue
+            link.far_port = port
+            try:
+                reader, link.far = await asyncio.open_connection("127.0.0.1", port)
+            except OSError as error:
+                problem = error
+            else:
+                return reader
+        raise problem
 
     async def _pump(
         self, link: _Link, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, answers: bool

@@ -41,8 +41,9 @@ class End:
 class Way:
     """A proxy before a server that hands over its connections."""
 
-    def __init__(self, proxy: Proxy, accepted: asyncio.Queue[End]) -> None:
+    def __init__(self, proxy: Proxy, far_port: int, accepted: asyncio.Queue[End]) -> None:
         self.proxy = proxy
+        self.far_port = far_port
         self._accepted = accepted
         self._ends: list[End] = []
 
@@ -67,9 +68,10 @@ class Way:
 async def way() -> AsyncIterator[Way]:
     accepted: asyncio.Queue[End] = asyncio.Queue()
     server = await asyncio.start_server(lambda reader, writer: accepted.put_nowait(End(reader, writer)), "127.0.0.1", 0)
-    proxy = Proxy(free_port(), server.sockets[0].getsockname()[1])
+    far_port = server.sockets[0].getsockname()[1]
+    proxy = Proxy(free_port(), far_port)
     async with proxy.serving():
-        found = Way(proxy, accepted)
+        found = Way(proxy, far_port, accepted)
         try:
             yield found
         finally:
@@ -194,6 +196,17 @@ def test_frames_are_found_however_the_stream_is_cut_into_pieces(size: int) -> No
     assert [loud.feed(piece) for piece in pieces].count(True) == 1
 
 
+async def test_a_server_that_is_left_out_loses_its_connections_and_is_asked_when_there_is_no_other() -> None:
+    async with way() as one:
+        near, far = await one.ends()
+        one.proxy.leave_out(one.far_port)
+        await near.is_reset()
+        await far.is_reset()
+        near, far = await one.ends()
+        near.writer.write(b"x")
+        assert await far.heard(1) == b"x"
+
+
 async def test_each_connection_goes_to_the_next_server_that_is_there() -> None:
     accepted: asyncio.Queue[str] = asyncio.Queue()
 
@@ -216,6 +229,10 @@ async def test_each_connection_goes_to_the_next_server_that_is_there() -> None:
     proxy = Proxy(free_port(), first, others=others)
     async with proxy.serving():
         assert [await turn(proxy) for _ in range(6)] == [*"bcabca"]
+        proxy.leave_out(first)
+        assert [await turn(proxy) for _ in range(4)] == [*"bcbc"]
+        proxy.take_in(first)
+        assert await turn(proxy) == "a"
         servers[1].close()
         await servers[1].wait_closed()
         assert [await turn(proxy) for _ in range(4)] == [*"caca"]
