@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -102,7 +102,7 @@ async def _play_one(
             number,
             seed,
             plan.layout(number, batch.nodes),
-            plan.schedule(seed, plan.table(given.without, given.often, _faults(batch.nodes))),
+            _schedule(seed, given, batch.nodes),
             seconds,
             folder,
             progress,
@@ -119,6 +119,11 @@ async def _play_one(
 
 def _faults(nodes: int) -> Sequence[plan.Fault]:
     return plan.ON_POSTGRESQL if nodes else plan.TABLE
+
+
+def _schedule(seed: str, given: argparse.Namespace, nodes: int) -> Iterator[plan.Step]:
+    schedule = plan.schedule_of_nodes if nodes else plan.schedule
+    return schedule(seed, plan.table(given.without, given.often, _faults(nodes)))
 
 
 def _innermost(problems: BaseExceptionGroup[BaseException]) -> str:

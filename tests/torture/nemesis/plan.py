@@ -12,6 +12,8 @@ from dataclasses import dataclass, replace
 from tests.torture.nemesis.estate import Layout
 
 GAP_SECONDS = 0.5  # between two faults, on average
+ALONE = 0.7  # of the faults of a network
+GAP_SECONDS_OF_NODES, ALONE_OF_NODES = 0.3, 0.35  # where others go on when one dies
 
 NOW, AT_ARRIVAL, AT_CALL = "now", "at an arrival", "at a call"
 MOMENTS = ((NOW, 0.4), (AT_ARRIVAL, 0.4), (AT_CALL, 0.2))
@@ -117,8 +119,10 @@ def table(
     return [replace(one, weight=whole / len(often)) if one.name in often else one for one in left]
 
 
-def schedule(seed: str, table: Sequence[Fault] = TABLE, gap_seconds: float = GAP_SECONDS) -> Iterator[Step]:
-    """Without an end; the same for the same seed."""
+def schedule(
+    seed: str, table: Sequence[Fault] = TABLE, gap_seconds: float = GAP_SECONDS, alone: float = ALONE
+) -> Iterator[Step]:
+    """Without an end; the same for the same seed. `alone`: how many of the faults of the network are, of 1."""
     chance = random.Random(seed)
     weights = [fault.weight for fault in table]
     while True:
@@ -129,8 +133,13 @@ def schedule(seed: str, table: Sequence[Fault] = TABLE, gap_seconds: float = GAP
             seconds=chance.uniform(*fault.seconds),
             pick=chance.random(),
             moment=chance.choices([name for name, _ in MOMENTS], [share for _, share in MOMENTS])[0],
-            alone=fault.network and chance.random() < 0.7,
+            alone=fault.network and chance.random() < alone,
         )
+
+
+def schedule_of_nodes(seed: str, table: Sequence[Fault] = ON_POSTGRESQL) -> Iterator[Step]:
+    """The same where nodes share a database: the faults come closer, and more of them overlap."""
+    return schedule(seed, table, GAP_SECONDS_OF_NODES, ALONE_OF_NODES)
 
 
 LAYOUTS: Sequence[Layout] = (

@@ -12,7 +12,7 @@ from tests.torture.nemesis.plan import BREAKS, DATABASE_BREAKS
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
 
-SEED = "nodes 1075"
+SEED = "nodes 38"
 """Whose two rounds bring each kind of fault within ten seconds or so: whatever the machine, there is time for that."""
 NODES = 1
 
