@@ -28,6 +28,7 @@ from tests.torture.nemesis.plan import (
     CLOCK_BACK,
     CLOCK_FORTH,
     FREEZE_SERVER,
+    RESTART_AGENT,
     RESTART_SERVER,
     RESTORE_BACKUP,
     RESTORE_FILE,
@@ -93,7 +94,12 @@ class Hands:
 
     def _against_database(self, database: Postgresql) -> Mapping[str, Act]:
         hands = DatabaseHands(self._estate, database, self.done, self._disturbing)
-        return {**hands.acts, RESTART_SERVER: self._restart_server, FREEZE_SERVER: self._freeze_server}
+        return {
+            **hands.acts,
+            RESTART_SERVER: lambda step: self._restart(step, self._server(step)),
+            RESTART_AGENT: lambda step: self._restart(step, self._agent(step)),
+            FREEZE_SERVER: self._freeze_server,
+        }
 
     @property
     def known(self) -> frozenset[str]:
@@ -197,25 +203,29 @@ class Hands:
             else:
                 self.done.wrong.append(program.own_end)
             await asyncio.sleep(step.seconds)
-            await program.spawn()
-            # An agent says that it works once the server answers it, and that may be in other hands.
-            if program not in self._estate.agents.values():
-                await program.ready()
+            await self._start_again(program)
 
-    async def _restart_server(self, step: Step) -> None:
+    async def _restart(self, step: Step, program: Program) -> None:
         """As an upgrade does it: asked to end, and started again."""
-        server = self._server(step)
-        if server.lock.locked() or not server.runs:
+        if program.lock.locked() or not program.runs:
             self._pass_over(step)
             return
-        async with server.lock, self._disturbing(step, server.name):
-            server.signal(signal.SIGTERM)
-            if code := await server.ended():
+        async with program.lock, self._disturbing(step, program.name):
+            program.signal(signal.SIGTERM)
+            # An agent is not waited for when it starts: it may not listen to signals yet.
+            ends = {0} if program in self._estate.servers else {0, -signal.SIGTERM}
+            if (code := await program.ended()) not in ends:
                 self.done.wrong.append(
-                    f"{server.name} was asked to end, and ended with {code}; its log is {server.log}"
+                    f"{program.name} was asked to end, and ended with {code}; its log is {program.log}"
                 )
             await asyncio.sleep(step.seconds)
-            await server.start()
+            await self._start_again(program)
+
+    async def _start_again(self, program: Program) -> None:
+        await program.spawn()
+        # An agent says that it works once the server answers it, and that may be in other hands.
+        if program not in self._estate.agents.values():
+            await program.ready()
 
     async def _freeze_server(self, step: Step) -> None:
         """It stands still for so long that everybody has gone to another one, and then goes on with what it had in mind."""

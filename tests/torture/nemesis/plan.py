@@ -33,7 +33,7 @@ class Fault:
 
 CLOCK_FORTH, CLOCK_BACK, AGENT_CLOCK = "clock forth", "clock back", "agent's clock"
 RESTORE_FILE, RESTORE_BACKUP = "restore file", "restore back-up"
-RESTART_SERVER, FREEZE_SERVER = "restart server", "freeze server"
+RESTART_SERVER, RESTART_AGENT, FREEZE_SERVER = "restart server", "restart agent", "freeze server"
 KILL_DATABASE, CRASH_DATABASE, RESTART_DATABASE = "kill database", "crash database", "restart database"
 KILL_BACKEND, END_BACKEND, STOP_BACKEND = "kill backend", "end backend", "stop backend"
 CUT_DATABASE, STALL_DATABASE, HALF_OPEN_DATABASE = "cut database", "stall database", "half-open database"
@@ -71,6 +71,7 @@ ON_POSTGRESQL: Sequence[Fault] = (
     *(fault for fault in TABLE if fault.name not in OLDER_COPIES),
     # In order, as an upgrade does it.
     Fault(name=RESTART_SERVER, weight=8, seconds=(0.0, 0.3)),
+    Fault(name=RESTART_AGENT, weight=3, seconds=(0.0, 0.3)),
     # Taken for dead meanwhile: agents and programs go to another node, if there is one.
     Fault(name=FREEZE_SERVER, weight=10, seconds=(0.5, 6.0)),
     # All processes of PostgreSQL; at once and in order, as pg_ctl calls it immediate and fast.
