@@ -14,7 +14,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
 
 SEED = "nodes 38"
 """Whose two rounds bring each kind of fault within ten seconds or so: whatever the machine, there is time for that."""
-NODES = 1
+NODES = 3
 
 
 def test_nothing_is_lost_and_nothing_sent_twice_whatever_becomes_of_nodes_and_database(tmp_path: Path) -> None:
