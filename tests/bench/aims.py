@@ -29,21 +29,23 @@ class Aim:
 
 
 AIMS: Mapping[str, Aim] = {
-    "one channel, credit 512, c64, ÷ R": Aim(command="ways", floor=0.30, ambition=0.60),
-    "the same, an idempotency key on every request": Aim(command="ways"),
-    "direct gRPC, batches of 100: operations ÷ R's requests": Aim(command="ways"),
-    "÷ grpc.aio behind a JSON proxy": Aim(command="ways"),
-    "÷ FastAPI, one commit per row (FULL)": Aim(command="ways"),
-    "accept to agent, 200/s, p50": Aim(command="ways", unit="ms", less=True),
-    "accept to agent, 200/s, p99": Aim(command="ways", unit="ms", less=True),
-    "PostgreSQL ÷ SQLite": Aim(command="postgresql"),
-    "idle streams a GiB": Aim(command="crowd"),
-    "live channels a GiB": Aim(command="channels"),
-    "channels on one agent, cold to sendable": Aim(command="channels", unit="s", less=True),
-    "messages a second through Chromium and the twin, pace off": Aim(command="channels", unit="/s"),
+    "one channel, credit 512, c64, ÷ R": Aim(command="ways", floor=0.6, ambition=0.8),
+    "the same, an idempotency key on every request": Aim(command="ways", floor=0.45, ambition=0.65),
+    "direct gRPC, batches of 100: operations ÷ R's requests": Aim(command="ways", floor=3.0, ambition=6.0),
+    "÷ grpc.aio behind a JSON proxy": Aim(command="ways", floor=2.5, ambition=3.5),
+    "÷ FastAPI, one commit per row (FULL)": Aim(command="ways", floor=4.0, ambition=7.0),
+    "accept to agent, 200/s, p50": Aim(command="ways", floor=3.0, ambition=1.5, unit="ms", less=True),
+    "accept to agent, 200/s, p99": Aim(command="ways", floor=15.0, ambition=6.0, unit="ms", less=True),
+    "PostgreSQL ÷ SQLite": Aim(command="postgresql", floor=0.5, ambition=0.8),
+    "idle streams a GiB": Aim(command="crowd", floor=18000.0, ambition=25000.0),
+    "live channels a GiB": Aim(command="channels", floor=4.0, ambition=8.0),
+    "channels on one agent, cold to sendable": Aim(command="channels", floor=120.0, ambition=60.0, unit="s", less=True),
+    "messages a second through Chromium and the twin, pace off": Aim(
+        command="channels", floor=50.0, ambition=100.0, unit="/s"
+    ),
     "server memory that a compressed week adds": Aim(command="week", unit="MiB", less=True),
-    "server memory, idle": Aim(command="depth", unit="MiB", less=True),
-    "server memory, with what waits": Aim(command="depth", unit="MiB", less=True),
+    "server memory, idle": Aim(command="depth", floor=120.0, ambition=80.0, unit="MiB", less=True),
+    "server memory, with what waits": Aim(command="depth", floor=400.0, ambition=250.0, unit="MiB", less=True),
 }
 
 
