@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from messenger_hub_server.delivery import ids
 from messenger_hub_server.highwater import HighWater
+from messenger_hub_server.model import OperationId
 from messenger_hub_server.queue import AHEAD, SPARE, Queue
 
 EVERY_MS = 60_000
@@ -11,6 +12,12 @@ EVERY_MS = 60_000
 
 class NodeQueue(Queue):
     """Its operation ids can be changed for newer ones. Ids say nothing about order, but pages are listed and retention walks by them."""
+
+    def failed_over(self, counted: OperationId) -> None:
+        """The database may lack what was committed last. `counted`: no node has used a larger operation id before. Those at hand are let go,
+        so that whatever may be missing, and nothing that is accepted from now on, has a smaller one."""
+        self._numbers = ids.Reserved()
+        self.first_id = OperationId(counted + 1)
 
     async def renew_ids(self) -> None:
         """From now on ids are larger than all that any node has reserved before. Raises OSError or StoreError."""

@@ -27,7 +27,7 @@ from messenger_hub_server.identity.limits import Limits
 from messenger_hub_server.identity.signins import SignIns
 from messenger_hub_server.lines import Lines
 from messenger_hub_server.metrics import Metrics
-from messenger_hub_server.model import AgentId
+from messenger_hub_server.model import AgentId, OperationId
 from messenger_hub_server.node_queue import FreshIds
 from messenger_hub_server.nodes.desktops import SharedDesktops
 from messenger_hub_server.nodes.marks import MarkingQueue
@@ -200,7 +200,7 @@ async def assemble(
         lease_ids=queue.lease_ids,
         spare_ids=queue.spare_ids,
         prepare=queue.prepare,
-        first_id=queue.first_id,
+        first_id=lambda: queue.first_id,
         high_mark=highwater.mark,
     )
     streams = Streams(
@@ -212,7 +212,12 @@ async def assemble(
         numbers=numbers,
         clock=clock,
     )
-    kept.on_failover(lambda: _end_all(streams, registry))
+
+    def failed_over(counted: OperationId) -> None:
+        queue.failed_over(counted)
+        _end_all(streams, registry)
+
+    kept.on_failover(failed_over)
     queue.on_mark = desktops.marked
     desktops.start(streams, asked, queue)
     overview = Overview(notices, desktops)

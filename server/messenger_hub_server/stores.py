@@ -13,6 +13,7 @@ from messenger_hub.runtime.folder import PrivateFolder
 from messenger_hub_server.data_folder import DATABASE, ELSEWHERE, DataFolder
 from messenger_hub_server.highwater import HighWater
 from messenger_hub_server.identity.keeping import FileKeeping, Keeping, SharedKeeping
+from messenger_hub_server.model import OperationId
 from messenger_hub_server.nodes.notices import Alone, Notices
 from messenger_hub_server.nodes.turns import SharedRecords
 from messenger_hub_server.registry_ids import RegistryIds
@@ -34,7 +35,7 @@ class Kept:
     store: Store
     highwater: HighWater
     registry_ids: RegistryIds
-    on_failover: Callable[[Callable[[], None]], None]
+    on_failover: Callable[[Callable[[OperationId], None]], None]
     notices: Notices
     console: Keeping
     records: SharedRecords | None

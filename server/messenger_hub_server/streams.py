@@ -182,7 +182,7 @@ class Numbers:
     lease_ids: Callable[[int], Sequence[LeaseId]]
     spare_ids: Callable[[int], Sequence[OperationId]]
     prepare: Callable[[], Awaitable[None]]
-    first_id: OperationId
+    first_id: Callable[[], OperationId]
     high_mark: Callable[[ChannelId], HighMark]
 
 

@@ -165,7 +165,7 @@ class Hub:
 
     def _new_machine(self) -> None:
         self.machine = machine.Channel(
-            CHANNEL, lease_ids=self._lease_ids, spare_ids=self._spare_ids, first_id=self.first_id
+            CHANNEL, lease_ids=self._lease_ids, spare_ids=self._spare_ids, first_id=lambda: self.first_id
         )
         self.machine.configure(owner=self.owner, holding=self.holding, now_ms=self.now_ms)
 

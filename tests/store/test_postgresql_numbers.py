@@ -175,6 +175,18 @@ async def test_a_node_whose_ids_were_overtaken_takes_newer_ones_and_keeps_as_man
     assert len({*found}) == SPARE
 
 
+async def test_after_a_failover_the_ids_at_hand_are_let_go(pair: tuple[Node, Node]) -> None:
+    """Whatever may be missing on the other server has a smaller id than all that is accepted from then on."""
+    one, other = pair
+    queue = NodeQueue(one.store, one.file, Lines(), News(), SystemClock())
+    await queue.prepare()
+    counted = (await other.file.reserve(1_000))[-1]
+    queue.failed_over(counted)
+    assert queue.first_id == counted + 1
+    await queue.prepare()
+    assert queue.spare_ids(1) == [queue.first_id]
+
+
 async def test_a_hub_alone_is_never_overtaken(tmp_path: Path) -> None:
     file = HighWater(PrivateFolder(tmp_path))
     await file.reserve(10)

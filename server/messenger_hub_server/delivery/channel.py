@@ -120,9 +120,9 @@ class Channel:
         *,
         lease_ids: Callable[[int], Sequence[LeaseId]],
         spare_ids: Callable[[int], Sequence[OperationId]],
-        first_id: OperationId,
+        first_id: Callable[[], OperationId],
     ) -> None:
-        """`first_id` is the first operation id that this process gives out: what has a smaller one was there when it started."""
+        """`first_id` is the first operation id that is given out since the database was opened: what has a smaller one may have been there then."""
         self.id = channel_id
         self.owner: AgentId | None = None
         self.holding = False
@@ -252,7 +252,7 @@ class Channel:
         # Another journal than the one that notices may have taken its first epoch on this copy: then the copy's own epoch is not known.
         same = file.journal_id == hello.journal_id and forgotten <= stored.sequence
         journal_id = restoration.witness(stored.epoch, file) if same else JournalId("")
-        return Restoration(channel_id=self.id, journal_id=journal_id, before=self._first_id)
+        return Restoration(channel_id=self.id, journal_id=journal_id, before=self._first_id())
 
     def _refuse(self, stream: StreamId, reason: str) -> Sequence[Action]:
         del self._streams[stream]
@@ -287,7 +287,7 @@ class Channel:
                         next(spare),
                         now_ms,
                         adopts=adopts,
-                        free_to=self._first_id,
+                        free_to=self._first_id(),
                     )
                 )
             else:

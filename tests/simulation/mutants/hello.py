@@ -59,7 +59,7 @@ def does_not_notice_an_older_copy_by_a_gap(patch: pytest.MonkeyPatch) -> None:
 @mutant(Focus(faults=RESTORES))
 def counts_everything_as_older_than_the_copy(patch: pytest.MonkeyPatch) -> None:
     """The first id of this process is ignored: what was accepted since the copy came back is doubted too."""
-    reworded(patch, server.Channel, "_noticed", {"before=self._first_id": "before=OperationId(2**60)"})
+    reworded(patch, server.Channel, "_noticed", {"before=self._first_id()": "before=OperationId(2**60)"})
 
 
 @mutant(Focus(faults=RESTORES))

@@ -30,7 +30,7 @@ NOTHING = Leased(operations=[], waits=False)
 
 def test_a_journal_that_lacks_entries_is_refused_once_the_mark_is_durable() -> None:
     """Its next hello, with a new journal, would otherwise be that of a channel which nobody knows to be restored."""
-    channel = Channel(ChannelId(1), lease_ids=lambda _: [], spare_ids=lambda _: [], first_id=OperationId(100))
+    channel = Channel(ChannelId(1), lease_ids=lambda _: [], spare_ids=lambda _: [], first_id=lambda: OperationId(100))
     channel.configure(owner=AGENT, holding=False, now_ms=0)
     hello = pb.ChannelHello(journal_id=JOURNAL, first_sequence=8, last_sequence=9)
     (load,) = channel.receive(STREAM, AGENT, pb.ConnectRequest(channel_id=1, channel_hello=hello), 0)
@@ -44,9 +44,23 @@ def test_a_journal_that_lacks_entries_is_refused_once_the_mark_is_durable() -> N
     assert refusal.frame.WhichOneof("frame") == "journal_refused"
 
 
+def test_what_was_accepted_before_a_failover_counts_as_of_the_copy_also_if_this_process_has_accepted_it() -> None:
+    """The desktop that started it may be another one than the one that says hello."""
+    first = [OperationId(100)]
+    channel = Channel(ChannelId(1), lease_ids=lambda _: [], spare_ids=lambda _: [], first_id=lambda: first[0])
+    channel.configure(owner=AGENT, holding=False, now_ms=0)
+    first[0] = OperationId(1_000_200)  # the database is on another server from here on
+    hello = pb.ChannelHello(journal_id=JOURNAL, first_sequence=1, last_sequence=9, acknowledged_sequence=9)
+    (load,) = channel.receive(STREAM, AGENT, pb.ConnectRequest(channel_id=1, channel_hello=hello), 0)
+    assert isinstance(load, Load)
+    (commit,) = channel.loaded(load.hello, Delivery(epoch=1, journal_id=JOURNAL, sequence=3, leased=[]), HighMark(), 0)
+    assert isinstance(commit, Commit)
+    assert [write.restoration.before for write in commit.writes if isinstance(write, MarkRestored)] == [1_000_200]
+
+
 def test_an_entry_that_follows_the_last_page_is_taken_before_the_pages_are_stored() -> None:
     """A desktop writes receipts at any time, and must not lose its stream for one that comes during its hello."""
-    channel = Channel(ChannelId(1), lease_ids=lambda _: [], spare_ids=lambda _: [], first_id=OperationId(100))
+    channel = Channel(ChannelId(1), lease_ids=lambda _: [], spare_ids=lambda _: [], first_id=lambda: OperationId(100))
     channel.configure(owner=AGENT, holding=False, now_ms=0)
     hello = pb.ChannelHello(journal_id=JOURNAL)
     (load,) = channel.receive(STREAM, AGENT, pb.ConnectRequest(channel_id=1, channel_hello=hello), 0)
@@ -67,7 +81,7 @@ def ready() -> Channel:
         ChannelId(1),
         lease_ids=lambda n: [LeaseId(f"L{i}") for i in range(1, n + 1)],
         spare_ids=lambda _: [],
-        first_id=OperationId(100),
+        first_id=lambda: OperationId(100),
     )
     channel.configure(owner=AGENT, holding=False, now_ms=0)
     welcomed(channel, STREAM)

@@ -31,6 +31,7 @@ from typing import TypeVar
 import asyncpg
 from messenger_hub.runtime.database import CommitUnknown, DatabaseAway, DatabaseError, NothingCommitted, Refused
 
+from messenger_hub_server.model import OperationId
 from messenger_hub_server.store.address import StoreAddress
 from messenger_hub_server.store.postgresql import failovers, schema
 from messenger_hub_server.store.postgresql.types import Connection, Pool
@@ -111,7 +112,7 @@ class Database:
         self._readers: Pool | None = None
         self._suspect = False
         self._server: str | None = None
-        self._failovers: list[Callable[[], None]] = []
+        self._failovers: list[Callable[[OperationId], None]] = []
         self.openings = 0
         """How often it has connected."""
 
@@ -204,8 +205,9 @@ class Database:
         finally:
             connection.terminate()
 
-    def on_failover(self, callback: Callable[[], None]) -> None:
-        """Called when it has come back to another server than before, or to another timeline: what was committed last may be missing."""
+    def on_failover(self, callback: Callable[[OperationId], None]) -> None:
+        """Called when it has come back to another server than before, or to another timeline: what was committed last may be missing.
+        No operation has a larger id than it is called with."""
         self._failovers.append(callback)
 
     async def close(self) -> None:
@@ -326,11 +328,11 @@ class Database:
         self._follow(server)
         return connection
 
-    def _follow(self, server: str) -> None:
-        before, self._server = self._server, server
-        if before is not None and before != server:
+    def _follow(self, server: failovers.Server) -> None:
+        before, self._server = self._server, server.name
+        if before is not None and before != server.name:
             for callback in self._failovers:
-                callback()
+                callback(server.counted)
 
     async def _pool(self) -> Pool:
         async def prepare(connection: Connection) -> None:

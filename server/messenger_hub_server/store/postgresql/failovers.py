@@ -3,9 +3,12 @@ well: so whoever finds the database under another server first, or on another ti
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import asyncpg
 
 from messenger_hub_server.delivery.restoration import SKIPPED
+from messenger_hub_server.model import OperationId
 from messenger_hub_server.store.postgresql.types import Connection
 
 # More than a hub makes of channels, session APIs and agents in the moments that a replica may be behind.
@@ -26,14 +29,27 @@ skipped AS (
   WHERE EXISTS (SELECT FROM noted WHERE server <> '') RETURNING kind)
 SELECT count(*) FROM skipped
 """
+_COUNTED = "SELECT coalesce(max(last), 0) FROM number WHERE kind = 'operation'"
 
 
-async def note(connection: Connection) -> str:
-    """The server's name with its timeline, once numbers are skipped where that is due; "" where the server tells neither. Raises what
-    asyncpg raises."""
+class Server(NamedTuple):
+    """Its name with its timeline, "" where it tells neither; and the largest operation id that may have been used on it, or on the one
+    before it."""
+
+    name: str
+    counted: OperationId
+
+
+async def note(connection: Connection) -> Server:
+    """The server, once numbers are skipped where that is due. Raises what asyncpg raises."""
+    name = await _name(connection)
+    if name:
+        await connection.execute(_NOTE, name, SKIPPED, SKIPPED_RECORDS)
+    return Server(name, OperationId(await connection.fetchval(_COUNTED)))
+
+
+async def _name(connection: Connection) -> str:
     try:
-        server: str = await connection.fetchval(_SERVER)
+        return str(await connection.fetchval(_SERVER))
     except _UNTOLD:
         return ""
-    await connection.execute(_NOTE, server, SKIPPED, SKIPPED_RECORDS)
-    return server

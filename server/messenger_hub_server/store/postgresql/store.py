@@ -84,8 +84,9 @@ class PostgresqlStore:
         """The registry's numbers, for this node. Raises FolderUnusable."""
         return SharedRegistryIds(folder, self._numbers)
 
-    def on_failover(self, callback: Callable[[], None]) -> None:
-        """Called when the database was found on another server, whose copy may lack what was committed last."""
+    def on_failover(self, callback: Callable[[OperationId], None]) -> None:
+        """Called when the database was found on another server, whose copy may lack what was committed last; no operation has a larger id than
+        it is called with."""
         self._database.on_failover(callback)
 
     def notices(self, name: str, clock: Clock) -> PostgresqlNotices:
@@ -99,7 +100,7 @@ class PostgresqlStore:
     def shared_records(self, notices: PostgresqlNotices) -> PostgresqlRecords:
         """The registry, which other nodes change too: what was read through these is what this store writes on top of."""
         # A version that was lost may come again, and be of other records.
-        self._database.on_failover(self._known.lost)
+        self._database.on_failover(lambda _: self._known.lost())
         return PostgresqlRecords(self._database, notices, self._known)
 
     async def apply(self, writes: Sequence[base.Write]) -> Sequence[base.Outcome]:
