@@ -308,6 +308,7 @@ def default_data_dir() -> Path:
 def load(flags: Mapping[str, object], environment: Mapping[str, str]) -> Settings:
     """The settings in force. `flags` maps field names to given values; None means not given. Raises StartupProblem."""
     given = {name: value for name, value in flags.items() if value is not None}
+    _refuse_empty_store(environment)
     named = {
         f.name: environment[PREFIX + f.name.upper()] for f in _fields() if environment.get(PREFIX + f.name.upper())
     }
@@ -321,6 +322,12 @@ def load(flags: Mapping[str, object], environment: Mapping[str, str]) -> Setting
     settings = dataclasses.replace(_blank(), **values, sources=MappingProxyType(sources))  # type: ignore[arg-type]
     _check(settings)
     return settings
+
+
+def _refuse_empty_store(environment: Mapping[str, str]) -> None:
+    """Elsewhere an empty variable is one that is not set. A secret that did not arrive must not make another hub, on SQLite."""
+    if environment.get(f"{PREFIX}STORE") == "":
+        raise StartupProblem(f"{PREFIX}STORE is empty: give it the database's address, or unset it for SQLite.")
 
 
 def _check(settings: Settings) -> None:

@@ -128,3 +128,10 @@ def test_an_address_that_is_none_is_refused_and_not_repeated(url: str) -> None:
         config.load({}, {"MESSENGER_HUB_STORE": url})
     assert "MESSENGER_HUB_STORE is not understood: write postgresql://USER@HOST/DATABASE" in caught.value.sentence
     assert "geheim" not in f"{caught.value.sentence} {caught.value.__cause__}"
+
+
+def test_an_empty_address_of_the_store_starts_no_hub_on_sqlite() -> None:
+    """As a secret that did not arrive in a container."""
+    with pytest.raises(StartupProblem) as caught:
+        config.load({}, {"MESSENGER_HUB_STORE": ""})
+    assert caught.value.sentence.startswith("MESSENGER_HUB_STORE is empty")
