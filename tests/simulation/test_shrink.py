@@ -10,6 +10,7 @@ from tests.simulation.play import run_of
 from tests.simulation.shrink import shrunk
 
 
+@pytest.mark.timeout(400)  # three thousand runs
 def test_a_run_that_breaks_is_shortened_to_what_breaks_it(monkeypatch: pytest.MonkeyPatch) -> None:
     mutant = MUTANTS["gives_go_to_everything"]
     seed = finding(mutant, last_found()[mutant.name])

@@ -164,10 +164,7 @@ async def test_a_hub_that_has_used_its_database_before_waits_for_it_at_the_start
     tmp_path: Path, own: PostgresqlServer, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """As after a power cut, when both machines start."""
-    url = own.address(own.database()).url
-    async with running_hub(tmp_path, store=url):
-        pass
-    own.stop()
+    url = await _used_and_away(tmp_path, own)
     async with asyncio.TaskGroup() as group:
         starting = group.create_task(_started(tmp_path, url))
         await _waited_for(capsys)
@@ -178,16 +175,21 @@ async def test_a_hub_that_has_used_its_database_before_waits_for_it_at_the_start
 async def test_a_hub_that_waits_for_its_database_ends_when_it_is_told_to(
     tmp_path: Path, own: PostgresqlServer, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    url = own.address(own.database()).url
-    async with running_hub(tmp_path, store=url):
-        pass
-    own.stop()
+    url = await _used_and_away(tmp_path, own)
     stop = asyncio.Event()
     settings = config.load({"data_dir": tmp_path, "store": url}, {})
     async with asyncio.timeout(SECONDS), asyncio.TaskGroup() as group:
         group.create_task(app.run(settings, lambda _: None, stop))
         await _waited_for(capsys)
         stop.set()
+
+
+async def _used_and_away(folder: Path, own: PostgresqlServer) -> str:
+    url = own.address(own.database()).url
+    async with running_hub(folder, store=url):
+        pass
+    own.stop()
+    return url
 
 
 async def _started(folder: Path, url: str) -> None:

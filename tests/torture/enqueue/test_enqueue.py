@@ -42,7 +42,7 @@ def test_sixty_kills_lose_nothing_that_was_answered_and_repeat_nothing(tmp_path:
 
 
 def test_a_message_that_is_missing_from_the_database_fails_the_run_and_keeps_its_world(tmp_path: Path) -> None:
-    code, said, [told], keep = run(tmp_path, "-c", LOSING, kills=6)
+    code, said, [told], keep = run(tmp_path, "-c", LOSING, kills=20)  # in a few of them nothing may be accepted
     assert (code, told["verdict"]) == (1, "broken")
     assert "listed wrongly" in said
     [kept, *_] = keep.iterdir()
