@@ -32,7 +32,7 @@ from messenger_hub_server.services.admin.facts import HubFacts
 from messenger_hub_server.startup import REFUSED, StartupProblem
 from messenger_hub_server.store.address import StoreAddress
 from messenger_hub_server.store.base import StoreError
-from messenger_hub_server.stores import Kept, elsewhere, open_store
+from messenger_hub_server.stores import Storage, elsewhere, open_store
 from messenger_hub_server.upkeep.retention import Keep
 
 __all__ = ["Running", "StartupProblem", "configure_logging", "run"]
@@ -89,16 +89,16 @@ async def run(
     folder = DataFolder(settings.data_dir, None if settings.secrets is None else shared_secrets.read(settings.secrets))
     try:
         discard_leftovers(folder.private.path)
-        if (kept := await _patiently(folder, settings.store, stop)) is not None:
-            async with _noticed(kept):
-                await _Hub(settings, folder, certificates, warnings).serve(kept, on_ready, stop)
+        if (storage := await _patiently(folder, settings.store, stop)) is not None:
+            async with _noticed(storage):
+                await _Hub(settings, folder, certificates, warnings).serve(storage, on_ready, stop)
     except (DatabaseError, StoreError, HighWaterLost, FolderError) as error:
         raise StartupProblem(str(error), REFUSED) from error
     finally:
         folder.close()
 
 
-async def _patiently(folder: DataFolder, address: StoreAddress | None, stop: asyncio.Event) -> Kept | None:
+async def _patiently(folder: DataFolder, address: StoreAddress | None, stop: asyncio.Event) -> Storage | None:
     """Waits for a database that this hub has used before: it may start later than the hub, or be failing over. None when the hub is to
     stop meanwhile. One that was never reached is more likely a mistake in the setting, and that is told."""
     for look in itertools.count():
@@ -117,12 +117,12 @@ async def _patiently(folder: DataFolder, address: StoreAddress | None, stop: asy
 
 
 @asynccontextmanager
-async def _noticed(kept: Kept) -> AsyncIterator[None]:
+async def _noticed(storage: Storage) -> AsyncIterator[None]:
     try:
-        await restoring.notice(kept.store, kept.highwater)
+        await restoring.notice(storage.store, storage.highwater)
         yield
     finally:
-        await kept.store.close()
+        await storage.store.close()
 
 
 class _Hub:
@@ -145,10 +145,10 @@ class _Hub:
         self._running: Running | None = None
         self._end_streams = asyncio.Event()
 
-    async def serve(self, kept: Kept, on_ready: Callable[[Running], None], stop: asyncio.Event) -> None:
+    async def serve(self, storage: Storage, on_ready: Callable[[Running], None], stop: asyncio.Event) -> None:
         """Until `stop`."""
         parts = await assemble(
-            kept,
+            storage,
             folder=self._folder,
             clock=self._clock,
             rate_per_minute=self._settings.rate_per_minute,
@@ -160,7 +160,7 @@ class _Hub:
         doors = Doors(self._settings, self._folder, parts, self._certificates)
         try:
             # What is told last, of what ends here, still reaches the other nodes.
-            async with telling(kept.notices), self._working(parts):
+            async with telling(storage.notices), self._working(parts):
                 try:
                     self._running = await doors.open()
                     self._folder.announce(self._running.admin, self._running.admin_http)
@@ -184,12 +184,12 @@ class _Hub:
                 group.create_task(self._notice(parts)),
                 group.create_task(parts.rounds.run()),
                 group.create_task(parts.desktops.run()),
-                group.create_task(parts.queue.follow_marks()),
+                group.create_task(parts.queue.restored.run()),
             ]
             if parts.sharing is not None:
                 endless.append(group.create_task(parts.sharing.run()))
             try:
-                await parts.queue.prepare()
+                await parts.queue.operation_ids.prepare()
                 await self._hold_backlogs(parts)
                 yield
             finally:

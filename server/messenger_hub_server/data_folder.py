@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import hmac
-import re
 import secrets
 from pathlib import Path
 
 from messenger_hub.runtime.folder import FolderError, PrivateFolder
 
-from messenger_hub_server.shared_secrets import SharedSecrets
+from messenger_hub_server.shared_secrets import SharedSecrets, is_secret
 from messenger_hub_server.startup import REFUSED, StartupProblem
 
 VERSION = 1
@@ -26,7 +25,6 @@ MOVED = "hub.db.moved"
 ELSEWHERE = "postgresql"
 """Names the PostgreSQL database, without its password, once this folder's hub has used one."""
 LAN_CERTIFICATE, LAN_KEY = "lan.pem", "lan.key"
-_SECRET = re.compile(r"[0-9a-f]{64}")
 INTERRUPTED = "restore-interrupted"
 """Stands there while a restore replaces files; a hub that started in between would believe an older database."""
 
@@ -94,7 +92,7 @@ class DataFolder:
     def _secret(self, name: str, may_make: bool) -> str:
         """Hexadecimal digits, made when there are none. A new pepper beside an old database would make every key wrong."""
         found = self.private.read(name)
-        if found is not None and _SECRET.fullmatch(found.decode("ascii", "replace")):
+        if found is not None and is_secret(found.decode("ascii", "replace")):
             return found.decode()
         if found is not None or not may_make:
             raise ValueError(
@@ -108,7 +106,7 @@ class DataFolder:
 def secrets_of(folder: PrivateFolder) -> SharedSecrets:
     """Those of a data folder, whether or not its hub runs. Raises StartupProblem when it has none, or FolderError."""
     pepper, admin_token = ((folder.read(name) or b"").decode("ascii", "replace") for name in (PEPPER, ADMIN_TOKEN))
-    if not (_SECRET.fullmatch(pepper) and _SECRET.fullmatch(admin_token)):
+    if not (is_secret(pepper) and is_secret(admin_token)):
         raise StartupProblem(
             f"{folder.path} has no secrets, or damaged ones: give the data folder of a hub that has been started, with --data-dir."
         )

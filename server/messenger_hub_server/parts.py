@@ -27,23 +27,24 @@ from messenger_hub_server.identity.limits import Limits
 from messenger_hub_server.identity.signins import SignIns
 from messenger_hub_server.lines import Lines
 from messenger_hub_server.metrics import Metrics
-from messenger_hub_server.model import AgentId, OperationId
-from messenger_hub_server.node_queue import FreshIds
+from messenger_hub_server.model import OperationId
 from messenger_hub_server.nodes.desktops import SharedDesktops
-from messenger_hub_server.nodes.marks import MarkingQueue
 from messenger_hub_server.nodes.notices import Notices
 from messenger_hub_server.nodes.overview import Overview
 from messenger_hub_server.nodes.reporting import Reporting
 from messenger_hub_server.nodes.turns import SharedRegistry
 from messenger_hub_server.nodes.wakes import ToldLines, ToldNews
 from messenger_hub_server.nodes.wishes import SharedWishes
+from messenger_hub_server.operation_ids import FreshIds
 from messenger_hub_server.persons import Persons
 from messenger_hub_server.presence import Presence
+from messenger_hub_server.queue import Queue
 from messenger_hub_server.readings import Reader
 from messenger_hub_server.registry import Registry
-from messenger_hub_server.rpc.chain import Chain
+from messenger_hub_server.rpc.chain import Chain, Vouched, Vouching
 from messenger_hub_server.rpc.method import compiled
 from messenger_hub_server.services.admin.agents import AgentAdminHandlers
+from messenger_hub_server.services.admin.asked import Asked
 from messenger_hub_server.services.admin.channels import ChannelAdminHandlers
 from messenger_hub_server.services.admin.checkup import Checkup
 from messenger_hub_server.services.admin.examinations import Examinations
@@ -65,7 +66,7 @@ from messenger_hub_server.services.messages import MessageHandlers
 from messenger_hub_server.services.operations import OperationHandlers
 from messenger_hub_server.services.sights import Sights
 from messenger_hub_server.store.base import Store
-from messenger_hub_server.stores import Kept
+from messenger_hub_server.stores import Storage
 from messenger_hub_server.streams import Numbers, Streams
 from messenger_hub_server.upkeep.due import Due
 from messenger_hub_server.upkeep.retention import Keep, Retention
@@ -105,39 +106,13 @@ class Wishes(Assignments):
         return end
 
 
-class Asked:
-    """What is asked of desktops: their answers by what they are about."""
-
-    def __init__(self, pictures: Pictures, updates: Updates, examinations: Examinations) -> None:
-        self._pictures = pictures
-        self._updates = updates
-        self._examinations = examinations
-
-    def came(self, agent_id: AgentId, frame: agent_service_pb2.ConnectRequest) -> None:
-        """An answer that came to another node."""
-        match frame.WhichOneof("frame"):
-            case "page_picture":
-                self._pictures.came(agent_id, frame.page_picture)
-            case "wa_js_report":
-                self._updates.came(agent_id, frame.wa_js_report)
-            case "examination":
-                self._examinations.came(agent_id, frame.examination)
-            case _:
-                pass  # nothing else is asked
-
-    def gone(self, agent_id: AgentId) -> None:
-        """No answer comes any more of what was asked."""
-        for asked in (self._pictures, self._updates, self._examinations):
-            asked.gone(agent_id)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
     """What the composition root starts, stops and hands to the doors."""
 
     clock: Clock
     store: Store
-    queue: MarkingQueue
+    queue: Queue
     lines: Lines
     news: News
     watch: Watch
@@ -157,7 +132,7 @@ class Parts:
 
 
 async def assemble(
-    kept: Kept,
+    storage: Storage,
     *,
     folder: DataFolder,
     clock: Clock,
@@ -168,13 +143,13 @@ async def assemble(
     api_address: Callable[[], str],
 ) -> Parts:
     """Wires everything; nothing runs yet."""
-    store, highwater, notices, records = kept.store, kept.highwater, kept.notices, kept.records
+    store, highwater, notices, records = storage.store, storage.highwater, storage.notices, storage.records
     keys, metrics, lines, news = Keys(folder.pepper), Metrics(), Lines(), ToldNews(notices)
     everywhere = ToldLines(lines, notices)
-    queue = MarkingQueue(store, highwater, everywhere, news, clock, observe=metrics.committed)
+    queue = Queue(store, highwater, everywhere, news, clock, observe=metrics.committed)
     watch, depths, presence = Watch(store, news), Depths(store, news), Presence(clock)
     sharing = SharedRegistry(records, notices, clock) if records is not None else None
-    registry = Registry(queue, keys, kept.registry_ids, clock, turn=sharing)
+    registry = Registry(queue, keys, storage.registry_ids, clock, turn=sharing)
     registry.load(await (store.registry() if records is None else records.records()))
     queue.load(await store.restored(), await store.latest_place_ms())
     registry.on_change(news.tell)
@@ -195,12 +170,12 @@ async def assemble(
         api_address=api_address,
         clock=clock,
     )
-    sign_ins = SignIns(kept.console, keys, folder.admin_token, clock)
+    sign_ins = SignIns(storage.console, keys, folder.admin_token, clock)
     numbers = Numbers(
         lease_ids=queue.lease_ids,
-        spare_ids=queue.spare_ids,
-        prepare=queue.prepare,
-        first_id=lambda: queue.first_id,
+        spare_ids=queue.operation_ids.spare,
+        prepare=queue.operation_ids.prepare,
+        first_id=lambda: queue.operation_ids.first,
         high_mark=highwater.mark,
     )
     streams = Streams(
@@ -214,12 +189,12 @@ async def assemble(
     )
 
     def failed_over(counted: OperationId) -> None:
-        queue.failed_over(counted)
+        queue.operation_ids.failed_over(counted)
         _end_all(streams, registry)
 
-    kept.on_failover(failed_over)
-    queue.on_mark = desktops.marked
-    desktops.start(streams, asked, queue)
+    storage.on_failover(failed_over)
+    queue.restored.on_change(desktops.marked)
+    desktops.start(streams, asked, queue.restored)
     overview = Overview(notices, desktops)
     sights = Sights(registry, presence, queue, clock)
     admin_sights = AdminSights(registry, sights)
@@ -228,9 +203,10 @@ async def assemble(
     backlogs = Backlogs(queue, registry, sights, clock, asks=asks_about_backlogs)
     callers = Callers(registry, keys, folder.admin_token, clock)
 
+    vouching: Vouching = sharing if sharing is not None else Vouched()
+
     async def confirm(caller: Caller) -> None:
-        if sharing is not None and not sharing.vouches():
-            await sharing.look()
+        await vouching.look()
         callers.confirm(caller)
 
     handlers: Mapping[str, object] = {
@@ -271,7 +247,7 @@ async def assemble(
         formats=FORMATS,
         observer=metrics,
         clock=clock,
-        vouching=sharing,
+        vouching=vouching,
     )
     if sharing is not None:
         sharing.serve(registry, streams.end_agent)
@@ -289,7 +265,9 @@ async def assemble(
         streams=streams,
         backlogs=backlogs,
         rounds=Rounds(
-            [Due(queue, lines, everywhere), Retention(queue, keep), backlogs, FreshIds(queue, highwater)], news, clock
+            [Due(queue, lines, everywhere), Retention(queue, keep), backlogs, FreshIds(queue.operation_ids)],
+            news,
+            clock,
         ),
         metrics=metrics,
         readings=Reader(

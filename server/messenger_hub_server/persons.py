@@ -58,7 +58,7 @@ class Persons:
         """Cancels what waits, then blanks everything. Raises InProgress while a message to the person is being sent, and Restored."""
         found, states = await self._found(target)
         for channel_id in found:
-            self._queue.require_told(channel_id)
+            self._queue.restored.require_told(channel_id)
         cancelled = 0
         if states & UNSETTLED:
             cancelled = await self._cancel(target, found)

@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Protocol
 
 from messenger_hub.runtime.clock import Clock
 from messenger_hub.runtime.failpoints import Failpoint, passing, passing_types
@@ -18,6 +19,7 @@ from messenger_hub_server.delivery import acceptance, handover, ids
 from messenger_hub_server.delivery.acceptance import Draft, Receipt
 from messenger_hub_server.delivery.actions import Offer
 from messenger_hub_server.delivery.batch import left_waiting, mixed, shares
+from messenger_hub_server.delivery.handover import Taken
 from messenger_hub_server.delivery.states import SETTLED
 from messenger_hub_server.errors import (
     HubError,
@@ -25,13 +27,11 @@ from messenger_hub_server.errors import (
     NotFound,
     NotUncertain,
     OutcomeUnknown,
-    Restored,
     Stopping,
     StoreUnavailable,
     TooLateToCancel,
 )
 from messenger_hub_server.highwater import HighWater
-from messenger_hub_server.lines import Lines
 from messenger_hub_server.model import (
     ChannelId,
     Event,
@@ -45,7 +45,9 @@ from messenger_hub_server.model import (
     Restoration,
     SessionApiId,
 )
+from messenger_hub_server.operation_ids import OperationIds
 from messenger_hub_server.randomness import Randomness
+from messenger_hub_server.restored import RestoredChannels
 from messenger_hub_server.store import base
 from messenger_hub_server.store.base import (
     Accept,
@@ -63,12 +65,9 @@ from messenger_hub_server.watch import News
 log = logger(__name__)
 
 MOST_WAITING = 10_000  # callers; more are told to come back
-SPARE = 1_024  # operation ids kept at hand for imports
-AHEAD = 500  # operation ids left when the next block is fetched
 
 FREEING = frozenset({Change, ChangeQueue, Replace, base.ExpireDue})  # after these something else may go
 ANSWERS = (Accepted, Known, base.Late)
-RESTORING = frozenset({base.MarkRestored, base.EndRestored})
 BEFORE_COMMIT: Mapping[type, Failpoint] = {
     Accept: Failpoint.SERVER_BEFORE_ACCEPT,
     base.Claim: Failpoint.SERVER_BEFORE_CLAIM,
@@ -86,6 +85,30 @@ AFTER_COMMIT: Mapping[type, Failpoint] = {
     base.AdvanceJournal: Failpoint.SERVER_AFTER_JOURNAL,
 }
 UNSTARTED = frozenset({OperationState.PENDING, OperationState.LEASED})
+
+
+class Lines(Protocol):
+    """Whom the queue tells that a channel has work, and asks for leases of what it accepts: see lines.Lines."""
+
+    def wake(self, channel_id: ChannelId) -> None:
+        """The channel may have something to lease."""
+        ...
+
+    def wake_all(self) -> None:
+        """Any channel may have something to lease."""
+        ...
+
+    def offer(self, channel_id: ChannelId, count: int) -> Offer | None:
+        """Leases for what the channel is about to accept. Answer with `offered` or `unknown`."""
+        ...
+
+    def offered(self, channel_id: ChannelId, offer: Offer, taken: Taken) -> None:
+        """What is durably leased under an offer."""
+        ...
+
+    def unknown(self, channel_id: ChannelId, offer: Offer) -> None:
+        """Whether the leases of an offer are stored cannot be known."""
+        ...
 
 
 class Decision(StrEnum):
@@ -126,38 +149,31 @@ class Queue:
         self._lines = lines
         self._news = news
         self._clock = clock
-        limit = highwater.operation_id_limit
-        self._numbers = ids.Reserved()
-        self.first_id = OperationId(limit + 1)
-        self._reserving: asyncio.Future[range] | None = None
+        self.operation_ids = OperationIds(highwater)
+        self.restored = RestoredChannels(store)
         self._places = acceptance.Places()
         self._randomness = Randomness()
         self._waiting: list[_Waiting] = []
         self._filled = asyncio.Event()
         self._stopping = False
         self._hurrying = False
-        self._restored: set[ChannelId] = set()
 
     def load(self, restored: Sequence[Restoration], latest_place_ms: int) -> None:
         """When the hub starts: the channels that are marked as restored, and the last place of what waits."""
-        self._restored = {mark.channel_id for mark in restored}
+        self.restored.load(restored)
         self._places = acceptance.Places(latest_place_ms)
-
-    def is_restored(self, channel_id: ChannelId) -> bool:
-        """The channel's rows are older than what has happened, and its desktop has not told yet what is missing."""
-        return channel_id in self._restored
 
     # ---- accepting ----------------------------------------------------------------------------------------------------------
 
     async def accept(self, drafts: Sequence[Draft]) -> Sequence[Receipt | HubError]:
         """One commit, an answer each, in order. Raises StoreUnavailable, OutcomeUnknown or Stopping."""
         passing(Failpoint.SERVER_ACCEPT_ASKED)
-        if self._numbers.short_of(len(drafts) + SPARE + AHEAD):  # nearly never: a coroutine less for each request
-            await self._reserve(len(drafts) + SPARE)
+        if not self.operation_ids.are_at_hand(len(drafts)):  # nearly never: a coroutine less for each request
+            await self.operation_ids.prepare(len(drafts))
         passing(Failpoint.SERVER_ACCEPT_NUMBERED)
         now_ms = self._clock.now_ms()
         new = [
-            acceptance.operation(draft, self._numbers.take(), ids.wa_id(self._randomness), self._places, now_ms)
+            acceptance.operation(draft, self.operation_ids.take(), ids.wa_id(self._randomness), self._places, now_ms)
             for draft in drafts
         ]
         try:
@@ -180,43 +196,6 @@ class Queue:
         if len(known) != len(new):
             raise OutcomeUnknown
         return [Accepted(operation_id=operation.id) for operation in new]
-
-    async def _reserve(self, count: int) -> None:
-        """`count` numbers are at hand; AHEAD of that the next block is fetched, so that nobody waits for it under load."""
-        while missing := self._numbers.short_of(count):
-            try:
-                await asyncio.shield(self._more(missing))
-            except (OSError, base.StoreError) as error:
-                raise StoreUnavailable from error
-        if missing := self._numbers.short_of(count + AHEAD):
-            self._more(missing)
-
-    def _more(self, missing: int) -> asyncio.Future[range]:
-        """The one reservation under way; a caller that needs more asks again."""
-        if self._reserving is not None and self._reserving.done():
-            # Whoever asks before its callback ran would get it again and again, and never let the callback run.
-            self._reserved(self._reserving)
-        if self._reserving is None:
-            passing(Failpoint.SERVER_BEFORE_ID_LIMIT)
-            self._reserving = asyncio.ensure_future(self._highwater.reserve(missing))
-            self._reserving.add_done_callback(self._reserved)
-        return self._reserving
-
-    def _reserved(self, done: asyncio.Future[range]) -> None:
-        if done is not self._reserving:
-            return
-        self._reserving = None
-        if not done.cancelled() and done.exception() is None:
-            passing(Failpoint.SERVER_AFTER_ID_LIMIT)
-            self._numbers.add(done.result())
-
-    def spare_ids(self, count: int) -> Sequence[OperationId]:
-        """Numbers for operations that a journal brings back; SPARE are always at hand after an `accept` or a `prepare`."""
-        return [self._numbers.take() for _ in range(count)]
-
-    async def prepare(self) -> None:
-        """Before a hello: spare numbers are at hand."""
-        await self._reserve(SPARE)
 
     def lease_ids(self, count: int) -> Sequence[LeaseId]:
         """Random lease ids."""
@@ -281,7 +260,7 @@ class Queue:
             self._answer(offers, {})
             await self._one_by_one(batch)
         else:
-            self._follow(writes)
+            self.restored.follow(writes)
             _share(batch, shares(callers, order, outcomes))
             self._tell(batch, left_waiting(writes, outcomes))
             self._answer(offers, handover.taken(writes, outcomes))
@@ -298,18 +277,6 @@ class Queue:
     def _answer(self, offers: Mapping[ChannelId, Offer], taken: Mapping[ChannelId, handover.Taken]) -> None:
         for channel_id, offer in offers.items():
             self._lines.offered(channel_id, offer, taken.get(channel_id, ()))
-
-    def _follow(self, writes: Sequence[Write]) -> None:
-        if RESTORING.isdisjoint(map(type, writes)):
-            return
-        for write in writes:
-            match write:
-                case base.MarkRestored(restoration=mark):
-                    self._restored.add(mark.channel_id)
-                case base.EndRestored(channel_id=channel_id):
-                    self._restored.discard(channel_id)
-                case _:
-                    pass
 
     async def _raise_epochs(self, writes: Sequence[Write]) -> None:
         if base.TakeEpoch in map(type, writes):
@@ -370,17 +337,12 @@ class Queue:
         except TimeoutError:
             return await self.find(operation_id, None)
 
-    def require_told(self, channel_id: ChannelId) -> None:
-        """Before a decision: what is stored of the channel is what has happened. Raises Restored."""
-        if channel_id in self._restored:
-            raise Restored
-
     # ---- deciding -----------------------------------------------------------------------------------------------------------
 
     async def cancel(self, operation_id: OperationId, session_api_id: SessionApiId | None, reason: str) -> Operation:
         """Cancels what has not started. Raises NotFound, TooLateToCancel or Restored."""
         operation = await self.find(operation_id, session_api_id)
-        self.require_told(operation.channel_id)
+        self.restored.require_told(operation.channel_id)
         change = Change(
             operation_id=operation_id,
             session_api_id=session_api_id,
@@ -407,7 +369,7 @@ class Queue:
 
         Raises Restored.
         """
-        self.require_told(channel_id)
+        self.restored.require_told(channel_id)
         change = ChangeQueue(
             channel_id=channel_id,
             session_api_id=session_api_id,
@@ -429,7 +391,7 @@ class Queue:
         Raises NotFound, NotUncertain or Restored.
         """
         operation = await self.find(operation_id, session_api_id)
-        self.require_told(operation.channel_id)
+        self.restored.require_told(operation.channel_id)
         now_ms = self._clock.now_ms()
         words = f": {reason}" if reason else ""
         if decision is Decision.SEND_AGAIN:
@@ -454,7 +416,7 @@ class Queue:
     async def _send_again(self, operation: Operation, now_ms: int, who: str, words: str) -> Operation:
         if not operation.target:
             raise NotUncertain("Its number and text were erased: there is nothing left to send again.")
-        await self._reserve(1 + SPARE)
+        await self.operation_ids.prepare(1)
         draft = Draft(
             channel_id=operation.channel_id,
             session_api_id=operation.session_api_id,
@@ -465,7 +427,9 @@ class Queue:
             priority=operation.priority,
             reference=operation.reference,
         )
-        successor = acceptance.operation(draft, self._numbers.take(), ids.wa_id(self._randomness), self._places, now_ms)
+        successor = acceptance.operation(
+            draft, self.operation_ids.take(), ids.wa_id(self._randomness), self._places, now_ms
+        )
         problem = Problem(code="resent", message=f"{who} sent it again as operation {successor.id}{words}")
         replace = Replace(
             operation_id=operation.id, at_ms=now_ms, reason=problem.message, problem=problem, successor=successor

@@ -17,7 +17,6 @@ _HEAD = """\
 # The secrets of one Messenger Hub, the same on each of its nodes. Whoever can read them governs the hub: keep this file to yourself,
 # and delete it where it is not needed any more.
 """
-_SECRET = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +30,11 @@ class SharedSecrets:
     def text(self) -> str:
         """The file."""
         return f'{_HEAD}pepper = "{self.pepper}"\nadmin_token = "{self.admin_token}"\n'
+
+
+def is_secret(text: str) -> bool:
+    """Whether it has a secret's form."""
+    return re.fullmatch("[0-9a-f]{64}", text) is not None
 
 
 def made() -> SharedSecrets:
@@ -61,7 +65,7 @@ def read(file: Path) -> SharedSecrets:
     except ValueError:  # whose sentence quotes the line
         found = {}
     values = [str(found.get(name, "")) for name in ("pepper", "admin_token")]
-    if len(found) != len(values) or not all(map(_SECRET.fullmatch, values)):
+    if len(found) != len(values) or not all(map(is_secret, values)):
         raise StartupProblem(
             f"{file} is no file of secrets, or a damaged one: write it with messenger-hub secrets make or secrets export.",
             CONFIGURATION,

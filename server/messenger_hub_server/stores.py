@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Kept:
+class Storage:
     """A store, what it tells of other nodes on it, and what outlives an older copy of it: which numbers were given out. Alone they are
     counted in the data folder's files, and on PostgreSQL in the database as well, for all nodes. `on_failover` takes what is called when the
     store may have lost what it committed last, which a file does not."""
@@ -42,13 +42,13 @@ class Kept:
     """The registry as other nodes change it too; None where there are none."""
 
 
-async def open_store(folder: DataFolder, address: StoreAddress | None) -> Kept:
+async def open_store(folder: DataFolder, address: StoreAddress | None) -> Storage:
     """SQLite's file in the folder, or the PostgreSQL database. Raises StartupProblem, DatabaseError, FolderError or StoreError."""
     private, clock, name = folder.private, SystemClock(), socket.gethostname()
     if address is None:
         refuse_elsewhere(private)
         file, registry_ids = HighWater(private), RegistryIds(private)
-        return Kept(
+        return Storage(
             store=await SqliteStore.open(private.file(DATABASE)),
             highwater=file,
             registry_ids=registry_ids,
@@ -68,7 +68,7 @@ async def open_store(folder: DataFolder, address: StoreAddress | None) -> Kept:
         private.write_private(ELSEWHERE, f"{address}\n".encode())
         notices, console = store.notices(name, clock), SharedKeeping(store.console())
         await console.take_over(private)
-        return Kept(
+        return Storage(
             store=store,
             highwater=await store.highwater(private),
             registry_ids=store.registry_ids(private),

@@ -25,7 +25,7 @@ from messenger_hub_server.model import ChannelId, Pace, SessionApi, SessionApiId
 from messenger_hub_server.queue import Queue
 from messenger_hub_server.registry import Registry
 from messenger_hub_server.registry_ids import RegistryIds
-from messenger_hub_server.rpc.chain import Chain
+from messenger_hub_server.rpc.chain import Chain, Vouched
 from messenger_hub_server.rpc.method import compiled
 from messenger_hub_server.services import recipients
 from messenger_hub_server.services.contacts import ContactHandlers
@@ -91,7 +91,16 @@ async def api(tmp_path: Path) -> AsyncIterator[Api]:
     }
     methods = compiled([message_service_pb2.DESCRIPTOR, contact_service_pb2.DESCRIPTOR])
     callers = Callers(registry, keys, "operator", clock)
-    chain = Chain(methods, handlers, callers=callers, limits=Limits(), formats=formats, observer=Calls(), clock=clock)
+    chain = Chain(
+        methods,
+        handlers,
+        callers=callers,
+        limits=Limits(),
+        formats=formats,
+        observer=Calls(),
+        clock=clock,
+        vouching=Vouched(),
+    )
     nothing = Console(runner=web.AppRunner(web.Application()), owns=lambda _: False)
     door = HttpDoor(chain, {}, registry.lists_origin, nothing)
     bound = socket.create_server(("127.0.0.1", 0))

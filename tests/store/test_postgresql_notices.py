@@ -12,7 +12,7 @@ from messenger_hub.runtime.clock import SystemClock
 from messenger_hub_server.nodes.notices import NodeId, telling
 from messenger_hub_server.store.address import StoreAddress
 from messenger_hub_server.store.postgresql.database import Database
-from messenger_hub_server.store.postgresql.notices import MOST_WAITING, PostgresqlNotices
+from messenger_hub_server.store.postgresql.notices import CHANNEL, MOST_WAITING, PostgresqlNotices
 
 from tests.postgresql import PostgresqlServer
 
@@ -69,6 +69,24 @@ async def two(database: Database) -> AsyncIterator[tuple[Ear, Ear]]:
         for ear in (first, second):
             await ear.until(lambda ear=ear: len(ear.notices.nodes()) == 2)  # type: ignore[misc]
         yield first, second
+
+
+async def test_a_node_alone_tells_nothing_and_whoever_comes_then_hears_that_it_has_missed_something(
+    database: Database,
+) -> None:
+    """Each commit tells: without other nodes that would be work for nothing."""
+    heard: list[str] = []
+    listening = await database.aside()
+    await listening.add_listener(CHANNEL, lambda *said: heard.append(str(said[3])))
+    async with node(database, "first") as first:
+        first.notices.tell(TOPIC, b"rain")
+        async with node(database, "second") as second:
+            await second.until(lambda: second.missed == 1)
+            first.notices.tell(TOPIC, b"sun")
+            await second.until(lambda: [body for _, body in second.said] == [b"sun"])
+    await listening.execute("SELECT 1")  # what was told before has come by now
+    listening.terminate()
+    assert len([payload for payload in heard if TOPIC in payload]) == 1
 
 
 async def test_what_is_told_is_heard_by_the_others_in_order_and_does_not_come_back(database: Database) -> None:

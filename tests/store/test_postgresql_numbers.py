@@ -7,20 +7,16 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from messenger_hub.runtime.clock import SystemClock
 from messenger_hub.runtime.folder import PrivateFolder
 from messenger_hub_server import restoring
 from messenger_hub_server.delivery.restoration import SKIPPED
 from messenger_hub_server.highwater import HighWater
-from messenger_hub_server.lines import Lines
 from messenger_hub_server.model import Channel, ChannelId, JournalId, OperationId
-from messenger_hub_server.node_queue import EVERY_MS, FreshIds, NodeQueue
-from messenger_hub_server.queue import SPARE
+from messenger_hub_server.operation_ids import FRESH_MS, SPARE, FreshIds, OperationIds
 from messenger_hub_server.registry_ids import RegistryIds
 from messenger_hub_server.store import base
 from messenger_hub_server.store.address import StoreAddress
 from messenger_hub_server.store.postgresql.store import PostgresqlStore
-from messenger_hub_server.watch import News
 
 from tests.postgresql import PostgresqlServer
 from tests.store.conftest import DIGEST
@@ -163,14 +159,14 @@ async def test_a_node_whose_ids_were_overtaken_takes_newer_ones_and_keeps_as_man
     pair: tuple[Node, Node],
 ) -> None:
     one, other = pair
-    queue = NodeQueue(one.store, one.file, Lines(), News(), SystemClock())
-    fresh = FreshIds(queue, one.file)
-    await queue.prepare()
-    assert await fresh.run_once(0) == EVERY_MS
-    assert queue.spare_ids(1) == [1], "nobody has overtaken it"
+    operation_ids = OperationIds(one.file)
+    fresh = FreshIds(operation_ids)
+    await operation_ids.prepare()
+    assert await fresh.run_once(0) == FRESH_MS
+    assert operation_ids.spare(1) == [1], "nobody has overtaken it"
     block = await other.file.reserve(1_000)
     await fresh.run_once(0)
-    found = queue.spare_ids(SPARE)
+    found = operation_ids.spare(SPARE)
     assert found[0] == block[-1] + 1
     assert len({*found}) == SPARE
 
@@ -178,13 +174,13 @@ async def test_a_node_whose_ids_were_overtaken_takes_newer_ones_and_keeps_as_man
 async def test_after_a_failover_the_ids_at_hand_are_let_go(pair: tuple[Node, Node]) -> None:
     """Whatever may be missing on the other server has a smaller id than all that is accepted from then on."""
     one, other = pair
-    queue = NodeQueue(one.store, one.file, Lines(), News(), SystemClock())
-    await queue.prepare()
+    operation_ids = OperationIds(one.file)
+    await operation_ids.prepare()
     counted = (await other.file.reserve(1_000))[-1]
-    queue.failed_over(counted)
-    assert queue.first_id == counted + 1
-    await queue.prepare()
-    assert queue.spare_ids(1) == [queue.first_id]
+    operation_ids.failed_over(counted)
+    assert operation_ids.first == counted + 1
+    await operation_ids.prepare()
+    assert operation_ids.spare(1) == [operation_ids.first]
 
 
 async def test_a_hub_alone_is_never_overtaken(tmp_path: Path) -> None:

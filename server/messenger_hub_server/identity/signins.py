@@ -24,7 +24,7 @@ LINK_MS = 10 * 60 * 1000
 SIGNED_IN_MS = 7 * 24 * 3600 * 1000
 TRIES_PER_MINUTE = 5  # from one address
 ALL_TRIES_PER_MINUTE = 30  # from everywhere: guessing from many addresses is guessing too
-MOST_PLACES = 1_000
+MOST_ADDRESSES = 1_000
 MOST_SIGN_INS = 50
 MOST_LINKS = 20
 PASSWORD_LENGTHS = range(10, 201)
@@ -76,12 +76,12 @@ class SignIns:
         await self._keeping.change(enter)
         return entered, own
 
-    async def sign_in(self, secret: str, place: str, browser: str) -> tuple[SignIn, str]:
+    async def sign_in(self, secret: str, address: str, browser: str) -> tuple[SignIn, str]:
         """Signs a browser in with the admin token or the password. Returns it and its token, which is shown to it once.
 
-        `place` is the address that it comes from. Raises InvalidCredential or RateLimited.
+        `address`: where it comes from. Raises InvalidCredential or RateLimited.
         """
-        self._slow_down(place)
+        self._slow_down(address)
         good = hmac.compare_digest(secret.encode("utf-8", "surrogatepass"), self._admin_token.encode())
         password = None if good else (await self._keeping.look()).password
         if password is not None:
@@ -96,7 +96,7 @@ class SignIns:
             return self._with(kept, entered)
 
         await self._keeping.change(enter)
-        self._tries.pop(place, None)
+        self._tries.pop(address, None)
         return entered, token
 
     async def signed_in(self, token: str) -> SignIn | None:
@@ -132,11 +132,11 @@ class SignIns:
         ):
             raise StoreUnavailable(NOT_KEPT)
 
-    def _slow_down(self, place: str) -> None:
+    def _slow_down(self, address: str) -> None:
         now = self._clock.monotonic()
-        while len(self._tries) >= MOST_PLACES:
+        while len(self._tries) >= MOST_ADDRESSES:
             del self._tries[next(iter(self._tries))]
-        wait = self._tries.setdefault(place, Bucket(TRIES_PER_MINUTE)).take(now)
+        wait = self._tries.setdefault(address, Bucket(TRIES_PER_MINUTE)).take(now)
         # Only what its own address lets through counts for all: one guesser must not use up everybody's.
         if wait is None:
             wait = self._all_tries.take(now)

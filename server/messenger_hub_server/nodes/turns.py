@@ -128,6 +128,8 @@ class SharedRegistry:
 
     async def look(self) -> None:
         """It is. Raises StoreUnavailable when that cannot be told."""
+        if self.vouches():
+            return
         try:
             async with asyncio.timeout(VOUCH_SECONDS), self._memory:
                 if not self.vouches():

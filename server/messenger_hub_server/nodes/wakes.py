@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from messenger_hub_server.delivery.actions import Offer
 from messenger_hub_server.delivery.handover import Taken
-from messenger_hub_server.lines import Line, Lines
+from messenger_hub_server.lines import Lines
 from messenger_hub_server.model import ChannelId
 from messenger_hub_server.nodes.notices import NodeId, Notices
 from messenger_hub_server.watch import News
@@ -12,40 +12,35 @@ from messenger_hub_server.watch import News
 WAKE, NEWS = "wake", "news"
 
 
-class ToldLines(Lines):
-    """The lines as the queue knows them: those of this node, and a wake-up reaches the other nodes' too. For what all nodes do by
+class ToldLines:
+    """See queue.Lines: those of this node, and a wake-up reaches the other nodes' too. For what all nodes do by
     themselves, use those of this node."""
 
     def __init__(self, here: Lines, notices: Notices) -> None:
-        super().__init__()
         self._here = here
         self._notices = notices
         notices.subscribe(WAKE, self._heard, here.wake_all)
 
-    def subscribe(self, channel_id: ChannelId, line: Line) -> None:
-        """See Lines."""
-        self._here.subscribe(channel_id, line)
-
     def wake(self, channel_id: ChannelId) -> None:
-        """See Lines."""
+        """See queue.Lines."""
         self._here.wake(channel_id)
         self._notices.tell(WAKE, b"%d" % channel_id)
 
     def wake_all(self) -> None:
-        """See Lines."""
+        """See queue.Lines."""
         self._here.wake_all()
         self._notices.tell(WAKE)
 
     def offer(self, channel_id: ChannelId, count: int) -> Offer | None:
-        """See Lines."""
+        """See queue.Lines."""
         return self._here.offer(channel_id, count)
 
     def offered(self, channel_id: ChannelId, offer: Offer, taken: Taken) -> None:
-        """See Lines."""
+        """See queue.Lines."""
         self._here.offered(channel_id, offer, taken)
 
     def unknown(self, channel_id: ChannelId, offer: Offer) -> None:
-        """See Lines."""
+        """See queue.Lines."""
         self._here.unknown(channel_id, offer)
 
     def _heard(self, _: NodeId, body: bytes) -> None:

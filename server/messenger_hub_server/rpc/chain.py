@@ -111,7 +111,7 @@ class Chain:
         formats: Mapping[int, Format],
         observer: Observer,
         clock: Clock,
-        vouching: Vouching | None = None,
+        vouching: Vouching,
     ) -> None:
         self.methods = methods
         self._callers = callers
@@ -119,7 +119,7 @@ class Chain:
         self._formats = formats
         self._observer = observer
         self._clock = clock
-        self._vouching: Vouching = vouching if vouching is not None else Vouched()
+        self._vouching = vouching
         self._handlers = {name: _bound(method, handlers) for name, method in methods.items()}
         self._counts = {name: _operations(method) for name, method in methods.items()}
 

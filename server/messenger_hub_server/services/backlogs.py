@@ -45,7 +45,7 @@ class Backlogs:
                 self._registry.worked(channel.id)
             elif channel.backlog_oldest_ms is not None:
                 await self._end_if_over(channel, now_ms)
-            elif self._asks and not self._queue.is_restored(channel.id):
+            elif self._asks and channel.id not in self._queue.restored:
                 await self._hold_if_old(channel, now_ms)
         return EVERY_MS
 
@@ -73,7 +73,7 @@ class Backlogs:
         decided before. Raises Restored."""
         if channel.backlog_oldest_ms is None:
             return 0
-        self._queue.require_told(channel.id)
+        self._queue.restored.require_told(channel.id)
         cancelled, more = 0, cancel_before_ms is not None
         while more:
             found = await self.older(channel.id, cancel_before_ms or 0)

@@ -43,7 +43,7 @@ async def find(queue: Queue, wanted: Filter, until: OperationId) -> Found:
                 more = True
                 break
     for channel_id in {one.channel_id for one in found}:
-        queue.require_told(channel_id)
+        queue.restored.require_told(channel_id)
     return Found(operations=found, more=more)
 
 

@@ -38,7 +38,7 @@ class Sights:
             presence=self._presence.of(channel_id),
             paused_since_ms=self._registry.paused_since(channel_id),
             now_ms=self._clock.now_ms(),
-            restored=self._queue.is_restored(channel_id),
+            restored=channel_id in self._queue.restored,
         )
 
     async def operation(self, operation: Operation, timeline: Sequence[Event] = ()) -> operation_pb2.Operation:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from messenger_hub_server.lines import Lines
-from messenger_hub_server.queue import Queue
+from messenger_hub_server.queue import Lines, Queue
 from messenger_hub_server.store.base import ExpireDue
 
 LONGEST_MS = 60_000

@@ -98,7 +98,7 @@ async def test_a_claim_of_the_same_commit_spares_the_wake(tmp_path: Path) -> Non
     line = NotedLine()
     claim = Claim(channel_id=CHANNEL, epoch=1, journal_id=JOURNAL, lease_ids=LEASES, now_ms=0, reason="leased")
     async with queue_on(MemoryStore(), tmp_path, line) as queue:
-        await queue.prepare()  # so that the two meet in one commit
+        await queue.operation_ids.prepare()  # so that the two meet in one commit
         async with asyncio.TaskGroup() as callers:
             callers.create_task(queue.accept([to("1@c.us")]))
             callers.create_task(queue.commit([claim], frees=()))

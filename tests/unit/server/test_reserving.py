@@ -3,17 +3,31 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 from pathlib import Path
 
 import pytest
-from messenger_hub.runtime.clock import SystemClock
 from messenger_hub.runtime.folder import PrivateFolder
 from messenger_hub_server.delivery.ids import BLOCK
+from messenger_hub_server.errors import StoreUnavailable
 from messenger_hub_server.highwater import HighWater
-from messenger_hub_server.lines import Lines
-from messenger_hub_server.queue import SPARE, Queue
-from messenger_hub_server.store.memory import MemoryStore
-from messenger_hub_server.watch import News
+from messenger_hub_server.operation_ids import SPARE, FreshIds, OperationIds
+
+
+class Overtaken(HighWater):
+    """Another node has reserved ids since, and the file cannot be written just now."""
+
+    async def is_overtaken(self) -> bool:
+        return True
+
+    async def reserve(self, count: int) -> range:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+async def test_ids_that_cannot_be_renewed_do_not_end_the_upkeep(tmp_path: Path) -> None:
+    fresh = FreshIds(OperationIds(Overtaken(PrivateFolder(tmp_path))))
+    with pytest.raises(StoreUnavailable):  # for which the rounds wait; anything else ends the hub
+        await fresh.run_once(0)
 
 
 @pytest.mark.timeout(20)
@@ -24,11 +38,11 @@ async def test_who_asks_between_the_end_of_a_reservation_and_its_callback_does_n
     highwater = HighWater(PrivateFolder(tmp_path))
     reserved: asyncio.Future[range] = asyncio.get_running_loop().create_future()
     monkeypatch.setattr(highwater, "reserve", lambda _count: reserved)
-    queue = Queue(MemoryStore(), highwater, Lines(), News(), SystemClock())
+    operation_ids = OperationIds(highwater)
     async with asyncio.TaskGroup() as group:
-        first = group.create_task(queue.prepare())
+        first = group.create_task(operation_ids.prepare())
         while not reserved._callbacks:  # type: ignore[attr-defined]  # until the first one waits for it
             await asyncio.wait({first}, timeout=0)
         reserved.set_result(range(1, 10 * BLOCK))
-        await queue.prepare()  # before the loop has had a turn
-    assert len(queue.spare_ids(SPARE)) == SPARE
+        await operation_ids.prepare()  # before the loop has had a turn
+    assert len(operation_ids.spare(SPARE)) == SPARE

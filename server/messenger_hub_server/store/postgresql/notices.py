@@ -89,6 +89,7 @@ class PostgresqlNotices:
         self._using = asyncio.Lock()
         self._was_connected = False
         self._is_heard = False
+        self._was_alone = False
         self._joined = asyncio.Event()
         self._runs = False
         self._hurry = asyncio.Event()
@@ -101,7 +102,10 @@ class PostgresqlNotices:
         return self._nodes
 
     def tell(self, topic: str, body: bytes = b"") -> None:
-        """See Notices."""
+        """See Notices. Alone it costs nothing: whoever comes is told that it has missed something."""
+        if self._joined.is_set() and len(self._nodes) == 1:
+            self._was_alone = True
+            return
         if len(self._waiting) >= MOST_WAITING:
             self._waiting = {(MISSED, b""): None}
         self._waiting.pop((topic, body), None)
@@ -257,6 +261,9 @@ class PostgresqlNotices:
         found = [Node(id=NodeId(row["number"]), name=row["name"], since_ms=row["since_ms"]) for row in rows]
         if found and found != self._nodes:
             self._nodes = found
+            if self._was_alone and len(found) > 1:
+                self._was_alone = False
+                self.tell(MISSED)
             for changed in tuple(self._on_nodes.values()):
                 _contained(changed)
 
