@@ -19,7 +19,7 @@ from dbus_fast.annotations import DBusBool, DBusDict, DBusInt32, DBusSignature, 
 from dbus_fast.service import ServiceInterface, dbus_method, dbus_property
 from PIL import Image
 
-WAIT_SECONDS = 20.0
+WAIT_SECONDS = 60.0  # of a busy machine, on which a desktop app starts
 WATCHER = "org.kde.StatusNotifierWatcher"
 NOTIFICATIONS = "org.freedesktop.Notifications"
 ITEM = "org.kde.StatusNotifierItem"
