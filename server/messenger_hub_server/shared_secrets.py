@@ -61,7 +61,10 @@ def read(file: Path) -> SharedSecrets:
     try:
         found = tomllib.loads(file.read_text("utf-8"))
     except OSError as error:
-        raise StartupProblem(f"The secrets in {file} cannot be read: {error.strerror}.", CONFIGURATION) from error
+        raise StartupProblem(
+            f"The secrets in {file} cannot be read: {error.strerror}; name the file that messenger-hub secrets make or export wrote.",
+            CONFIGURATION,
+        ) from error
     except ValueError:  # whose sentence quotes the line
         found = {}
     values = [str(found.get(name, "")) for name in ("pepper", "admin_token")]
