@@ -80,7 +80,7 @@ def _tell(line: str) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="tests.bench", description=__doc__)
+    parser = argparse.ArgumentParser(prog="./hub bench", description=__doc__)
     parser.add_argument(
         "what",
         nargs="?",
