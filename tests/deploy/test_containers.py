@@ -81,7 +81,7 @@ def test_ours_run_without_privileges_in_compose() -> None:
         assert "no-new-privileges:true" in service["security_opt"]
 
 
-@pytest.mark.parametrize("name", ["nginx.conf", "nginx-nodes.conf"])
+@pytest.mark.parametrize("name", ["nginx.conf", "nginx-nodes.conf", "nginx-metrics.conf"])
 def test_nginx_understands_its_configuration(name: str, tmp_path: Any) -> None:
     written = (DEPLOY / "docker" / name).read_text()
     made = authority.make(tmp_path)

@@ -81,8 +81,9 @@ def test_each_alert_fires_when_it_should_and_not_before() -> None:
 
 def test_prometheus_understands_alerts_and_configuration() -> None:
     assert promtool("check", "rules", "alerts.yml").returncode == 0
-    told = promtool("check", "config", "--syntax-only", "prometheus.yml")
-    assert told.returncode == 0, told.stdout + told.stderr
+    for name in ("prometheus.yml", "prometheus-nodes.yml"):
+        told = promtool("check", "config", "--syntax-only", name)
+        assert told.returncode == 0, told.stdout + told.stderr
 
 
 def test_an_alert_that_is_wrong_is_found(tmp_path: Path) -> None:

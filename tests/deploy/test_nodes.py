@@ -23,6 +23,8 @@ from tests.integration.server import authority
 COMPOSE = documents("docker/nodes.yml")[0]
 SERVICES: Mapping[str, Any] = COMPOSE["services"]
 NODES = [name for name in SERVICES if name.startswith("server-")]
+MONITORING = {name for name in SERVICES if SERVICES[name].get("profiles") == ["monitoring"]}
+METRICS = [name for name in MONITORING if name.startswith("metrics-")]
 PROXY = (DEPLOY / "docker/nginx-nodes.conf").read_text()
 MANIFESTS = documents("kubernetes/nodes.yaml")
 (SET,) = (one for one in MANIFESTS if one["kind"] == "StatefulSet")
@@ -36,13 +38,22 @@ def address(name: str) -> str:
 
 def test_compose_understands_the_file() -> None:
     known = {name: COMPOSE[name] for name in COMPOSE if not name.startswith("x-")}
-    assert set(PyCompose.from_json(json.dumps(known)).service_names()) == {"postgresql", *NODES, "proxy", "agent"}
+    assert set(PyCompose.from_json(json.dumps(known)).service_names()) == {
+        "postgresql",
+        *NODES,
+        "proxy",
+        "agent",
+        *METRICS,
+        "prometheus",
+        "grafana",
+    }
     assert len(NODES) == 3
 
 
 def test_only_the_proxy_can_be_reached_from_elsewhere() -> None:
     assert {name: service["ports"] for name, service in SERVICES.items() if "ports" in service} == {
-        "proxy": ["443:443"]
+        "proxy": ["443:443"],
+        "grafana": ["127.0.0.1:3000:3000"],
     }
 
 
@@ -71,11 +82,30 @@ def test_every_file_and_volume_that_compose_mounts_is_there_or_is_told_of() -> N
     told = (DEPLOY / "docker/nodes.yml").read_text().partition("name:")[0]
     mounts = [mount.split(":")[0] for one in SERVICES.values() for mount in one.get("volumes", ())]
     assert {mount for mount in mounts if not mount.startswith(".")} == set(COMPOSE["volumes"])
-    assert (DEPLOY / "docker/nginx-nodes.conf").is_file()
-    assert {mount for mount in mounts if mount.startswith(".")} == {"./nginx-nodes.conf", "./tls"}
+    made = {"./tls", "./metrics-token"}
+    for mount in {mount for mount in mounts if mount.startswith(".")} - made:
+        assert (DEPLOY / "docker" / mount).is_file(), mount
     assert "tls/" in told
+    assert "> metrics-token" in (DEPLOY / "README.md").read_text()
     assert COMPOSE["secrets"] == {"hub-secrets": {"file": "./hub-secrets"}}
     assert "secrets make /out/hub-secrets" in told
+
+
+def test_prometheus_reads_every_node_as_an_instance_of_one_hub() -> None:
+    (job,) = documents("prometheus/prometheus-nodes.yml")[0]["scrape_configs"]
+    (targets,) = [one["targets"] for one in job["static_configs"]]
+    (port,) = re.findall(r"listen (\d+);", (DEPLOY / "docker/nginx-metrics.conf").read_text())
+    assert targets == [f"{name}:{port}" for name in NODES]
+    shares = {SERVICES[name]["network_mode"]: SERVICES[name]["depends_on"] for name in METRICS}
+    assert shares == {f"service:{name}": {name: {"condition": "service_started", "restart": True}} for name in NODES}
+
+
+def test_grafana_asks_the_prometheus_beside_it() -> None:
+    (source,) = documents("grafana/provisioning/datasources.yml")[0]["datasources"]
+    variable = source["url"].removeprefix("$")
+    for file, beside in (("nodes.yml", "prometheus"), ("compose.yml", "server")):
+        told = documents(f"docker/{file}")[0]["services"]["grafana"]["environment"]
+        assert told == {variable: f"http://{beside}:9090"}
 
 
 def test_the_password_is_asked_for_and_stands_nowhere() -> None:
