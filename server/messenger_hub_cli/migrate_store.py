@@ -65,10 +65,22 @@ def migrate_store(data_dir: Path, url: str | None) -> Record:
 
 
 def _address(data_dir: Path, url: str | None) -> StoreAddress:
-    flags = {"data_dir": data_dir} if url is None else {"data_dir": data_dir, "store": url}
-    address = config.load(flags, os.environ).store
-    if address is None:
+    settings = config.load({"data_dir": data_dir}, os.environ)
+    if url is not None:
+        return _given(url)
+    if settings.store is None:
         raise Misused(f"Give the database with --to postgresql://USER@HOST/DATABASE or in {config.PREFIX}STORE.")
+    return settings.store
+
+
+def _given(url: str) -> StoreAddress:
+    from messenger_hub_server.store.address import StoreAddress  # noqa: PLC0415
+
+    try:
+        address = StoreAddress(url)
+    except ValueError:
+        raise Misused("--to is not understood: write postgresql://USER@HOST/DATABASE.") from None
+    config.refuse_secret(address, "--to")
     return address
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import platform
 import subprocess
@@ -89,7 +90,8 @@ def _server_cpu(sample: Sample) -> float:
 
 
 def _ratios(samples: Sequence[Sample], reference: Sequence[Sample], of: Callable[[Sample], float]) -> dict[str, float]:
-    ratios = [of(one) / of(r) for one, r in zip(samples, reference, strict=True)]
+    """Of the slices by turns. In a slice of milliseconds no processor time may have been counted: it says nothing."""
+    ratios = [of(one) / of(r) for one, r in zip(samples, reference, strict=True) if of(r)] or [math.nan]
     return {"median": median(ratios), "least": min(ratios), "most": max(ratios)}
 
 

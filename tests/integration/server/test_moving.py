@@ -194,6 +194,15 @@ def test_the_command_says_what_comes_next_and_takes_no_password(data_dir: Path, 
     assert (again.returncode, "was moved before" in again.stderr) == (5, True)
 
 
+@pytest.mark.parametrize("address", ["mysql://hub@localhost/hub", "postgresql://hub:secret@localhost/hub"])
+def test_an_address_that_cannot_be_used_is_refused_by_the_name_of_its_own_flag(tmp_path: Path, address: str) -> None:
+    done = _command("--from", str(tmp_path), "--to", address)
+    assert done.returncode == 2
+    assert "--to" in done.stderr
+    assert "--store" not in done.stderr
+    assert "secret" not in done.stderr
+
+
 def _command(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     command: Sequence[str] = [sys.executable, "-m", "messenger_hub_cli", "migrate-store", *arguments]
     return subprocess.run(
