@@ -72,13 +72,15 @@ class Channel:
             backoff,
             self._page_told,
             self._seen,
+            self._executor.page_loaded,
             trial,
             acting=lambda: not self._machine.idle,
             take_turn=lambda: turns.take(lambda: self._has_work),
         )
         self._care = BrowserCare(most_memory, clock.monotonic())
         self._memory = self._restarts = 0
-        self._resting = False
+        self._resting = ""  # why, while the browser is started anew
+        self._restarting = asyncio.Lock()
         self._changed = changed
         self._send: Sender | None = None
         self._paused_here = False
@@ -205,6 +207,7 @@ class Channel:
                 group.create_task(self._show_pages())
                 group.create_task(self._show_held())
                 group.create_task(self._care_for_browser())
+                group.create_task(self._let_pages_go())
                 group.create_task(self._serve_and_end(group))
         except* _Done:
             pass
@@ -248,7 +251,7 @@ class Channel:
         if self._paused_here:
             return "Paused on the desktop"
         if self._resting:
-            return "The browser is started anew: it took too much memory"
+            return f"The browser is started anew: {self._resting}"
         return wanted.pause_reason or sight.reason or "WhatsApp Web is not ready"
 
     def _page_told(self) -> None:
@@ -402,28 +405,39 @@ class Channel:
                     case Need.TRIM:
                         await self._page.trim()
                     case Need.RESTART if self._watch.sight.can_work:
-                        await self._restart_browser()
+                        if await self._restart_browser("it took too much memory"):
+                            self._restarts += 1
+                            self._care.restarted(self._clock.monotonic())
                     case _:
                         pass
             except PageError as error:
                 log.info("browser not cared for", channel=self.id, code=error.code)
             self._report()
 
-    async def _restart_browser(self) -> None:
-        """Between two sends: nothing is begun until the new one is there."""
-        log.warning("browser takes too much memory and is started anew", channel=self.id)
-        self._resting = True
-        self._judge()
-        try:
-            # The machine hears of it in its turn: what it had begun by then is waited for.
-            await self._heard()
-            if await self._comes_to_rest():
-                self._restarts += 1
-                self._care.restarted(self._clock.monotonic())
-                await self._watch.restart_browser()
-        finally:
-            self._resting = False
+    async def _let_pages_go(self) -> None:
+        """A new browser where the page leaves a chat without an answer, though it answers everything else."""
+        while True:
+            await self._executor.page_is_to_go.wait()
+            self._executor.page_is_to_go.clear()
+            if self._watch.sight.can_work:
+                await self._restart_browser("WhatsApp Web left a chat without an answer")
+
+    async def _restart_browser(self, why: str) -> bool:
+        """Between two sends: nothing is begun until the new one is there. False: what had begun did not end in time, and none is started."""
+        async with self._restarting:
+            log.warning("browser started anew", channel=self.id, reason=why)
+            self._resting = why
             self._judge()
+            try:
+                # The machine hears of it in its turn: what it had begun by then is waited for.
+                await self._heard()
+                if not await self._comes_to_rest():
+                    return False
+                await self._watch.restart_browser()
+                return True
+            finally:
+                self._resting = ""
+                self._judge()
 
     async def _heard(self) -> None:
         """Everything that was told by now has reached the machine."""

@@ -6,6 +6,8 @@ Nothing here decides what the protocol does next; it answers the machine's quest
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import assert_never
 
 from messenger_hub.agent.v1 import agent_service_pb2 as pb
@@ -13,6 +15,7 @@ from messenger_hub.runtime.clock import Clock
 from messenger_hub.runtime.failpoints import Failpoint, passing
 
 from messenger_hub_agent.delivery.existence import APART_MS, Doubts
+from messenger_hub_agent.delivery.silences import FIRST_WAIT_MS, Silences
 from messenger_hub_agent.delivery.work import Checked, Clear, Ended, Found, GiveBack, Impossible, Performed, Unclear
 from messenger_hub_agent.updating.trial import Trial
 from messenger_hub_agent.whatsapp.page import (
@@ -31,6 +34,7 @@ PENDING_SECONDS = 60.0  # how long a message that WhatsApp's server has not take
 CONTACT_SECONDS = 60.0  # how long the phone may take to store a contact
 LOOK_SECONDS = 1.0  # between two looks
 
+NO_ANSWER = "WhatsApp Web did not answer"
 RESTRICTED_CODE = 463
 # What wa-js throws before the page has made a message: proof that nothing was sent. Any other error is looked up.
 NOTHING_MADE = frozenset(
@@ -72,10 +76,11 @@ NO_REASON = Ended(
 
 
 class Executor:
-    """One channel's hands. `wake` is set by the channel whenever the page told something, so that waits end early.
+    """One channel's hands. `wake` is set by the channel whenever the page told something, so that waits end early; `page_is_to_go` is set
+    for the channel when the page leaves one chat without an answer, as `Silences` decides.
 
-    The trial hears of what a wa-js has done well, and of what points at it: a script's error, or a message that it took and that
-    WhatsApp Web does not know afterwards. A number that is not on WhatsApp, a refusal or a lost connection does not.
+    The trial hears of what a wa-js has done well, and of what points at it: a script's error, a chat that stays without an answer, or a
+    message that it took and that WhatsApp Web does not know afterwards. A number that is not on WhatsApp, a refusal or a lost connection does not.
     """
 
     def __init__(self, page: Page, clock: Clock, trial: Trial) -> None:
@@ -84,7 +89,35 @@ class Executor:
         self._trial = trial
         self._handed_over: dict[str, str] = {}  # to which wa-js, by lease: messages that nobody knows the end of
         self._doubts = Doubts()
+        self._silences = Silences()
         self.wake = asyncio.Event()
+        self.page_is_to_go = asyncio.Event()
+
+    def page_loaded(self) -> None:
+        """The page was opened, or opened anew."""
+        self._silences.page_loaded()
+        self.page_is_to_go.clear()  # which meant the one before
+
+    @contextmanager
+    def _looking_up(self, chat: str) -> Iterator[None]:
+        """Something is asked of a chat inside; what follows when it gets no answer is for `Silences` to say."""
+        try:
+            yield
+        except PageTimeout:
+            if self._silences.unanswered(chat, self._now_ms()):
+                self._let_page_go()
+            raise
+
+    def _let_page_go(self) -> None:
+        version = self._page.wa_js_version
+        if self._trial.on_trial(version):
+            # The page goes with it.
+            self._trial.failed(version, "it leaves a chat that is looked up without an answer")
+        else:
+            self.page_is_to_go.set()
+
+    def _now_ms(self) -> int:
+        return round(self._clock.monotonic() * 1000)
 
     # ---- before -------------------------------------------------------------------------------------------------------------
 
@@ -98,15 +131,19 @@ class Executor:
     async def _check(self, lease: pb.Lease) -> Checked:
         if self._page.wa_js_version != self._trial.version:
             return CHANGING
+        chat = lease.send_text.chat
+        if wait_ms := self._silences.wait_ms(chat, self._now_ms()):
+            return GiveBack(reason=NO_ANSWER, wait_ms=wait_ms)
         try:
             state = await self._page.state()
             if not (state.can_send and state.synced):
                 return GiveBack(reason="WhatsApp Web is not ready")
             if lease.WhichOneof("action") != "send_text":
                 return Clear()
-            return await self._check_message(lease, state.own_id or "", state.restricted_until)
+            with self._looking_up(chat):
+                return await self._check_message(lease, state.own_id or "", state.restricted_until)
         except (PageGone, PageTimeout):
-            return GiveBack(reason="WhatsApp Web did not answer", wait_ms=5_000)
+            return GiveBack(reason=NO_ANSWER, wait_ms=self._silences.wait_ms(chat, self._now_ms()) or FIRST_WAIT_MS)
         except PageError as error:
             self._blame(error)
             return GiveBack(reason=f"WhatsApp Web could not look it up ({error.code})", wait_ms=APART_MS)
@@ -130,8 +167,7 @@ class Executor:
         own = await self._page.exists(own_id) is not None if own_id else False
         state = await self._page.state()
         sound = own and state.can_send
-        now_ms = round(self._clock.monotonic() * 1000)
-        if self._doubts.not_found(chat, own_number_found=sound, now_ms=now_ms):
+        if self._doubts.not_found(chat, own_number_found=sound, now_ms=self._now_ms()):
             return Impossible(code="not_on_whatsapp", message="The number is not on WhatsApp: check its country code.")
         return GiveBack(reason="Making sure whether the number is on WhatsApp", wait_ms=APART_MS + 1_000)
 
@@ -171,12 +207,14 @@ class Executor:
     async def _send(self, lease: pb.Lease) -> Performed:
         chat = lease.send_text.chat
         try:
-            message_id = await self._page.serialized_id(chat, lease.whatsapp_id)
+            with self._looking_up(chat):
+                message_id = await self._page.serialized_id(chat, lease.whatsapp_id)
         except PageError as error:
             # WhatsApp was only asked how it calls the chat.
             if isinstance(error, PageGone | PageTimeout) or error.code in LOADING or self._blame(error):
                 return NOTHING_DONE
             raise
+        self._silences.answered(chat)
         passing(Failpoint.AGENT_BEFORE_SEND)
         succeeded = await self._hand_over(lease, message_id)
         passing(Failpoint.AGENT_AFTER_SEND)
@@ -261,7 +299,9 @@ class Executor:
                     return Unclear()
                 if lease.WhichOneof("action") != "send_text":
                     return await self._judge_contact(lease)
-                seen = await self._page.find_message(lease.send_text.chat, lease.whatsapp_id)
+                with self._looking_up(lease.send_text.chat):
+                    seen = await self._page.find_message(lease.send_text.chat, lease.whatsapp_id)
+                self._silences.answered(lease.send_text.chat)
                 if seen is None or seen.ack != ACK_PENDING:
                     self._look_back(lease.lease_id, seen)
                     return judge(seen)

@@ -127,8 +127,8 @@ def sight_of(state: PageState, *, now: float, cause: str, unproven: bool = False
 
 
 class PageWatch:
-    """Watches one page. `told` is called after every change of `sight`, `seen` for receipts; `acting` says whether something is in the
-    page's hands, which `trial` waits for before its wa-js gets into the page."""
+    """Watches one page. `told` is called after every change of `sight`, `seen` for receipts, `opened` whenever the page was opened;
+    `acting` says whether something is in the page's hands, which `trial` waits for before its wa-js gets into the page."""
 
     def __init__(
         self,
@@ -137,6 +137,7 @@ class PageWatch:
         backoff: Backoff,
         told: Callable[[], None],
         seen: Callable[[Sequence[AckChanged]], None],
+        opened: Callable[[], None],
         trial: Trial,
         acting: Callable[[], bool],
         take_turn: Callable[[], Awaitable[Turn]],
@@ -146,6 +147,7 @@ class PageWatch:
         self._backoff = backoff
         self._told = told
         self._seen = seen
+        self._opened = opened
         self._trial = trial
         self._acting = acting
         self._checked = False  # the wa-js of this opening
@@ -292,6 +294,7 @@ class PageWatch:
             else:
                 self.browser_problem = ""
                 self._ready_at = self._clock.monotonic()
+                self._opened()
                 return
             self._end_turn()
             lasted = self._clock.monotonic() - began

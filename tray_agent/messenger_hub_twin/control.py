@@ -67,6 +67,7 @@ class Control:
             call(self._fail, '{"count": 1, "code": 479, "received": false}', "Answer the next messages with an error, with or without a code; `received` delivers them all the same.", "count", "code", "received"),
             call(self._restrict, '{"seconds": 3600}', "The reach-out time-lock: messages to new chats get error 463; 0 ends it.", "seconds"),
             call(self._lookup_fail, '{"count": 1, "seconds": 60}', "Look-ups of numbers fail like a broken network: the next so many, or for so long.", "count", "seconds"),
+            call(self._lookup_swallow, '{"count": 1}', "Never answer the next look-ups of numbers, on a connection that is sound.", "count"),
             call(self._passkey, '{"on": true}', "Linking stops where WhatsApp asks for a passkey; off lets waiting pages go on.", "on"),
             call(self._not_on_whatsapp, '{"numbers": ["12025550199"]}', "Replace the list of numbers that are not on WhatsApp.", "numbers"),
             call(self._contacts, '{"stored": true, "seconds": 0}', "Whether and when the phone stores what pages save.", "stored", "seconds"),
@@ -255,6 +256,10 @@ class Control:
         count, seconds = fields.count("count", 0), fields.seconds("seconds", 0.0)
         self._faults.lookup_fail, self._faults.lookup_fail_until = count, time.time() + seconds
         return {"count": self._faults.lookup_fail, "until": self._faults.lookup_fail_until}
+
+    def _lookup_swallow(self, fields: Fields) -> Answer:
+        self._faults.lookup_swallow = fields.count("count", 1)
+        return {"count": self._faults.lookup_swallow}
 
     def _passkey(self, fields: Fields) -> Answer:
         self._faults.passkey = fields.flag("on", True)

@@ -162,6 +162,8 @@ class Exchange:
 
     def _exists(self, page: Page, frame: Fields) -> None:
         number = frame.count("n")
+        if self.faults.lookup_swallowed():
+            return
         if self.faults.lookup_fails(time.time()):
             page.reply(number, {"broken": True})
             return

@@ -59,7 +59,7 @@ class Codes:
 
 @dataclass(slots=True, kw_only=True)
 class Faults:
-    """The switches. ``judge`` and ``lookup_fails`` use up the counted ones."""
+    """The switches. ``judge``, ``lookup_fails`` and ``lookup_swallowed`` use up the counted ones."""
 
     mute: bool = False
     swallow: int = 0
@@ -70,6 +70,7 @@ class Faults:
     restricted_until: float = 0.0
     lookup_fail: int = 0
     lookup_fail_until: float = 0.0
+    lookup_swallow: int = 0
     drop_repeats: bool = False
     passkey: bool = False
     contacts_stored: bool = True
@@ -95,6 +96,13 @@ class Faults:
             return True
         if self.lookup_fail > 0:
             self.lookup_fail -= 1
+            return True
+        return False
+
+    def lookup_swallowed(self) -> bool:
+        """Whether this question for a number is never answered; counts it."""
+        if self.lookup_swallow > 0:
+            self.lookup_swallow -= 1
             return True
         return False
 

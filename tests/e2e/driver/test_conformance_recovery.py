@@ -263,6 +263,15 @@ async def test_what_a_mute_network_never_heard_arrives_once_when_the_connection_
     assert len(desk.arrivals(wa_id)) == 1
 
 
+async def test_a_number_whose_look_up_was_under_way_is_looked_up_again_on_the_next_connection(desk: Desk) -> None:
+    await desk.twin.call("lookup-swallow")
+    async with asyncio.TaskGroup() as group:
+        looking_up = group.create_task(desk.page.exists("12025550171@c.us"))
+        await desk.until_answer(desk.twin.state, lambda network: network["faults"]["lookup_swallow"] == 0)
+        await desk.twin.call("drop")
+    assert looking_up.result() is not None
+
+
 async def test_a_page_that_lost_its_connection_says_so_and_comes_back_in_step(desk: Desk) -> None:
     await desk.twin.call("drop")
     assert not (await desk.until(lambda state: not state.normal)).can_send

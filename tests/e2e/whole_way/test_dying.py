@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tests.e2e.whole_way.world import World
+from tests.e2e.whole_way.world import World, http
 from tests.eventually import all_end, eventually
 
 pytestmark = pytest.mark.e2e
@@ -114,6 +114,32 @@ def test_a_connection_that_drops_after_the_message_left_makes_no_second_one(worl
     world.phones("drop")
     world.reaches(number, *DONE, seconds=60)
     assert len(world.received("swallowed")) == 1
+
+
+def looked_up(world: World, message: str, mobile: str) -> int:
+    """A message whose number was just looked up, without an answer; the operation's id."""
+    world.phones("lookup-swallow", count=1)
+    number = world.send(message, mobile=mobile)
+    eventually(lambda: http("GET", f"{world.twin}/_twin/state")[1]["faults"]["lookup_swallow"] == 0)
+    return number
+
+
+def test_whatsapp_that_goes_away_while_a_number_is_looked_up_costs_that_number_nothing(world: World) -> None:
+    number = looked_up(world, "looked up again", "12025550161")
+    world.kill("twin")
+    world.start("twin")
+    world.reaches(number, *DONE, seconds=60)
+    assert len(world.arrivals("looked up again")) == 1
+
+
+@pytest.mark.timeout(240)
+def test_a_page_that_leaves_one_number_without_an_answer_is_loaded_anew_and_the_rest_is_sent_meanwhile(
+    world: World,
+) -> None:
+    number = looked_up(world, "left without an answer", "12025550162")
+    world.reaches(world.send("not held up for ever"), *DONE, seconds=60)
+    world.reaches(number, *DONE, seconds=150)
+    assert len(world.arrivals("left without an answer")) == 1
 
 
 def test_receipts_that_came_while_the_desktop_was_off_arrive(world: World) -> None:

@@ -26,6 +26,7 @@ CALLS = [
     "fail",
     "restrict",
     "lookup-fail",
+    "lookup-swallow",
     "passkey",
     "not-on-whatsapp",
     "contacts",
@@ -64,6 +65,7 @@ WRONG = [
     ("restrict", {}, '"seconds" must be a number, zero or more.'),
     ("lookup-fail", {"count": 0.5}, '"count" must be a whole number, zero or more.'),
     ("lookup-fail", {"seconds": True}, '"seconds" must be a number, zero or more.'),
+    ("lookup-swallow", {"count": "1"}, '"count" must be a whole number, zero or more.'),
     ("passkey", {"on": None}, '"on" must be true or false.'),
     ("not-on-whatsapp", {"numbers": "12025550199"}, '"numbers" must be a list of texts.'),
     ("not-on-whatsapp", {"numbers": [12025550199]}, '"numbers" must be a list of texts.'),
@@ -121,7 +123,7 @@ async def test_an_unknown_call_is_a_404_that_lists_the_calls(twin: Twin) -> None
 
 
 async def test_an_empty_body_is_enough_where_every_field_has_a_default(twin: Twin) -> None:
-    every = "codes receipts drop mute swallow fail lookup-fail passkey contacts drop-repeats"
+    every = "codes receipts drop mute swallow fail lookup-fail lookup-swallow passkey contacts drop-repeats"
     for name in every.split():
         status, answer = await twin.answer(name, "")
         assert status == 200, answer

@@ -238,6 +238,13 @@ async def test_look_ups_break_so_often_or_for_so_long(twin: Twin, page: Scripted
     assert (await page.ask("exists", id=ANA))["exists"]
 
 
+async def test_so_many_look_ups_are_never_answered(twin: Twin, page: ScriptedPage) -> None:
+    await twin.call("lookup-swallow", count=1)
+    await page.say("exists", id=lid_of("12025550113"))
+    assert (await page.ask("exists", id=ANA))["exists"]
+    assert (await twin.state())["faults"]["lookup_swallow"] == 0
+
+
 async def test_contacts_are_saved_renamed_and_removed_on_the_phone_and_every_page_hears_of_it(twin: Twin) -> None:
     async with linked_page(twin, ME, "one") as (one, _), linked_page(twin, ME, "two") as (two, _):
         for first, last in (("Ben", ""), ("Benjamin", "Carter")):

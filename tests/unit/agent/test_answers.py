@@ -242,7 +242,15 @@ class GarbageGroups(FakePage):
 async def test_groups_beyond_all_measure_fit_into_one_frame() -> None:
     page = GarbageGroups()
     watch = PageWatch(
-        page, FakeClock(), Backoff(lambda: 0.0), lambda: None, lambda _: None, no_trial(), lambda: False, free_turn
+        page,
+        FakeClock(),
+        Backoff(lambda: 0.0),
+        lambda: None,
+        lambda _: None,
+        lambda: None,
+        no_trial(),
+        lambda: False,
+        free_turn,
     )
     await watch._look()
     groups = watch.take_groups()
@@ -262,6 +270,7 @@ async def test_while_the_page_answers_garbage_a_sentence_says_that_it_starts_and
         Backoff(lambda: 0.0),
         lambda: sights.append(watch.sight),
         lambda _: None,
+        lambda: None,
         no_trial(),
         lambda: False,
         free_turn,

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from messenger_hub.agent.v1 import agent_service_pb2 as pb
 from messenger_hub_agent.delivery.work import Clear, Ended, Found, GiveBack, Impossible, Unclear
-from messenger_hub_agent.executor import CONTACT_SECONDS, PENDING_SECONDS, Executor
+from messenger_hub_agent.executor import CONTACT_SECONDS, NO_ANSWER, PENDING_SECONDS, Executor
 from messenger_hub_agent.updating.choice import Stage
 from messenger_hub_agent.updating.trial import Trial
 from messenger_hub_agent.whatsapp.page import (
@@ -127,6 +127,66 @@ async def test_only_ok_with_an_ack_is_sent_and_all_doubts_are_looked_up(
     answer: SendResult | PageError, expected: object
 ) -> None:
     assert await Room(sends=answer).executor.perform(MESSAGE) == expected
+
+
+LOST = PageTimeout("its answer got lost")
+
+
+async def test_a_page_that_leaves_a_number_unanswered_twice_is_to_go_and_the_number_waits_longer_each_time() -> None:
+    room = Room(numbers={CHAT: LOST})
+    for page_is_to_go, wait in ((False, 5), (True, 10)):
+        assert await room.executor.check(MESSAGE) == GiveBack(reason=NO_ANSWER, wait_ms=wait * 1000)
+        assert room.executor.page_is_to_go.is_set() is page_is_to_go
+        room.clock.goes(wait)
+
+
+async def test_a_number_that_waits_is_given_back_without_a_word_to_the_page() -> None:
+    room = Room(numbers={CHAT: LOST})
+    await room.executor.check(MESSAGE)
+    room.page.now = PageError("script_error", "nobody was to ask")
+    room.clock.goes(2)
+    assert await room.executor.check(MESSAGE) == GiveBack(reason=NO_ANSWER, wait_ms=3_000)
+    assert await Room(chats={CHAT}).executor.check(MESSAGE) == Clear(new_chat=False)
+
+
+async def test_a_page_that_answers_nothing_at_all_is_not_the_executors_to_end() -> None:
+    room = Room(now=LOST)
+    for _ in range(3):
+        assert await room.executor.check(MESSAGE) == GiveBack(reason=NO_ANSWER, wait_ms=5_000)
+    assert not room.executor.page_is_to_go.is_set()
+
+
+async def test_a_chat_whose_name_is_asked_for_twice_in_vain_lets_the_page_go_too() -> None:
+    room = Room(numbers={CHAT: somebody()}, keys=LOST)
+    for page_is_to_go in (False, True):
+        assert await room.executor.check(MESSAGE) == Clear(new_chat=True)
+        assert await room.executor.perform(MESSAGE) == Ended(kind=pb.Outcome.KIND_VOID)
+        assert room.executor.page_is_to_go.is_set() is page_is_to_go
+        room.clock.goes(60)
+    assert "send_text" not in room.page.asked
+
+
+async def test_a_doubt_that_is_looked_up_twice_in_vain_stays_a_doubt_and_lets_the_page_go() -> None:
+    room = Room(held={WA_ID: LOST})
+    for page_is_to_go in (False, True):
+        assert await room.executor.reconcile(MESSAGE) == Unclear()
+        assert room.executor.page_is_to_go.is_set() is page_is_to_go
+
+
+async def test_a_message_that_is_sent_in_between_begins_the_count_anew() -> None:
+    room = Room(numbers={CHAT: LOST})
+    await room.executor.check(MESSAGE)
+    assert await room.executor.perform(MESSAGE) == Ended(kind=pb.Outcome.KIND_SENT)
+    await room.executor.check(MESSAGE)
+    assert not room.executor.page_is_to_go.is_set()
+
+
+async def test_a_page_that_was_opened_anew_begins_the_count_anew() -> None:
+    room = Room(held={WA_ID: LOST})
+    await room.executor.reconcile(MESSAGE)
+    room.executor.page_loaded()
+    await room.executor.reconcile(MESSAGE)
+    assert not room.executor.page_is_to_go.is_set()
 
 
 @pytest.mark.parametrize("problem", [PageTimeout("WhatsApp went away"), PageGone("crashed")])
@@ -289,6 +349,15 @@ async def test_a_message_from_before_the_trial_that_is_nowhere_decides_nothing()
     room = Tried()
     await room.executor.reconcile(MESSAGE)
     assert room.stage is Stage.PROVING
+
+
+async def test_a_chat_that_it_leaves_unanswered_twice_rejects_it_and_the_page_goes_with_it() -> None:
+    room = Tried(held={WA_ID: LOST})
+    for stage in (Stage.PROVING, Stage.REJECTED):
+        assert isinstance(await room.executor.check(MESSAGE), GiveBack)
+        assert room.stage is stage
+        room.clock.goes(60)
+    assert not room.executor.page_is_to_go.is_set()
 
 
 async def test_nothing_is_begun_on_a_page_whose_wa_js_is_to_go() -> None:

@@ -82,6 +82,7 @@ class Watched:
         self.acting = False
         self.seen: list[AckChanged] = []
         self.sights: list[Sight] = []
+        self.openings = 0
         self._told = asyncio.Event()
         self.clock = FakeClock()
         self.watch = PageWatch(
@@ -90,10 +91,14 @@ class Watched:
             Backoff(lambda: 0.0),
             self._note,
             self.seen.extend,
+            self._count,
             trial,
             lambda: self.acting,
             take_turn,
         )
+
+    def _count(self) -> None:
+        self.openings += 1
 
     def _note(self) -> None:
         self.sights.append(self.watch.sight)
@@ -254,7 +259,7 @@ async def test_a_page_that_died_is_opened_again(event: PageCrashed | BrowserGone
             while len(watched.sights) < 3:
                 await watched.told()
         assert [sight.reason for sight in watched.sights] == ["", "WhatsApp Web is starting again", ""]
-        assert watched.page.asked.count("open") == 2
+        assert watched.page.asked.count("open") == watched.openings == 2
 
 
 NOT_READY = replace(LINKED, ready=False)
@@ -293,6 +298,7 @@ async def test_a_browser_that_is_missing_is_told_and_looked_for_again() -> None:
     async with watching(page) as watched:
         await watched.until(v1.CHANNEL_STATE_LINKED)
         assert page.asked.count("open") == 3
+        assert watched.openings == 1
 
 
 async def test_an_account_is_logged_out_when_an_operator_unlinks_it() -> None:

@@ -33,7 +33,7 @@
     async function transmit(entry) {
       if (underWay.has(entry.id)) return;
       underWay.add(entry.id);
-      const answer = await use('TwinBackend').ask({ op: 'send', id: entry.id, chat: entry.chat, body: entry.body });
+      const answer = await use('TwinBackend').askOnce({ op: 'send', id: entry.id, chat: entry.chat, body: entry.body });
       if (answer.error) await stored((store) => store.put({ ...entry, ack: -1, code: answer.code }));
       else await stored((store) => store.delete(entry.id));
       underWay.delete(entry.id);
@@ -65,7 +65,7 @@
   // ---- the line ---------------------------------------------------------------------------------------------------------
   twinModule('TwinBackend', (exports, use) => {
     const page = (sessionStorage.twinPage ||= crypto.randomUUID().slice(0, 8));
-    const asked = new Map(); // number → resolve
+    const asked = new Map(); // number → {frame, resolve, isRepeated}
     let socket = null;
     let number = 0;
     let me = JSON.parse(localStorage.getItem(OWNER) || '{}');
@@ -100,12 +100,18 @@
     exports.send = (frame) => {
       if (socket?.readyState === WebSocket.OPEN) socket.send(JSON.stringify(frame));
     };
-    exports.ask = (frame) =>
-      new Promise((resolve) => {
+    function ask(frame, isRepeated) {
+      return new Promise((resolve) => {
         number += 1;
-        asked.set(number, resolve);
-        exports.send({ n: number, ...frame });
+        const numbered = { n: number, ...frame };
+        asked.set(number, { frame: numbered, resolve, isRepeated });
+        exports.send(numbered);
       });
+    }
+    // As WhatsApp's: what has no answer when the connection is lost is asked again on the next one.
+    exports.ask = (frame) => ask(frame, true);
+    // For what changes something: the outbox repeats messages itself, and of contacts it is not known.
+    exports.askOnce = (frame) => ask(frame, false);
     exports.reconnect = () => socket?.close();
 
     // Keeps that a number and a hidden id are one person; says under which of them a chat with that person stands.
@@ -271,7 +277,7 @@
     function lost() {
       const { stream, socket: line, network } = stores();
       greeted = false;
-      asked.clear();
+      for (const [n, { isRepeated }] of asked) if (!isRepeated) asked.delete(n);
       use('TwinOutbox').connectionLost();
       network.set({ online: false });
       line.set({ state: 'OPENING', stream: 'DISCONNECTED' });
@@ -287,11 +293,12 @@
           op: 'hello', page, build: Number(document.body.dataset.build), token: localStorage.getItem(CREDENTIALS) || '',
           since: version,
         });
+        for (const { frame } of asked.values()) exports.send(frame);
       };
       socket.onmessage = ({ data }) => {
         const frame = JSON.parse(data);
         if (frame.n) {
-          asked.get(frame.n)?.(frame);
+          asked.get(frame.n)?.resolve(frame);
           asked.delete(frame.n);
         } else {
           events[frame.ev](frame);

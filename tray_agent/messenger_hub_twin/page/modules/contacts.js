@@ -45,13 +45,13 @@
   twinModule('WAWebSaveContactAction', (exports, use) => {
     exports.saveContactAction = async ({ phoneNumber, lid, firstName, lastName }) => {
       const id = phoneNumber ? `${phoneNumber}@c.us` : `${lid}@lid`;
-      await use('TwinBackend').ask({ op: 'contact_save', id, first: firstName, last: lastName || '' });
+      await use('TwinBackend').askOnce({ op: 'contact_save', id, first: firstName, last: lastName || '' });
     };
   });
 
   twinModule('WAWebDeleteContactAction', (exports, use) => {
     exports.deleteContactAction = async ({ phoneNumber, lid }) => {
-      await use('TwinBackend').ask({ op: 'contact_remove', id: String(phoneNumber || lid) });
+      await use('TwinBackend').askOnce({ op: 'contact_remove', id: String(phoneNumber || lid) });
     };
   });
 
