@@ -138,6 +138,40 @@ async def _pace(hub: Hub) -> None:
     await hub.operator.channels.UpdateChannel(request, metadata=hub.operator.metadata, timeout=SECONDS)
 
 
+async def test_what_an_operator_did_at_one_node_the_next_call_finds_at_another(estate: Estate) -> None:
+    async with estate.nodes(2) as (first, second):
+        for name in ("one", "two", "three"):
+            channel_id = await first.channel(name)
+            api = await second.session_api(f"program of {name}", name)
+            assert await let_in(first, api) == 200
+            credential = await enrolled(second, f"desk of {name}", name)
+            moved = channel_admin_service_pb2.MoveChannelRequest(channel=name, agent=f"desk of {name}")
+            await first.operator.channels.MoveChannel(moved, metadata=first.operator.metadata, timeout=SECONDS)
+            async with connected(first, channel_id, credential) as agent:
+                assert agent.epoch
+            await deactivate(second, api)
+            listed = await first.operator.session_apis.ListSessionApis(
+                session_api_admin_service_pb2.ListSessionApisRequest(),
+                metadata=first.operator.metadata,
+                timeout=SECONDS,
+            )
+            assert [one.active for one in listed.session_apis if one.name == api.name] == [False]
+
+
+async def test_an_operator_is_shown_what_a_node_knows_while_the_database_is_away(
+    tmp_path: Path, own: PostgresqlServer
+) -> None:
+    async with Estate(tmp_path, own).nodes(2) as (_, second):
+        await second.session_api()
+        await asyncio.to_thread(own.stop)
+        listed = await second.operator.session_apis.ListSessionApis(
+            session_api_admin_service_pb2.ListSessionApisRequest(), metadata=second.operator.metadata, timeout=SECONDS
+        )
+        assert [one.name for one in listed.session_apis] == ["shop"]
+        own.launch()
+        await asyncio.to_thread(own.wait)
+
+
 async def test_two_nodes_cannot_give_one_name_twice(estate: Estate) -> None:
     async with estate.nodes(2) as (first, second):
         made = await asyncio.gather(first.channel("same"), second.channel("same"), return_exceptions=True)
