@@ -72,6 +72,7 @@ SAID = (
     _("The desktop was revoked: enrol it again with messenger-hub agent enrol, then try again."),
     _("It is too late to cancel: the operation has started or is settled. Look it up to see how it ended."),
     _("The desktop gave no picture of the page: try again when the channel is up."),
+    _("The desktop has not opened the channel yet: try again in a moment, and look at the log there if that goes on."),
     _("The operation is not uncertain, so there is nothing to decide. Look it up to see where it stands."),
     _("A message is being sent right now: try again in a minute."),
     _("The hub's database was restored: start the channel's desktop app, then try again."),

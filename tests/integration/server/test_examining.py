@@ -172,6 +172,20 @@ async def test_a_picture_is_not_waited_for_when_its_desktop_goes_away(
     assert "no picture" in await call.details()
 
 
+async def test_a_picture_is_not_waited_for_before_the_desktop_has_opened_the_channel(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(answers, "SECONDS", FOR_EVER)
+    credential = await enrolled(hub)
+    async with connected(hub, 1, credential):
+        pass
+    request = channel_admin_service_pb2.GetPagePictureRequest(channel="main")
+    async with asyncio.timeout(SECONDS), connected(hub, 1, credential, hello=False, linked=False):
+        call = hub.operator.channels.GetPagePicture(request, metadata=hub.operator.metadata)
+        assert await call.code() is grpc.StatusCode.UNAVAILABLE
+    assert "has not opened" in await call.details()
+
+
 async def test_a_picture_is_asked_of_the_channels_owner_and_told(hub: Hub) -> None:
     request = channel_admin_service_pb2.GetPagePictureRequest(channel="main")
     async with connected(hub, 1, await enrolled(hub)) as agent, asyncio.timeout(SECONDS):

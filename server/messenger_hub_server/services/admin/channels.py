@@ -10,7 +10,7 @@ from messenger_hub.admin.v1 import channel_admin_service_pb2 as pb
 from messenger_hub.runtime.clock import Clock
 from messenger_hub.v1.channel_service_pb2 import GetStatusResponse
 
-from messenger_hub_server.errors import InProgress, LinkingTimedOut, NoAgentConnected, ValidationFailed
+from messenger_hub_server.errors import InProgress, LinkingTimedOut, NoAgentConnected, NoPicture, ValidationFailed
 from messenger_hub_server.model import AgentId, Channel, ChannelId, JournalId, LinkState, OperationState, Problem
 from messenger_hub_server.presence import Presence
 from messenger_hub_server.queue import Queue
@@ -27,6 +27,7 @@ from messenger_hub_server.store.base import ChangeQueue
 LINKING_SECONDS = 600
 CLEARED = "Cancelled by an operator who cleared the queue"
 DELETED = "The channel was deleted"
+UNOPENED = "The desktop has not opened the channel yet: try again in a moment, and look at the log there if that goes on."
 _LINKED = frozenset({LinkState.LINKED, LinkState.RESTRICTED})
 
 
@@ -122,9 +123,12 @@ class ChannelAdminHandlers:
         return told
 
     async def get_page_picture(self, request: pb.GetPagePictureRequest, _: CallContext) -> pb.GetPagePictureResponse:
-        """As it is now."""
+        """As it is now. A desktop that has not opened the channel would not answer."""
         channel = self._registry.channel_named(request.channel)
         agent_id = self._require_agent(channel)
+        sight = self._sights.of(channel.id)
+        if sight is None or sight.current is None:
+            raise NoPicture(UNOPENED)
         return pb.GetPagePictureResponse(jpeg=await self._pictures.take(agent_id, channel.id))
 
     async def clear_queue(self, request: pb.ClearQueueRequest, _: CallContext) -> pb.ClearQueueResponse:
