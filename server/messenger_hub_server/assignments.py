@@ -104,6 +104,11 @@ class Assignments:
             backlog_oldest=timestamp(oldest_ms),
         )
 
+    def is_active(self, agent_id: AgentId) -> bool:
+        """It was not revoked."""
+        agent = self._registry.agent(agent_id)
+        return agent is not None and agent.active
+
     def on_change(self, callback: Callable[[], None]) -> Callable[[], None]:
         """Calls back after every change of the registry; returns what ends that."""
         return self._registry.on_change(callback)

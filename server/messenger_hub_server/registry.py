@@ -355,15 +355,14 @@ class Registry(Records):
 
     async def _spend(self, enrolment: Enrolment, agent: Agent, now: int) -> None:
         channel = self._channels[enrolment.channel_id]
-        redeem = base.Redeem(token_digest=enrolment.token_digest, now_ms=now, agent=agent)
+        owned = replace(channel, agent_id=agent.id) if channel.agent_id is None else None
+        redeem = base.Redeem(token_digest=enrolment.token_digest, now_ms=now, agent=agent, channel=owned)
         if not (await self._commits.commit([redeem]))[0]:
             raise InvalidToken
         self._enrolments[enrolment.token_digest] = replace(enrolment, used=True)
         self._remember(agent)
-        if channel.agent_id is None:
-            channel = replace(channel, agent_id=agent.id)
-            await self._commits.commit([base.Put(record=channel)])
-            self._channels[channel.id] = channel
+        if owned is not None:
+            self._channels[owned.id] = owned
         self._changed()
 
     async def _numbered(self, wanted: SessionApi, taken: int) -> SessionApi:

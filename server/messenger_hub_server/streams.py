@@ -18,7 +18,15 @@ from messenger_hub.runtime.log import logger
 
 from messenger_hub_server.delivery import actions
 from messenger_hub_server.delivery.channel import Channel
-from messenger_hub_server.errors import HubError, Internal, Replaced, Stopping, StoreUnavailable, UnexpectedFrame
+from messenger_hub_server.errors import (
+    HubError,
+    Internal,
+    InvalidCredential,
+    Replaced,
+    Stopping,
+    StoreUnavailable,
+    UnexpectedFrame,
+)
 from messenger_hub_server.frames import admit
 from messenger_hub_server.line import ChannelLine
 from messenger_hub_server.lines import Line
@@ -162,6 +170,10 @@ class Wishes(Protocol):
         """All channels of an agent, with what is wanted of each."""
         ...
 
+    def is_active(self, agent_id: AgentId) -> bool:
+        """It was not revoked."""
+        ...
+
     def on_change(self, callback: Callable[[], None]) -> Callable[[], None]:
         """Calls back after every change; returns what ends that."""
         ...
@@ -271,6 +283,8 @@ class Streams:
         if first is None or first.WhichOneof("frame") != "agent_hello":
             raise UnexpectedFrame("The first frame must be AgentHello.")
         admit(first)
+        if not self._wishes.is_active(agent.id):  # since it was let in: nobody ends a stream that is not open yet
+            raise InvalidCredential
         stream = self._open(agent, first.agent_hello)
         try:
             async with asyncio.TaskGroup() as group:

@@ -1,6 +1,7 @@
 """Memory, SQLite and PostgreSQL behave alike: the same writes give the same outcomes and the same rows."""
 
 import asyncio
+import dataclasses
 import itertools
 import tempfile
 from collections.abc import AsyncIterator, Callable
@@ -381,6 +382,21 @@ async def test_the_registry_is_read_back_as_it_was_put(store: base.Store) -> Non
     assert (list(registry.keys), list(registry.agents)) == ([key], [agent])
     assert await store.apply([base.Remove(channel_id=CHANNEL)]) == [True]
     assert not (await store.registry()).keys
+
+
+async def test_an_agent_and_the_channel_that_it_owns_are_there_together_or_not_at_all(store: base.Store) -> None:
+    channel = Channel(id=CHANNEL, name="Shop", created_at_ms=1)
+    enrolment = Enrolment(token_digest=b"t", name="desk", channel_id=CHANNEL, expires_at_ms=10)
+    agent = Agent(id=AgentId(1), name="desk", credential_digest=b"c", channel_ids=frozenset({CHANNEL}))
+    await store.apply([base.Put(record=record) for record in (channel, enrolment)])
+    owned = dataclasses.replace(channel, agent_id=agent.id)
+    redeem = base.Redeem(token_digest=b"t", now_ms=5, agent=agent, channel=owned)
+    assert await store.apply([replace(redeem, now_ms=10)]) == [False]
+    registry = await store.registry()
+    assert (list(registry.channels), list(registry.agents)) == ([channel], [])
+    assert await store.apply([redeem]) == [True]
+    registry = await store.registry()
+    assert (list(registry.channels), list(registry.agents)) == ([owned], [agent])
 
 
 async def test_groups_listing_and_counts_are_read_back(store: base.Store) -> None:

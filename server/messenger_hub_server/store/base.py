@@ -197,11 +197,13 @@ class Put(Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Redeem(Struct, frozen=True, kw_only=True, gc=False):
-    """Uses an enrolment once: marks it used and puts the agent. Outcome: True when it was unused and not expired at `now_ms`."""
+    """Uses an enrolment once: marks it used, and puts the agent and, where given, the channel that it owns from then on. Outcome: True
+    when it was unused and not expired at `now_ms`."""
 
     token_digest: bytes
     now_ms: int
     agent: Agent
+    channel: Channel | None = None
 
 
 class Remove(Struct, frozen=True, kw_only=True, gc=False):

@@ -414,6 +414,8 @@ class MemoryStore:
         if enrolment is None or enrolment.used or enrolment.expires_at_ms <= write.now_ms:
             return False
         self._rows.enrolments[write.token_digest] = dataclasses.replace(enrolment, used=True)
+        if write.channel is not None:
+            self._put(write.channel)
         return self._put(write.agent)
 
     def _remove(self, write: base.Remove) -> bool:

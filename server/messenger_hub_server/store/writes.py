@@ -250,6 +250,8 @@ class Writer:
         if not isinstance(enrolment, Enrolment) or enrolment.used or enrolment.expires_at_ms <= write.now_ms:
             return False
         self._put(replace(enrolment, used=True))
+        if write.channel is not None:
+            self._put(write.channel)
         return self._put(write.agent)
 
     def _remove(self, write: base.Remove) -> bool:

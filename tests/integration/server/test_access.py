@@ -11,8 +11,10 @@ from messenger_hub.admin.v1 import agent_admin_service_pb2, session_api_admin_se
 from messenger_hub.agent.v1 import agent_service_pb2
 from messenger_hub.v1 import channel_service_pb2, message_service_pb2, operation_pb2
 from messenger_hub.v1 import operation_service_pb2 as pb
+from messenger_hub_server.model import Agent
 from messenger_hub_server.parts import CONTRACT
 from messenger_hub_server.rpc.method import Audience, Method, compiled
+from messenger_hub_server.streams import Frames, Sender, Streams
 
 from tests.integration.server.agent import connected, enrolled
 from tests.integration.server.hub import BASE, SECONDS, Hub, SessionApi
@@ -271,3 +273,22 @@ async def test_a_batch_is_bounded_by_the_keys_quota(hub: Hub) -> None:
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await send(hub, api)
     assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
+async def test_a_desktop_that_is_revoked_between_its_credential_and_its_hello_is_refused(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect, let_in = Streams.connect, asyncio.Event()
+
+    async def noted(streams: Streams, agent: Agent, frames: Frames, send: Sender) -> None:
+        let_in.set()
+        await connect(streams, agent, frames, send)
+
+    monkeypatch.setattr(Streams, "connect", noted)
+    bearer = f"Bearer {(await enrolled(hub)).credential}"
+    call = hub.programs.agents.Connect(metadata=(("authorization", bearer),), timeout=SECONDS)
+    await let_in.wait()
+    revoked = agent_admin_service_pb2.RevokeAgentRequest(agent="desk")
+    await hub.operator.agents.RevokeAgent(revoked, metadata=hub.operator.metadata, timeout=SECONDS)
+    await call.write(agent_service_pb2.ConnectRequest(agent_hello=agent_service_pb2.AgentHello(version="test")))
+    assert await call.code() is grpc.StatusCode.UNAUTHENTICATED

@@ -192,6 +192,8 @@ class Writer:
         if not isinstance(enrolment, Enrolment) or enrolment.used or enrolment.expires_at_ms <= write.now_ms:
             return False
         await self._put(replace(enrolment, used=True))
+        if write.channel is not None:
+            await self._put(write.channel)
         return await self._put(write.agent)
 
     async def _remove(self, write: base.Remove) -> bool:
