@@ -57,8 +57,7 @@ class Persons:
     async def erase(self, target: str) -> Erased:
         """Cancels what waits, then blanks everything. Raises InProgress while a message to the person is being sent, and Restored."""
         found, states = await self._found(target)
-        for channel_id in found:
-            self._queue.restored.require_told(channel_id)
+        await self._queue.restored.require_told(*found)
         cancelled = 0
         if states & UNSETTLED:
             cancelled = await self._cancel(target, found)

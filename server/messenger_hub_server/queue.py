@@ -342,7 +342,7 @@ class Queue:
     async def cancel(self, operation_id: OperationId, session_api_id: SessionApiId | None, reason: str) -> Operation:
         """Cancels what has not started. Raises NotFound, TooLateToCancel or Restored."""
         operation = await self.find(operation_id, session_api_id)
-        self.restored.require_told(operation.channel_id)
+        await self.restored.require_told(operation.channel_id)
         change = Change(
             operation_id=operation_id,
             session_api_id=session_api_id,
@@ -369,7 +369,7 @@ class Queue:
 
         Raises Restored.
         """
-        self.restored.require_told(channel_id)
+        await self.restored.require_told(channel_id)
         change = ChangeQueue(
             channel_id=channel_id,
             session_api_id=session_api_id,
@@ -391,7 +391,7 @@ class Queue:
         Raises NotFound, NotUncertain or Restored.
         """
         operation = await self.find(operation_id, session_api_id)
-        self.restored.require_told(operation.channel_id)
+        await self.restored.require_told(operation.channel_id)
         now_ms = self._clock.now_ms()
         words = f": {reason}" if reason else ""
         if decision is Decision.SEND_AGAIN:

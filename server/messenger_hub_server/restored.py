@@ -30,9 +30,11 @@ class RestoredChannels:
     def __contains__(self, channel_id: ChannelId) -> bool:
         return channel_id in self._channels
 
-    def require_told(self, channel_id: ChannelId) -> None:
-        """Before a decision: what is stored of the channel is what has happened. Raises Restored."""
-        if channel_id in self._channels:
+    async def require_told(self, *channel_ids: ChannelId) -> None:
+        """Before a decision: what is stored of the channels is what has happened, also if another node has marked one just now. A mark that
+        comes while the decision is written comes after it. Raises Restored, and StoreError when that cannot be told."""
+        marked = {mark.channel_id for mark in await self._store.restored()}
+        if not marked.isdisjoint(channel_ids):
             raise Restored
 
     def load(self, marks: Collection[Restoration]) -> None:

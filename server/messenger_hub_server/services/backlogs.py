@@ -73,7 +73,7 @@ class Backlogs:
         decided before. Raises Restored."""
         if channel.backlog_oldest_ms is None:
             return 0
-        self._queue.restored.require_told(channel.id)
+        await self._queue.restored.require_told(channel.id)
         cancelled, more = 0, cancel_before_ms is not None
         while more:
             found = await self.older(channel.id, cancel_before_ms or 0)

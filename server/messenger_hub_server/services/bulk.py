@@ -42,8 +42,8 @@ async def find(queue: Queue, wanted: Filter, until: OperationId) -> Found:
             if len(found) >= MOST:
                 more = True
                 break
-    for channel_id in {one.channel_id for one in found}:
-        queue.restored.require_told(channel_id)
+    if found:
+        await queue.restored.require_told(*{one.channel_id for one in found})
     return Found(operations=found, more=more)
 
 

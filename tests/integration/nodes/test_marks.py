@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
+
+import grpc
+import pytest
+from messenger_hub.admin.v1 import channel_admin_service_pb2
 from messenger_hub.agent.v1 import agent_service_pb2 as pb
 from messenger_hub.v1 import channel_service_pb2
 
 from tests.integration.nodes.estate import Estate, until
 from tests.integration.nodes.looking import all_there, enrolled_on_all
 from tests.integration.server.agent import connected
-from tests.integration.server.hub import BASE, Hub, SessionApi
+from tests.integration.server.hub import BASE, SECONDS, Hub, SessionApi
 from tests.integration.server.test_operations import send
+from tests.postgresql import PostgresqlServer
 
+MARKED = "INSERT INTO messenger_hub.restored (channel_id, journal_id, before) VALUES (1, 'journal', 9)"
+TOLD = "DELETE FROM messenger_hub.restored"
 OFFLINE = channel_service_pb2.CHANNEL_STATE_OFFLINE
 
 
@@ -53,6 +61,23 @@ async def test_what_one_node_finds_to_be_an_older_copy_no_node_decides_on_before
             await after.send(journal_page=pb.JournalPage(entries=asked, last=True))
             await after.next("welcome")
             await until(lambda: _answers(first, api, sent, "too_late_to_cancel"))
+
+
+async def test_a_node_that_has_not_heard_of_a_mark_yet_decides_on_nothing_either(
+    estate: Estate, postgresql: PostgresqlServer
+) -> None:
+    async with estate.nodes(2) as (first, _):
+        api = await first.session_api()
+        waiting = await send(first, api)
+        # As another node would, whose notice is still on its way.
+        await asyncio.to_thread(postgresql.sql, MARKED, estate.database)
+        assert await refusal(first, api, waiting) == "restored"
+        request = channel_admin_service_pb2.ClearQueueRequest(channel="main")
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await first.operator.channels.ClearQueue(request, metadata=first.operator.metadata, timeout=SECONDS)
+        assert refused.value.code() is grpc.StatusCode.UNAVAILABLE
+        await asyncio.to_thread(postgresql.sql, TOLD, estate.database)
+        assert await refusal(first, api, waiting) == ""
 
 
 async def _answers(hub: Hub, api: SessionApi, number: int, code: str) -> bool:

@@ -158,7 +158,7 @@ class ChannelAdminHandlers:
         """What waits fails; nothing that has started may be left."""
         channel = self._registry.channel_named(request.channel)
         session_apis = sum(1 for s in self._registry.session_apis() if s.channel_id == channel.id)
-        self._queue.restored.require_told(channel.id)
+        await self._queue.restored.require_told(channel.id)
         await self._require_nothing_started(channel.id)
         if request.validate_only:
             return pb.DeleteChannelResponse(failed=await self._unstarted(channel.id), session_apis=session_apis)
