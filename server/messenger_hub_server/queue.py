@@ -24,6 +24,7 @@ from messenger_hub_server.delivery.states import SETTLED
 from messenger_hub_server.errors import (
     HubError,
     Internal,
+    InvalidApiKey,
     NotFound,
     NotUncertain,
     OutcomeUnknown,
@@ -68,6 +69,7 @@ MOST_WAITING = 10_000  # callers; more are told to come back
 
 FREEING = frozenset({Change, ChangeQueue, Replace, base.ExpireDue})  # after these something else may go
 ANSWERS = (Accepted, Known, base.Late)
+GONE = base.Gone()
 BEFORE_COMMIT: Mapping[type, Failpoint] = {
     Accept: Failpoint.SERVER_BEFORE_ACCEPT,
     base.Claim: Failpoint.SERVER_BEFORE_CLAIM,
@@ -157,6 +159,7 @@ class Queue:
         self._filled = asyncio.Event()
         self._stopping = False
         self._hurrying = False
+        self._deleted: set[ChannelId] = set()
 
     def load(self, restored: Sequence[Restoration], latest_place_ms: int) -> None:
         """When the hub starts: the channels that are marked as restored, and the last place of what waits."""
@@ -166,7 +169,8 @@ class Queue:
     # ---- accepting ----------------------------------------------------------------------------------------------------------
 
     async def accept(self, drafts: Sequence[Draft]) -> Sequence[Receipt | HubError]:
-        """One commit, an answer each, in order. Raises StoreUnavailable, OutcomeUnknown or Stopping."""
+        """One commit, an answer each, in order. Raises StoreUnavailable, OutcomeUnknown or Stopping, and InvalidApiKey once the channel was
+        deleted: whoever asks for one that is not there has no key either."""
         passing(Failpoint.SERVER_ACCEPT_ASKED)
         if not self.operation_ids.are_at_hand(len(drafts)):  # nearly never: a coroutine less for each request
             await self.operation_ids.prepare(len(drafts))
@@ -181,6 +185,8 @@ class Queue:
         except OutcomeUnknown:
             outcomes = await self._found(new)
         passing(Failpoint.SERVER_ACCEPT_KNOWN)
+        if GONE in outcomes:
+            raise InvalidApiKey
         return [
             acceptance.answer(draft, outcome)
             for draft, outcome in zip(drafts, outcomes, strict=True)
@@ -243,6 +249,8 @@ class Queue:
         self._filled.set()
 
     async def _write(self, batch: Sequence[_Waiting]) -> None:
+        if self._deleted and not (batch := self._standing(batch)):
+            return
         callers = [waiting.writes for waiting in batch]
         order, plain = mixed(callers)
         writes, offers = handover.with_leases(plain, self._lines.offer)
@@ -261,9 +269,25 @@ class Queue:
             await self._one_by_one(batch)
         else:
             self.restored.follow(writes)
+            self._note_deleted(writes)
             _share(batch, shares(callers, order, outcomes))
             self._tell(batch, left_waiting(writes, outcomes))
             self._answer(offers, handover.taken(writes, outcomes))
+
+    def _standing(self, batch: Sequence[_Waiting]) -> Sequence[_Waiting]:
+        """Without those that accept on a channel whose deletion was committed while they waited."""
+        late = [
+            waiting
+            for waiting in batch
+            if any(type(write) is Accept and write.operation.channel_id in self._deleted for write in waiting.writes)
+        ]
+        _fail(late, InvalidApiKey())
+        return [waiting for waiting in batch if waiting not in late]
+
+    def _note_deleted(self, writes: Sequence[Write]) -> None:
+        if base.Remove in map(type, writes):
+            removed = [write.channel_id for write in writes if isinstance(write, base.Remove)]
+            self._deleted.update(channel_id for channel_id in removed if channel_id is not None)
 
     async def _apply(self, writes: Sequence[Write]) -> Sequence[Outcome]:
         await self._raise_epochs(writes)

@@ -178,11 +178,12 @@ class Registry(Records):
         """A move has begun (its agent drains), or was given up."""
         return await self._change_channel(channel_id, lambda c: replace(c, moving_to=to))
 
-    async def delete_channel(self, channel_id: ChannelId) -> None:
-        """The channel, its session APIs and their keys are gone."""
+    async def delete_channel(self, channel_id: ChannelId, failing: base.ChangeQueue) -> int:
+        """The channel, its session APIs and their keys are gone. What waits on it then fails in the same transaction, as nothing would ever
+        happen to it: says how many."""
         async with self._turn:
             self._existing(channel_id)
-            await self._commits.commit([base.Remove(channel_id=channel_id)])
+            _, failed = await self._commits.commit([base.Remove(channel_id=channel_id), failing])
             del self._channels[channel_id]
             gone = {s.id for s in self._session_apis.values() if s.channel_id == channel_id}
             self._session_apis = {i: s for i, s in self._session_apis.items() if i not in gone}
@@ -190,6 +191,7 @@ class Registry(Records):
             self._linking.pop(channel_id, None)
             self._unlinking.discard(channel_id)
             self._changed()
+            return len(failed) if isinstance(failed, Sequence) else 0
 
     async def create_session_api(self, wanted: SessionApi, expires_at_ms: int | None) -> tuple[SessionApi, str]:
         """Gives `wanted` an id and a key; the key's text is shown once. Raises NameTaken."""

@@ -26,8 +26,6 @@ class Behind:
                 place = max(write.operation.place_ms, self._last + 1)
                 write = replace(write, operation=replace(write.operation, place_ms=place))  # noqa: PLW2901
                 last = max(last, place)
-            elif isinstance(write, base.Import):
-                last = max(last, self._last + 1)
             moved.append(write)
         self._last = last
         return moved

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Sequence
 import asyncpg
 import pytest
 from messenger_hub.runtime.database import Refused
-from messenger_hub_server.model import ChannelId, LeaseId
+from messenger_hub_server.model import Channel, ChannelId, LeaseId
 from messenger_hub_server.store import base
 from messenger_hub_server.store.address import StoreAddress
 from messenger_hub_server.store.postgresql.database import Database
@@ -113,6 +113,59 @@ async def test_a_start_and_a_cancellation_at_once_are_one_of_them(nodes: tuple[N
         await second.waits()
         await first.commit()
         assert await other == [False]
+
+
+DELETING = (
+    base.Remove(channel_id=CHANNEL),
+    base.ChangeQueue(channel_id=CHANNEL, leased_too=True, to=S.FAILED, at_ms=9, reason="deleted"),
+)
+HELD = base.Accept(operation=new(2, place_ms=90, send_at_ms=90))
+
+
+@pytest.mark.parametrize("write", [base.Accept(operation=new(1)), HELD, handed(3, "a")])
+async def test_a_channel_that_is_being_deleted_accepts_nothing_once_it_is(
+    nodes: tuple[Node, Node], write: base.Accept, address: StoreAddress
+) -> None:
+    first, second = nodes
+    await first.begin(base.Put(record=Channel(id=CHANNEL, name="shop")))
+    await first.commit()
+    await first.begin(*DELETING)
+    other = base.Accept(operation=new(7, channel_id=ChannelId(8)))
+    async with asyncio.TaskGroup() as group:
+        accepting = group.create_task(second.begin(write, other))
+        await second.waits()
+        await first.commit()
+        assert await accepting == [base.Gone(), base.Accepted(operation_id=other.operation.id)]
+    await second.commit()
+    store = await PostgresqlStore.open(address, DIGEST)
+    assert await store.apply([write]) == [base.Gone()]
+    assert [operation.id for operation in await store.operations(base.Filter(limit=9))] == [7]
+    await store.close()
+
+
+@pytest.mark.parametrize("write", [base.Accept(operation=new(1)), HELD, handed(3, "a")])
+async def test_a_channel_that_is_deleted_takes_along_what_is_being_accepted(
+    nodes: tuple[Node, Node], write: base.Accept
+) -> None:
+    first, second = nodes
+    await first.begin(base.Put(record=Channel(id=CHANNEL, name="shop")))
+    await first.commit()
+    await first.begin(write)
+    async with asyncio.TaskGroup() as group:
+        deleting = group.create_task(second.begin(*DELETING))
+        await second.waits()
+        await first.commit()
+        assert await deleting == [True, [write.operation.id]]
+
+
+async def test_in_one_transaction_a_channel_accepts_before_it_is_deleted_and_not_after(
+    nodes: tuple[Node, Node],
+) -> None:
+    first, _ = nodes
+    put = base.Put(record=Channel(id=CHANNEL, name="shop"))
+    before, after = base.Accept(operation=new(1)), base.Accept(operation=new(2, chat="2@c.us"))
+    outcomes = await first.begin(put, before, *DELETING, after)
+    assert outcomes == [True, base.Accepted(operation_id=new(1).id), True, [1], base.Gone()]
 
 
 async def test_what_was_cancelled_while_it_was_claimed_is_not_leased(nodes: tuple[Node, Node]) -> None:

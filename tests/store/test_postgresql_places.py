@@ -99,6 +99,18 @@ async def test_of_two_requests_at_once_on_one_channel_the_second_waits_and_goes_
     await store.close()
 
 
+async def test_a_channel_of_a_database_from_before_goes_on_accepting(postgresql: PostgresqlServer) -> None:
+    address = postgresql.address(name := postgresql.database())
+    connection = await asyncpg.connect(address.url, server_settings={"search_path": "messenger_hub"})
+    await schema.migrate(connection, [one for one in schema.MIGRATIONS if one.name < "7"], name)
+    await connection.execute("INSERT INTO place (channel_id, last_ms, before_ms) VALUES ($1, $2, 0)", CHANNEL, NOON)
+    await connection.close()
+    store = await PostgresqlStore.open(address, DIGEST)
+    await store.apply([base.Accept(operation=new(9, place_ms=5))])
+    assert await places(store) == {9: NOON + 1}
+    await store.close()
+
+
 async def test_a_database_from_before_goes_on_behind_what_waits_in_it(postgresql: PostgresqlServer) -> None:
     address = postgresql.address(name := postgresql.database())
     older = [migration for migration in schema.MIGRATIONS if migration.name < "3"]

@@ -41,7 +41,8 @@ from messenger_hub_server.model import (
 
 class Accept(Struct, frozen=True, kw_only=True, gc=False):
     """Inserts a pending operation and its first event, unless its idempotency key is known, or its expires_at is not after its
-    acceptance. Outcome: Accepted, Known or, for one that is too late, Late.
+    acceptance. Outcome: Accepted, Known or, for one that is too late, Late; where several nodes share the database, Gone once one of
+    them has removed the channel.
 
     With `lease` it is leased under it in the same step, for `lease_reason`, if it could go now and nothing stands before it: the
     channel's epoch is the lease's, the channel is not marked as restored, send_at is not after the acceptance, and nothing of its
@@ -107,7 +108,7 @@ class Change(Struct, frozen=True, kw_only=True, gc=False):
 
 class Replace(Struct, frozen=True, kw_only=True, gc=False):
     """A person sends an uncertain operation again: it fails with `problem`, and its successor is accepted. Outcome: True when the
-    operation was uncertain (and, where given, belongs to the session API)."""
+    operation was uncertain (and, where given, belongs to the session API), and its channel is not Gone."""
 
     operation_id: OperationId
     session_api_id: SessionApiId | None = None
@@ -273,7 +274,11 @@ class Late(Struct, frozen=True, kw_only=True, gc=False):
     """The key is new, and the operation could only expire: nothing was inserted."""
 
 
-Outcome = bool | int | Accepted | Leased | Known | Late | Sequence[OperationId]
+class Gone(Struct, frozen=True, kw_only=True, gc=False):
+    """The channel was removed: nothing was inserted."""
+
+
+Outcome = bool | int | Accepted | Leased | Known | Late | Gone | Sequence[OperationId]
 
 
 # ---- errors -----------------------------------------------------------------------------------------------------------------

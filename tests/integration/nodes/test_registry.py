@@ -8,13 +8,19 @@ from pathlib import Path
 import grpc
 import pytest
 from google.protobuf.duration_pb2 import Duration
-from messenger_hub.admin.v1 import agent_admin_service_pb2, channel_admin_service_pb2, session_api_admin_service_pb2
+from messenger_hub.admin.v1 import (
+    agent_admin_service_pb2,
+    channel_admin_service_pb2,
+    operation_admin_service_pb2,
+    session_api_admin_service_pb2,
+)
 from messenger_hub.agent.v1 import agent_service_pb2
 from messenger_hub.v1 import operation_service_pb2
 from messenger_hub_server.services.translation import cursor
 
 from tests.integration.nodes.estate import Estate, let_in, until
 from tests.integration.server.agent import connected, enrolled
+from tests.integration.server.deleting import answer_after_deletion
 from tests.integration.server.hub import BASE, SECONDS, Hub, SessionApi
 from tests.integration.server.test_operations import send
 from tests.postgresql import PostgresqlServer
@@ -170,6 +176,18 @@ async def test_an_operator_is_shown_what_a_node_knows_while_the_database_is_away
         assert [one.name for one in listed.session_apis] == ["shop"]
         own.launch()
         await asyncio.to_thread(own.wait)
+
+
+async def test_a_program_that_was_let_in_before_its_channel_was_deleted_at_another_node_is_refused_after_it(
+    estate: Estate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with estate.nodes(2) as (first, second):
+        api = await first.session_api()
+        assert await answer_after_deletion(second, api, first, monkeypatch) == 401
+        listed = await first.operator.operations.ListOperations(
+            operation_admin_service_pb2.ListOperationsRequest(), metadata=first.operator.metadata, timeout=SECONDS
+        )
+        assert not listed.operations
 
 
 async def test_two_nodes_cannot_give_one_name_twice(estate: Estate) -> None:

@@ -9,12 +9,15 @@ import pytest
 from google.protobuf.duration_pb2 import Duration
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
+from messenger_hub.admin.v1 import operation_admin_service_pb2
 from messenger_hub.admin.v1 import session_api_admin_service_pb2 as admin_pb
 from messenger_hub.v1 import contact_service_pb2, message_service_pb2, operation_pb2
 from messenger_hub.v1 import operation_service_pb2 as pb
+from messenger_hub_server.registry import Registry
 from messenger_hub_server.services.translation import cursor
 
 from tests.integration.server.agent import ScriptedAgent, connected, enrolled
+from tests.integration.server.deleting import answer_after_deletion, delete
 from tests.integration.server.hub import BASE, SECONDS, Hub, SessionApi
 
 
@@ -38,6 +41,30 @@ def reason(error: grpc.aio.AioRpcError) -> str:
     info = error_details_pb2.ErrorInfo()
     assert status.details[0].Unpack(info)
     return str(info.reason)
+
+
+async def test_a_program_that_was_let_in_before_its_channel_was_deleted_is_refused_after_it(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert await answer_after_deletion(hub, await hub.session_api(), hub, monkeypatch) == 401
+
+
+async def test_what_is_accepted_while_its_channel_is_being_deleted_fails_with_it(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api, remove = await hub.session_api(), Registry.delete_channel
+
+    async def late(registry: Registry, *given: object) -> int:
+        await send(hub, api)
+        return await remove(registry, *given)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Registry, "delete_channel", late)
+    first = await send(hub, api)
+    assert await delete(hub) == 2
+    request = operation_admin_service_pb2.ListOperationsRequest()
+    listed = await hub.operator.operations.ListOperations(request, metadata=hub.operator.metadata, timeout=SECONDS)
+    assert [one.operation.status for one in listed.operations] == [operation_pb2.OPERATION_STATUS_FAILED] * 2
+    assert first in [one.operation.operation_id for one in listed.operations]
 
 
 async def test_a_message_goes_the_whole_way_and_its_timeline_tells_it(hub: Hub) -> None:

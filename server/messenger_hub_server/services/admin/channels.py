@@ -27,7 +27,9 @@ from messenger_hub_server.store.base import ChangeQueue
 LINKING_SECONDS = 600
 CLEARED = "Cancelled by an operator who cleared the queue"
 DELETED = "The channel was deleted"
-UNOPENED = "The desktop has not opened the channel yet: try again in a moment, and look at the log there if that goes on."
+UNOPENED = (
+    "The desktop has not opened the channel yet: try again in a moment, and look at the log there if that goes on."
+)
 _LINKED = frozenset({LinkState.LINKED, LinkState.RESTRICTED})
 
 
@@ -166,7 +168,7 @@ class ChannelAdminHandlers:
         failed = await self._fail_all(channel.id)
         # What was leased when the check was made may have started before the queue was failed.
         await self._require_nothing_started(channel.id)
-        await self._registry.delete_channel(channel.id)
+        failed += await self._registry.delete_channel(channel.id, self._failing(channel.id))
         self._presence.forget(channel.id)
         return pb.DeleteChannelResponse(failed=failed, session_apis=session_apis)
 
@@ -200,8 +202,8 @@ class ChannelAdminHandlers:
         leased = sum(1 for o in delivery.leased if o.lease is None or not o.lease.started)
         return leased + (await self._queue.store.queue_depth(channel_id)).pending
 
-    async def _fail_all(self, channel_id: ChannelId) -> int:
-        write = ChangeQueue(
+    def _failing(self, channel_id: ChannelId) -> ChangeQueue:
+        return ChangeQueue(
             channel_id=channel_id,
             leased_too=True,
             to=OperationState.FAILED,
@@ -209,7 +211,9 @@ class ChannelAdminHandlers:
             reason=DELETED,
             problem=Problem(code="channel_deleted", message="The channel was deleted before it was sent."),
         )
-        (changed,) = await self._queue.commit([write])
+
+    async def _fail_all(self, channel_id: ChannelId) -> int:
+        (changed,) = await self._queue.commit([self._failing(channel_id)])
         return len(changed) if isinstance(changed, list | tuple) else 0
 
     def _connected(self, channel: Channel) -> bool:

@@ -13,6 +13,8 @@ import msgspec
 from messenger_hub_server.model import ChannelId, NewOperation
 from messenger_hub_server.store import base
 
+UNMOVED = -1
+
 
 def is_held(operation: NewOperation) -> bool:
     """It stands at its send_at, whatever is accepted before."""
@@ -29,14 +31,20 @@ def accepted(write: base.Write) -> NewOperation | None:
 
 
 def wanted(writes: Sequence[base.Write]) -> dict[ChannelId, int]:
-    """The last place that the writes want on each channel, in the order of channels. Of what a journal brings back 0: it keeps its own,
-    and nothing else is accepted meanwhile."""
+    """The last place that the writes want on each channel, in the order of channels. UNMOVED of a channel on which nothing else may be
+    accepted meanwhile: what a journal brings back and what is held keep their own places, and a deletion lets nothing follow."""
     last: dict[ChannelId, int] = {}
     for write in writes:
-        if isinstance(write, base.Import):
-            last.setdefault(write.operation.channel_id, 0)
-        elif (operation := accepted(write)) is not None and not is_held(operation):
-            last[operation.channel_id] = max(operation.place_ms, last.get(operation.channel_id, 0))
+        match write:
+            case base.Import(operation=operation):
+                last.setdefault(operation.channel_id, UNMOVED)
+            case base.Remove(channel_id=channel_id) if channel_id is not None:
+                last.setdefault(channel_id, UNMOVED)
+            case base.Accept(operation=operation) | base.Replace(successor=operation):
+                place = UNMOVED if is_held(operation) else operation.place_ms
+                last[operation.channel_id] = max(place, last.get(operation.channel_id, UNMOVED))
+            case _:
+                pass
     return dict(sorted(last.items()))
 
 

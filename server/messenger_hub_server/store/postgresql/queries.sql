@@ -1,8 +1,14 @@
 -- name: take_places
--- For arrays of channel and of the last place that a transaction wants on it: the place that its own have to come after.
+-- For arrays of channel and of the last place that a transaction wants on it, or -1, which moves nobody: the place that its own have to
+-- come after, and whether the channel was deleted.
 INSERT INTO place AS p (channel_id, last_ms, before_ms) SELECT *, -1 FROM unnest($1::bigint[], $2::bigint[])
-ON CONFLICT (channel_id) DO UPDATE SET last_ms = greatest(excluded.last_ms, p.last_ms + 1), before_ms = p.last_ms
-RETURNING channel_id, before_ms;
+ON CONFLICT (channel_id) DO UPDATE SET before_ms = p.last_ms,
+  last_ms = CASE excluded.last_ms WHEN -1 THEN p.last_ms ELSE greatest(excluded.last_ms, p.last_ms + 1) END
+RETURNING channel_id, before_ms, deleted;
+
+-- name: close_place
+-- Of a channel that is deleted; its row is locked.
+UPDATE place SET deleted = true WHERE channel_id = $1;
 
 -- name: begin_places
 -- Behind what waits, where nothing was accepted yet.

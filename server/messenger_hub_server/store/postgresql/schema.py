@@ -57,6 +57,7 @@ MIGRATIONS: Sequence[Migration] = (
     _step("4-events"),
     _step("5-failovers"),
     _step("6-nodes"),
+    _step("7-deleted-channels"),
 )
 
 

@@ -42,12 +42,14 @@ class Writer:
         self.version: int | None = None
         self._sql = sql
         self._sets = Sets(connection, sql)
+        self._deleted: set[ChannelId] = set()
 
     async def apply_all(self, writes: Sequence[base.Write]) -> Sequence[base.Outcome]:
         """An outcome each; a forbidden transition raises ForeignKeyViolationError, a registry of another version NothingCommitted."""
         if wanted := places.wanted(writes):
             taken = await self._connection.fetch(self._sql["take_places"], [*wanted], [*wanted.values()])
             writes = places.placed(writes, {row[0]: row[1] for row in taken})
+            self._deleted = {row[0] for row in taken if row[2]}
         if channels := sorted({*_fenced(writes)}):
             await self._connection.fetch(self._sql["fence"], channels)
         if not RECORDS.isdisjoint(map(type, writes)):
@@ -61,7 +63,7 @@ class Writer:
 
     async def _together(self, kind: type[base.Write], run: Sequence[base.Write]) -> Sequence[base.Outcome]:
         if kind is base.Accept:
-            return await self._sets.accept(of_kind(run, base.Accept))
+            return await self._accept(of_kind(run, base.Accept))
         if kind is base.Claim:
             return await self._sets.claim(of_kind(run, base.Claim))
         if kind is base.Start:
@@ -119,10 +121,20 @@ class Writer:
 
     # ---- operations ---------------------------------------------------------------------------------------------------------
 
+    async def _accept(self, run: Sequence[base.Accept]) -> Sequence[base.Outcome]:
+        """Nothing on a channel that was deleted."""
+        if not self._deleted:
+            return await self._sets.accept(run)
+        standing = [write for write in run if write.operation.channel_id not in self._deleted]
+        outcomes = iter(await self._sets.accept(standing))
+        return [base.Gone() if write.operation.channel_id in self._deleted else next(outcomes) for write in run]
+
     async def _insert(self, new: NewOperation) -> None:
         await self._connection.execute(self._sql["insert"], *transposed([inserted(base.Accept(operation=new))]))
 
     async def _replace(self, write: base.Replace) -> bool:
+        if write.successor.channel_id in self._deleted:
+            return False
         values = (write.operation_id, write.at_ms, write.reason, *_problem(write.problem), write.successor.id)
         if await self._run("fail_replaced", *values, write.session_api_id) == 0:
             return False
@@ -201,6 +213,8 @@ class Writer:
             return await self._run("remove_record", "key", write.key_id) == 1
         if write.channel_id is None or await self._run("remove_record", "channel", str(write.channel_id)) == 0:
             return False
+        await self._run("close_place", write.channel_id)
+        self._deleted.add(write.channel_id)
         found = await self._connection.fetch(self._sql["records"])
         records = [rows.decode(row["kind"], row["body"]) for row in found]
         apis = {r.id for r in records if isinstance(r, SessionApi) and r.channel_id == write.channel_id}
