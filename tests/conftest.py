@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 import os
 import threading
@@ -41,9 +40,6 @@ def postgresql() -> Iterator[PostgresqlServer]:
         yield server
 
 
-ENDING_SECONDS = 1.0
-
-
 @pytest.fixture(autouse=True)
 def nothing_is_left(request: pytest.FixtureRequest) -> Iterator[None]:
     """Fails a test that leaves a thread, a process or a listening socket behind.
@@ -66,14 +62,10 @@ def nothing_is_left_running(nothing_is_left: None, request: pytest.FixtureReques
 
 @pytest.fixture
 async def no_task_is_left() -> AsyncIterator[None]:
-    """Fails an async test whose loop still has tasks when its fixtures have ended. Those that were cancelled get a moment to end: a
-    call of gRPC's takes several turns of the loop to notice."""
-    before = asyncio.all_tasks()
-    yield
-    left = {task for task in asyncio.all_tasks() - before if task is not asyncio.current_task()}
-    if left:
-        _, left = await asyncio.wait(left, timeout=ENDING_SECONDS)
-    assert not left, f"left behind: {sorted(map(repr, left))}"
+    from tests.remains import no_task_left  # noqa: PLC0415 these rules are tested without the rest of the tests
+
+    async with no_task_left():
+        yield
 
 
 def _held() -> set[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -130,6 +131,17 @@ async def running_hub(data_dir: Path, **flags: object) -> AsyncIterator[Hub]:
             stop.set()
             async with asyncio.timeout(SECONDS):
                 await task
+
+
+@asynccontextmanager
+async def hub_with_main(data_dir: Path) -> AsyncIterator[Hub]:
+    """A running hub with the channel `main`; fails when anything of it is left afterwards."""
+    async with running_hub(data_dir) as running:
+        await running.channel()
+        yield running
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    assert not [task for task in others if "messenger_hub" in repr(task)]
+    assert not [thread.name for thread in threading.enumerate() if thread.name.startswith("database-")]
 
 
 @asynccontextmanager

@@ -17,7 +17,7 @@ from messenger_hub.v1 import channel_service_pb2
 from messenger_hub_server.services.backlogs import MOST
 
 from tests.integration.server.agent import connected, enrolled
-from tests.integration.server.console.visitor import visiting
+from tests.integration.server.console.visitor import running_browser, visiting
 from tests.integration.server.hub import SECONDS, Hub, SessionApi, running_hub
 from tests.integration.server.test_operations import find, send
 
@@ -174,7 +174,11 @@ async def test_a_backlog_that_was_cancelled_one_way_or_the_other_holds_nothing_a
 
 
 async def test_the_console_asks_says_how_many_and_does_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    async with morning(tmp_path, monkeypatch, fresh=3) as (hub, _, _, _), visiting(hub) as visitor:
+    async with (
+        morning(tmp_path, monkeypatch, fresh=3) as (hub, _, _, _),
+        running_browser() as browser,
+        visiting(browser, hub) as visitor,
+    ):
         await visitor.go("")
         assert "decide what becomes of them" in await visitor.words()
         await visitor.go("channels/1")

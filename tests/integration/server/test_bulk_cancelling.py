@@ -8,7 +8,7 @@ from messenger_hub.v1 import operation_pb2
 from messenger_hub_server.services import bulk
 
 from tests.integration.server.agent import connected, enrolled
-from tests.integration.server.console.visitor import visiting
+from tests.integration.server.console.visitor import running_browser, visiting
 from tests.integration.server.hub import SECONDS, Hub
 from tests.integration.server.test_operations import find, send
 
@@ -84,7 +84,7 @@ async def test_the_console_says_how_many_before_it_cancels(hub: Hub) -> None:
     api = await hub.session_api()
     for reference in ("sale", "sale", "else"):
         await send(hub, api, reference=reference)
-    async with visiting(hub) as visitor:
+    async with running_browser() as browser, visiting(browser, hub) as visitor:
         await visitor.go("operations?reference=sale")
         await visitor.press("Cancel all that wait…")
         assert "2 operations that have not started are cancelled" in await visitor.words()

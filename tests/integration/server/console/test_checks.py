@@ -8,7 +8,7 @@ import pytest
 from messenger_hub.agent.v1 import agent_service_pb2 as pb
 from messenger_hub_server.desktop_checks import UNEXAMINED, Unexamined
 from messenger_hub_server.services.admin import examinations
-from playwright.async_api import expect
+from playwright.async_api import Browser, expect
 
 from tests.integration.server.agent import ScriptedAgent, connected, enrolled
 from tests.integration.server.console.test_pages import sees, sound
@@ -36,8 +36,8 @@ async def looks(visitor: Visitor, agent: ScriptedAgent, button: str = "Look now"
         await visitor.page.wait_for_url("**/channels/1?look=1#facts")
 
 
-async def test_a_channels_facts_are_asked_for_with_a_button_and_shown_on_its_page(hub: Hub) -> None:
-    async with connected(hub, 1, await enrolled(hub), examines=True) as agent, visiting(hub) as visitor:
+async def test_a_channels_facts_are_asked_for_with_a_button_and_shown_on_its_page(hub: Hub, browser: Browser) -> None:
+    async with connected(hub, 1, await enrolled(hub), examines=True) as agent, visiting(browser, hub) as visitor:
         await visitor.go("channels/1")
         facts = visitor.page.get_by_role("region", name="Facts")
         await expect(facts).to_contain_text("the desktop is asked when you look")
@@ -52,10 +52,10 @@ async def test_a_channels_facts_are_asked_for_with_a_button_and_shown_on_its_pag
 
 
 async def test_a_page_that_shows_facts_does_not_ask_again_when_something_changes(
-    hub: Hub, monkeypatch: pytest.MonkeyPatch
+    hub: Hub, browser: Browser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(examinations, "SECONDS", 1_000.0)
-    async with connected(hub, 1, await enrolled(hub), examines=True) as agent, visiting(hub) as visitor:
+    async with connected(hub, 1, await enrolled(hub), examines=True) as agent, visiting(browser, hub) as visitor:
         await visitor.go("channels/1")
         await looks(visitor, agent)
         await agent.report("UNLINKED")
@@ -64,9 +64,11 @@ async def test_a_page_that_shows_facts_does_not_ask_again_when_something_changes
         assert not [frame for frame in agent._frames if frame.HasField("examine")]
 
 
-async def test_a_silent_desktop_is_told_with_what_to_do(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_silent_desktop_is_told_with_what_to_do(
+    hub: Hub, browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(examinations, "SECONDS", 0.05)
-    async with connected(hub, 1, await enrolled(hub), examines=True), visiting(hub) as visitor:
+    async with connected(hub, 1, await enrolled(hub), examines=True), visiting(browser, hub) as visitor:
         for path in ("checks", "channels/1?look=1"):
             await visitor.go(path)
             await expect(visitor.page.locator("main")).to_contain_text(UNEXAMINED[Unexamined.SILENT][1:])
@@ -79,10 +81,10 @@ async def test_a_silent_desktop_is_told_with_what_to_do(hub: Hub, monkeypatch: p
         ("es-MX", "Necesario y ausente: ChatStore, así que puede que los mensajes no salgan"),
     ],
 )
-async def test_facts_are_said_in_the_readers_language(hub: Hub, language: str, said: str) -> None:
+async def test_facts_are_said_in_the_readers_language(hub: Hub, browser: Browser, language: str, said: str) -> None:
     async with (
         connected(hub, 1, await enrolled(hub), examines=True) as agent,
-        visiting(hub, language=language) as visitor,
+        visiting(browser, hub, language=language) as visitor,
         asyncio.TaskGroup() as group,
     ):
         group.create_task(answers(agent))
@@ -90,10 +92,10 @@ async def test_facts_are_said_in_the_readers_language(hub: Hub, language: str, s
         await expect(visitor.page.locator("main")).to_contain_text(said)
 
 
-async def test_facts_can_be_read_by_everybody(hub: Hub) -> None:
+async def test_facts_can_be_read_by_everybody(hub: Hub, browser: Browser) -> None:
     async with (
         connected(hub, 1, await enrolled(hub), examines=True) as agent,
-        visiting(hub) as visitor,
+        visiting(browser, hub) as visitor,
         asyncio.TaskGroup() as group,
     ):
         group.create_task(answers(agent, times=2))

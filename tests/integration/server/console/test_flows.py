@@ -9,7 +9,7 @@ import re
 import pytest
 from markupsafe import escape
 from messenger_hub.admin.v1 import session_api_admin_service_pb2
-from playwright.async_api import expect
+from playwright.async_api import Browser, expect
 
 from tests.integration.server.agent import connected, enrolled
 from tests.integration.server.console.guest import guest
@@ -20,8 +20,8 @@ from tests.integration.server.test_operations import send, uncertain
 QR = "2@abcdefghijklmnop,qrstuvwxyz,0123456789=="
 
 
-async def test_a_key_is_shown_once_with_lines_that_send(hub: Hub) -> None:
-    async with visiting(hub) as visitor:
+async def test_a_key_is_shown_once_with_lines_that_send(hub: Hub, browser: Browser) -> None:
+    async with visiting(browser, hub) as visitor:
         await visitor.go("session-apis/new")
         await visitor.page.fill("#name", "shop")
         await visitor.press("Create and show the key")
@@ -49,8 +49,8 @@ async def test_a_key_works_as_the_page_shows_it(hub: Hub) -> None:
         assert answer.status == 201
 
 
-async def test_the_copy_button_copies_the_key(hub: Hub) -> None:
-    async with visiting(hub) as visitor:
+async def test_the_copy_button_copies_the_key(hub: Hub, browser: Browser) -> None:
+    async with visiting(browser, hub) as visitor:
         await visitor.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
         await visitor.go("session-apis/new")
         await visitor.page.fill("#name", "shop")
@@ -60,9 +60,9 @@ async def test_the_copy_button_copies_the_key(hub: Hub) -> None:
         assert await visitor.page.evaluate("navigator.clipboard.readText()") == await visitor.page.inner_text("#key")
 
 
-async def test_rotating_keeps_the_old_key_and_deactivating_ends_both(hub: Hub) -> None:
+async def test_rotating_keeps_the_old_key_and_deactivating_ends_both(hub: Hub, browser: Browser) -> None:
     api = await hub.session_api()
-    async with visiting(hub) as visitor:
+    async with visiting(browser, hub) as visitor:
         await visitor.go("session-apis/1")
         await visitor.press("Make a new key")
         assert (await visitor.page.inner_text("#key")) != api.key
@@ -75,9 +75,9 @@ async def test_rotating_keeps_the_old_key_and_deactivating_ends_both(hub: Hub) -
         await visitor.page.wait_for_url("**done=activated")
 
 
-async def test_settings_that_are_saved_come_back_and_can_be_emptied(hub: Hub) -> None:
+async def test_settings_that_are_saved_come_back_and_can_be_emptied(hub: Hub, browser: Browser) -> None:
     await hub.session_api()
-    async with visiting(hub) as visitor:
+    async with visiting(browser, hub) as visitor:
         await visitor.go("session-apis/1")
         await visitor.page.fill("#default_country", "br")
         await visitor.page.fill("#lifetime_hours", "48")
@@ -97,9 +97,9 @@ async def test_settings_that_are_saved_come_back_and_can_be_emptied(hub: Hub) ->
             assert await visitor.page.input_value(field) == ""
 
 
-async def test_a_new_operation_appears_without_loading_the_page_again(hub: Hub) -> None:
+async def test_a_new_operation_appears_without_loading_the_page_again(hub: Hub, browser: Browser) -> None:
     api = await hub.session_api()
-    async with visiting(hub) as visitor:
+    async with visiting(browser, hub) as visitor:
         await visitor.go("operations")
         await visitor.page.evaluate("document.body.dataset.sameDocument = 'yes'")
         await send(hub, api, mobile="12025550147")
@@ -108,10 +108,10 @@ async def test_a_new_operation_appears_without_loading_the_page_again(hub: Hub) 
         assert visitor.complaints == []
 
 
-async def test_many_tabs_do_not_use_the_browsers_connections_up(hub: Hub) -> None:
+async def test_many_tabs_do_not_use_the_browsers_connections_up(hub: Hub, browser: Browser) -> None:
     """Six connections to one address are all that a browser opens; the tabs behind the one in front need none."""
     api = await hub.session_api()
-    async with visiting(hub) as visitor:
+    async with visiting(browser, hub) as visitor:
         pages = [visitor.page, *[await visitor.page.context.new_page() for _ in range(8)]]
         for page in pages:
             await page.goto(f"{visitor.address}/console/operations")
@@ -124,10 +124,10 @@ async def test_many_tabs_do_not_use_the_browsers_connections_up(hub: Hub) -> Non
         await expect(pages[0].get_by_role("link", name="#1", exact=True)).to_be_visible()
 
 
-async def test_what_waits_can_be_cancelled_and_its_timeline_says_so(hub: Hub) -> None:
+async def test_what_waits_can_be_cancelled_and_its_timeline_says_so(hub: Hub, browser: Browser) -> None:
     api = await hub.session_api()
     number = await send(hub, api)
-    async with visiting(hub) as visitor:
+    async with visiting(browser, hub) as visitor:
         await visitor.go(f"operations/{number}")
         await visitor.press("Cancel it")
         await visitor.page.wait_for_url("**done=cancel")
@@ -142,9 +142,9 @@ async def test_what_waits_can_be_cancelled_and_its_timeline_says_so(hub: Hub) ->
         ("It is not there: send it again", "Being sent"),
     ],
 )
-async def test_a_person_decides_what_is_uncertain(hub: Hub, choice: str, word: str) -> None:
+async def test_a_person_decides_what_is_uncertain(hub: Hub, browser: Browser, choice: str, word: str) -> None:
     api = await hub.session_api()
-    async with connected(hub, 1, await enrolled(hub)) as agent, visiting(hub) as visitor:
+    async with connected(hub, 1, await enrolled(hub)) as agent, visiting(browser, hub) as visitor:
         number = await uncertain(hub, api, agent)
         await visitor.go("")
         await visitor.page.locator(".attention").get_by_role("link", name=f"#{number}").click()
@@ -155,11 +155,11 @@ async def test_a_person_decides_what_is_uncertain(hub: Hub, choice: str, word: s
         await expect(visitor.page.locator(".big .badge")).to_have_text(re.compile(f"{word}|Waiting"))
 
 
-async def test_clearing_and_deleting_say_beforehand_how_much_goes(hub: Hub) -> None:
+async def test_clearing_and_deleting_say_beforehand_how_much_goes(hub: Hub, browser: Browser) -> None:
     api = await hub.session_api()
     for _ in range(3):
         await send(hub, api)
-    async with visiting(hub) as visitor:
+    async with visiting(browser, hub) as visitor:
         await visitor.go("channels/1")
         await visitor.press("Clear the queue…")
         assert "3 waiting operations are cancelled" in await visitor.words()
@@ -173,8 +173,8 @@ async def test_clearing_and_deleting_say_beforehand_how_much_goes(hub: Hub) -> N
         assert "No channel yet" in await visitor.words()
 
 
-async def test_a_channel_is_paused_and_resumed(hub: Hub) -> None:
-    async with connected(hub, 1, await enrolled(hub)), visiting(hub) as visitor:
+async def test_a_channel_is_paused_and_resumed(hub: Hub, browser: Browser) -> None:
+    async with connected(hub, 1, await enrolled(hub)), visiting(browser, hub) as visitor:
         await visitor.go("channels/1")
         await visitor.press("Pause")
         await visitor.page.wait_for_url("**done=pause")
@@ -184,8 +184,8 @@ async def test_a_channel_is_paused_and_resumed(hub: Hub) -> None:
         await expect(visitor.page.locator(".big .badge")).to_have_text("Linked")
 
 
-async def test_codes_come_as_whatsapp_changes_them_until_the_channel_is_linked(hub: Hub) -> None:
-    async with connected(hub, 1, await enrolled(hub), linked=False) as agent, visiting(hub) as visitor:
+async def test_codes_come_as_whatsapp_changes_them_until_the_channel_is_linked(hub: Hub, browser: Browser) -> None:
+    async with connected(hub, 1, await enrolled(hub), linked=False) as agent, visiting(browser, hub) as visitor:
         await agent.report("UNLINKED", account="", qr_text=QR)
         await visitor.go("channels/1/link")
         await expect(visitor.page.locator("svg.qr")).to_be_visible()
@@ -202,8 +202,8 @@ async def test_codes_come_as_whatsapp_changes_them_until_the_channel_is_linked(h
         assert visitor.complaints == []
 
 
-async def test_a_pairing_code_can_be_asked_for_instead(hub: Hub) -> None:
-    async with connected(hub, 1, await enrolled(hub), linked=False) as agent, visiting(hub) as visitor:
+async def test_a_pairing_code_can_be_asked_for_instead(hub: Hub, browser: Browser) -> None:
+    async with connected(hub, 1, await enrolled(hub), linked=False) as agent, visiting(browser, hub) as visitor:
         await agent.report("UNLINKED", account="", qr_text=QR)
         await visitor.go("channels/1/link")
         await visitor.page.fill("#phone", "+1 202 555 0100")
@@ -214,14 +214,14 @@ async def test_a_pairing_code_can_be_asked_for_instead(hub: Hub) -> None:
         await expect(visitor.page.locator(".code .bad")).to_contain_text("format is invalid")
 
 
-async def test_without_a_desktop_linking_says_what_to_do(hub: Hub) -> None:
-    async with visiting(hub) as visitor:
+async def test_without_a_desktop_linking_says_what_to_do(hub: Hub, browser: Browser) -> None:
+    async with visiting(browser, hub) as visitor:
         await visitor.go("channels/1/link")
         await expect(visitor.page.locator(".code")).to_contain_text("desktop app is not connected")
 
 
-async def test_another_desktop_is_enrolled_with_a_line_to_type_and_can_be_shut_out(hub: Hub) -> None:
-    async with visiting(hub) as visitor:
+async def test_another_desktop_is_enrolled_with_a_line_to_type_and_can_be_shut_out(hub: Hub, browser: Browser) -> None:
+    async with visiting(browser, hub) as visitor:
         await visitor.go("agents")
         await visitor.page.fill("#name", "laptop")
         await visitor.press("Make a token")
@@ -277,8 +277,8 @@ async def test_what_others_have_written_stays_text(hub: Hub, words: str) -> None
             assert (status, "<b id=injected>" in text, str(escape(words)) in text) == (200, False, True), path
 
 
-async def test_a_refused_action_keeps_what_the_page_shows(hub: Hub) -> None:
-    async with visiting(hub) as visitor:
+async def test_a_refused_action_keeps_what_the_page_shows(hub: Hub, browser: Browser) -> None:
+    async with visiting(browser, hub) as visitor:
         await visitor.go("channels/1/unlink")
         await visitor.press("Unlink")
         await expect(visitor.page.locator(".notice.bad")).to_contain_text("not connected")
@@ -288,9 +288,9 @@ async def test_a_refused_action_keeps_what_the_page_shows(hub: Hub) -> None:
         await expect(visitor.page.get_by_role("button", name="Pause")).to_be_visible()
 
 
-async def test_two_clicks_make_one_key(hub: Hub) -> None:
+async def test_two_clicks_make_one_key(hub: Hub, browser: Browser) -> None:
     await hub.session_api()
-    async with visiting(hub) as visitor:
+    async with visiting(browser, hub) as visitor:
         await visitor.go("session-apis/1")
         await visitor.page.get_by_role("button", name="Make a new key").dblclick()
         await visitor.page.wait_for_selector("#key")
@@ -360,9 +360,9 @@ async def test_a_wrong_form_says_what_is_wrong_and_changes_nothing(hub: Hub, pat
         assert len(re.findall(r"/console/channels/\d+\"", text)) == 1
 
 
-async def test_checks_say_what_keeps_messages_from_going_out(hub: Hub) -> None:
+async def test_checks_say_what_keeps_messages_from_going_out(hub: Hub, browser: Browser) -> None:
     api = await hub.session_api()
-    async with connected(hub, 1, await enrolled(hub, "desk")) as agent, visiting(hub) as visitor:
+    async with connected(hub, 1, await enrolled(hub, "desk")) as agent, visiting(browser, hub) as visitor:
         await uncertain(hub, api, agent)
         await visitor.go("checks")
         words = await visitor.words()
@@ -374,6 +374,6 @@ async def test_checks_say_what_keeps_messages_from_going_out(hub: Hub) -> None:
         await expect(desktop).to_contain_text("Is too old to tell of its browser")
         await expect(visitor.page.get_by_role("region", name="This hub")).to_contain_text("Database")
         await expect(visitor.page.get_by_role("region", name="Channel main")).to_contain_text("State")
-    async with visiting(hub) as visitor:
+    async with visiting(browser, hub) as visitor:
         await visitor.go("checks")
         await expect(visitor.page.get_by_role("region", name="Desktop desk")).to_contain_text("Has been away for")

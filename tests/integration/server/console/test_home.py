@@ -6,7 +6,7 @@ import pytest
 from messenger_hub.admin.v1 import channel_admin_service_pb2
 from messenger_hub.v1 import channel_service_pb2
 from messenger_hub_server.console.views.home import STARTS_SECONDS, needs_a_person
-from playwright.async_api import expect
+from playwright.async_api import Browser, expect
 
 from tests.integration.server.agent import connected, enrolled
 from tests.integration.server.console.visitor import visiting
@@ -33,9 +33,9 @@ def test_a_channel_that_does_not_get_ready_by_itself_needs_a_person(state: str, 
     assert needs_a_person(channel, NOW) is needs
 
 
-async def test_nothing_is_called_in_order_while_whatsapp_web_starts(hub: Hub) -> None:
+async def test_nothing_is_called_in_order_while_whatsapp_web_starts(hub: Hub, browser: Browser) -> None:
     await hub.session_api()
-    async with connected(hub, 1, await enrolled(hub)) as agent, visiting(hub) as visitor:
+    async with connected(hub, 1, await enrolled(hub)) as agent, visiting(browser, hub) as visitor:
         await visitor.go("")
         order = visitor.page.get_by_text("Everything is in order")
         await expect(order).to_be_visible()

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from axe_playwright_python.async_playwright import Axe
+from playwright.async_api import Browser
 
 from tests.integration.server.agent import connected, enrolled
 from tests.integration.server.console.visitor import Scheme, Visitor, visiting
@@ -67,28 +68,28 @@ def complaints(visitor: Visitor) -> list[str]:
     return [told for told in visitor.complaints if "404" not in told and "409" not in told]
 
 
-async def test_pages_without_anything_teach_and_everybody_can_read_them(hub: Hub) -> None:
-    async with visiting(hub) as visitor:
+async def test_pages_without_anything_teach_and_everybody_can_read_them(hub: Hub, browser: Browser) -> None:
+    async with visiting(browser, hub) as visitor:
         for path in EMPTY:
             await sound(visitor, path)
         assert complaints(visitor) == []
         assert visitor.hosts == {hub.running.http[0]}
 
 
-async def test_pages_with_much_can_be_read_by_everybody(hub: Hub) -> None:
+async def test_pages_with_much_can_be_read_by_everybody(hub: Hub, browser: Browser) -> None:
     api = await hub.session_api("W" * 64)
     async with connected(hub, 1, await enrolled(hub, "desk")) as agent:
         await uncertain(hub, api, agent)
     for number in range(60):
         await send(hub, api, mobile=f"1202555{number:04}", reference=f"order-{number}")
-    async with visiting(hub) as visitor:
+    async with visiting(browser, hub) as visitor:
         for path in FULL:
             await sound(visitor, path)
         assert complaints(visitor) == []
 
 
-async def test_all_of_it_works_with_the_keyboard_alone(hub: Hub) -> None:
-    async with visiting(hub) as visitor:
+async def test_all_of_it_works_with_the_keyboard_alone(hub: Hub, browser: Browser) -> None:
+    async with visiting(browser, hub) as visitor:
         page = visitor.page
         await visitor.go("channels")
         await page.keyboard.press("Tab")
@@ -101,8 +102,8 @@ async def test_all_of_it_works_with_the_keyboard_alone(hub: Hub) -> None:
         await page.wait_for_url("**/channels/2?done=made", timeout=SECONDS * 1000)
 
 
-async def test_times_are_said_in_the_readers_zone_with_the_exact_one_beside(hub: Hub) -> None:
-    async with visiting(hub) as visitor:
+async def test_times_are_said_in_the_readers_zone_with_the_exact_one_beside(hub: Hub, browser: Browser) -> None:
+    async with visiting(browser, hub) as visitor:
         await visitor.go("channels/1")
         found = visitor.page.locator("time").last
         assert await found.get_attribute("title")

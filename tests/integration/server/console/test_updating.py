@@ -8,7 +8,7 @@ import pytest
 from messenger_hub.agent.v1 import agent_service_pb2 as pb
 from messenger_hub_server.console import words
 from messenger_hub_server.services.admin import updates
-from playwright.async_api import Locator, expect
+from playwright.async_api import Browser, Locator, expect
 
 from tests.integration.server.agent import ScriptedAgent, connected, enrolled
 from tests.integration.server.console.guest import guest
@@ -31,8 +31,10 @@ async def answers(agent: ScriptedAgent, stage: str = "LOOKING", *, refused: bool
     await agent.tells_of_wa_js(stage, number, refused=refused, **TOLD)
 
 
-async def test_a_button_has_the_desktop_look_and_the_page_tells_by_itself_what_comes_of_it(hub: Hub) -> None:
-    async with connected(hub, 1, await enrolled(hub), wa_js=PINNED) as agent, visiting(hub) as visitor:
+async def test_a_button_has_the_desktop_look_and_the_page_tells_by_itself_what_comes_of_it(
+    hub: Hub, browser: Browser
+) -> None:
+    async with connected(hub, 1, await enrolled(hub), wa_js=PINNED) as agent, visiting(browser, hub) as visitor:
         await visitor.go("agents")
         await expect(row(visitor)).to_contain_text("wa-js 4.6.0 is used, which the desktop's release ships.")
         async with asyncio.TaskGroup() as group:
@@ -53,8 +55,8 @@ async def test_a_button_has_the_desktop_look_and_the_page_tells_by_itself_what_c
         assert visitor.complaints == []
 
 
-async def test_the_button_works_with_the_keyboard_alone(hub: Hub) -> None:
-    async with connected(hub, 1, await enrolled(hub), wa_js=PINNED) as agent, visiting(hub) as visitor:
+async def test_the_button_works_with_the_keyboard_alone(hub: Hub, browser: Browser) -> None:
+    async with connected(hub, 1, await enrolled(hub), wa_js=PINNED) as agent, visiting(browser, hub) as visitor:
         await visitor.go("agents")
         focused = "document.activeElement.innerText"
         for _ in range(40):
@@ -68,8 +70,8 @@ async def test_the_button_works_with_the_keyboard_alone(hub: Hub) -> None:
         await expect(row(visitor)).to_contain_text("npm has nothing newer than wa-js 4.6.0")
 
 
-async def test_every_stage_can_be_read_by_everybody(hub: Hub) -> None:
-    async with connected(hub, 1, await enrolled(hub), wa_js=PINNED) as agent, visiting(hub) as visitor:
+async def test_every_stage_can_be_read_by_everybody(hub: Hub, browser: Browser) -> None:
+    async with connected(hub, 1, await enrolled(hub), wa_js=PINNED) as agent, visiting(browser, hub) as visitor:
         for stage in STAGES:
             await agent.tells_of_wa_js(stage, **TOLD)
             await visitor.go("agents")
@@ -97,10 +99,12 @@ def test_every_stage_of_the_contract_has_a_word() -> None:
         ),
     ],
 )
-async def test_it_is_said_in_the_readers_language(hub: Hub, language: str, button: str, said: str) -> None:
+async def test_it_is_said_in_the_readers_language(
+    hub: Hub, browser: Browser, language: str, button: str, said: str
+) -> None:
     async with (
         connected(hub, 1, await enrolled(hub), wa_js=PINNED) as agent,
-        visiting(hub, language=language) as visitor,
+        visiting(browser, hub, language=language) as visitor,
     ):
         await visitor.go("agents")
         await agent.tells_of_wa_js("REJECTED", **TOLD)
@@ -108,8 +112,8 @@ async def test_it_is_said_in_the_readers_language(hub: Hub, language: str, butto
         await expect(visitor.page.get_by_role("button", name=button)).to_be_visible()
 
 
-async def test_a_second_wish_while_one_is_under_way_is_told(hub: Hub) -> None:
-    async with connected(hub, 1, await enrolled(hub), wa_js=PINNED) as agent, visiting(hub) as visitor:
+async def test_a_second_wish_while_one_is_under_way_is_told(hub: Hub, browser: Browser) -> None:
+    async with connected(hub, 1, await enrolled(hub), wa_js=PINNED) as agent, visiting(browser, hub) as visitor:
         await visitor.go("agents")
         async with asyncio.TaskGroup() as group:
             group.create_task(answers(agent, refused=True))
@@ -129,8 +133,8 @@ async def test_a_refusal_is_told_also_where_no_desktop_is_left(hub: Hub) -> None
 
 
 @pytest.mark.parametrize("stage", ["NPM_FAILED", "UNUSABLE"])
-async def test_why_nothing_was_fetched_and_when_is_told(hub: Hub, stage: str) -> None:
-    async with connected(hub, 1, await enrolled(hub), wa_js=PINNED) as agent, visiting(hub) as visitor:
+async def test_why_nothing_was_fetched_and_when_is_told(hub: Hub, browser: Browser, stage: str) -> None:
+    async with connected(hub, 1, await enrolled(hub), wa_js=PINNED) as agent, visiting(browser, hub) as visitor:
         await visitor.go("agents")
         number = pb.WaJsStage.Value(f"WA_JS_STAGE_{stage}")
         standing = pb.WaJsStanding(stage=number, in_use="4.6.0", reason="npm says: ENOTFOUND")
@@ -140,17 +144,17 @@ async def test_why_nothing_was_fetched_and_when_is_told(hub: Hub, stage: str) ->
         await expect(row(visitor).locator("time")).to_have_attribute("datetime", "2023-11-14T22:13:20+00:00")
 
 
-async def test_a_candidate_that_no_page_checks_does_not_take_the_button_away(hub: Hub) -> None:
-    async with connected(hub, 1, await enrolled(hub), wa_js=PINNED) as agent, visiting(hub) as visitor:
+async def test_a_candidate_that_no_page_checks_does_not_take_the_button_away(hub: Hub, browser: Browser) -> None:
+    async with connected(hub, 1, await enrolled(hub), wa_js=PINNED) as agent, visiting(browser, hub) as visitor:
         await agent.tells_of_wa_js("CANDIDATE", **TOLD)
         await visitor.go("agents")
         await expect(row(visitor)).to_contain_text("wa-js 4.7.0 is fetched")
         await expect(visitor.page.get_by_role("button", name=BUTTON)).to_be_visible()
 
 
-async def test_a_desktop_that_cannot_be_asked_has_no_button_and_the_page_says_why(hub: Hub) -> None:
+async def test_a_desktop_that_cannot_be_asked_has_no_button_and_the_page_says_why(hub: Hub, browser: Browser) -> None:
     credential = await enrolled(hub)
-    async with visiting(hub) as visitor:
+    async with visiting(browser, hub) as visitor:
         await visitor.go("agents")
         await expect(row(visitor)).to_contain_text("Away")
         async with connected(hub, 1, credential):
@@ -167,8 +171,8 @@ async def test_another_web_page_cannot_press_it(hub: Hub) -> None:
         assert (await one.post("/console/agents/1/wa-js"))[0] == 401
 
 
-async def test_a_channel_that_needs_an_update_leads_to_it(hub: Hub) -> None:
-    async with connected(hub, 1, await enrolled(hub), wa_js=PINNED) as agent, visiting(hub) as visitor:
+async def test_a_channel_that_needs_an_update_leads_to_it(hub: Hub, browser: Browser) -> None:
+    async with connected(hub, 1, await enrolled(hub), wa_js=PINNED) as agent, visiting(browser, hub) as visitor:
         await agent.report("NEEDS_UPDATE")
         await visitor.go("channels/1")
         await visitor.press("Look for a newer wa-js")

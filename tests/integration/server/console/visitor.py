@@ -9,7 +9,7 @@ from typing import Literal
 
 from messenger_hub.admin.v1 import hub_admin_service_pb2
 from messenger_hub_agent.whatsapp.finding import find_browser
-from playwright.async_api import Page, Response, async_playwright
+from playwright.async_api import Browser, Page, Response, async_playwright
 
 from tests.integration.server.hub import SECONDS, Hub
 
@@ -50,28 +50,41 @@ class Visitor:
 
 
 @asynccontextmanager
-async def visiting(
-    hub: Hub, *, scheme: Scheme = "light", width: int = 1280, language: str = "en-US", signed_in: bool = True
-) -> AsyncIterator[Visitor]:
-    """A browser of its own."""
+async def running_browser() -> AsyncIterator[Browser]:
+    """A Chromium, which takes longer to start than most visits take. Visits do not share anything that they can see."""
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=find_browser(), headless=True)
-        context = await browser.new_context(
-            viewport={"width": width, "height": 900}, color_scheme=scheme, locale=language
-        )
-        context.set_default_timeout(SECONDS * 1000)
+        try:
+            yield browser
+        finally:
+            await browser.close()
+
+
+@asynccontextmanager
+async def visiting(
+    browser: Browser,
+    hub: Hub,
+    *,
+    scheme: Scheme = "light",
+    width: int = 1280,
+    language: str = "en-US",
+    signed_in: bool = True,
+) -> AsyncIterator[Visitor]:
+    """A window with cookies, storage and connections of its own."""
+    context = await browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme, locale=language)
+    context.set_default_timeout(SECONDS * 1000)
+    try:
         page = await context.new_page()
         visitor = Visitor(page, hub.running.http[0])
         page.on("console", lambda told: visitor.complaints.append(told.text) if told.type != "log" else None)
         page.on("pageerror", lambda error: visitor.complaints.append(str(error)))
         page.on("request", lambda asked: visitor.hosts.add("/".join(asked.url.split("/")[:3])))
-        try:
-            if signed_in:
-                await page.goto(await link(hub))
-                await page.wait_for_url(f"**{CONSOLE}")
-            yield visitor
-        finally:
-            await browser.close()
+        if signed_in:
+            await page.goto(await link(hub))
+            await page.wait_for_url(f"**{CONSOLE}")
+        yield visitor
+    finally:
+        await context.close()
 
 
 async def link(hub: Hub) -> str:
