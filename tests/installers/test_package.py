@@ -69,6 +69,31 @@ def test_the_packaged_app_tells_about_itself(built: Path, tmp_path: Path, comman
     assert "messenger-hub" in told.stdout
 
 
+ASKED_OF_LIBRARIES = """
+import phonenumbers
+from messenger_hub_server.console.words import LANGUAGES, translations
+from rich.console import Console
+
+for region in phonenumbers.SUPPORTED_REGIONS:
+    written = phonenumbers.national_significant_number(phonenumbers.example_number(region))
+    assert phonenumbers.is_valid_number_for_region(phonenumbers.parse(written, region), region), region
+for language in LANGUAGES:
+    print(translations(language).gettext("Waiting"))
+try:
+    1 / 0
+except ZeroDivisionError:
+    Console().print_exception()
+"""
+
+
+def test_the_package_holds_what_we_use_of_libraries_that_are_left_out_in_part(built: Path, tmp_path: Path) -> None:
+    (tmp_path / "ask.py").write_text(ASKED_OF_LIBRARIES)
+    told = without_python(f"{built / 'messenger-hub'} -I -S {shlex.quote(str(tmp_path / 'ask.py'))}", tmp_path)
+    assert (told.returncode, told.stderr) == (0, ""), told.stderr
+    assert told.stdout.splitlines()[:3] == ["Waiting", "Na fila", "En cola"]
+    assert "ZeroDivisionError: division by zero" in told.stdout
+
+
 def test_a_browser_of_the_system_does_not_get_the_packages_libraries(built: Path, tmp_path: Path) -> None:
     (tmp_path / "browser.py").write_text("import os; print(os.environ.get('LD_LIBRARY_PATH'))")
     words = [built / "messenger-hub", "-I", "-S", tmp_path / "browser.py"]

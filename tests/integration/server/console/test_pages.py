@@ -51,11 +51,11 @@ async def sound(visitor: Visitor, path: str) -> None:
     await sees(visitor, path)
 
 
-async def sees(visitor: Visitor, path: str) -> None:
-    """The same of a page that is open."""
-    for scheme, width in LOOKS:
+async def sees(visitor: Visitor, path: str, part: str | None = None) -> None:
+    """The same of a page that is open, or of a part of it, as a selector. Axe is brought into the page once for both looks."""
+    for axe, (scheme, width) in zip((Axe(), Axe(axe_script="void 0")), LOOKS, strict=True):
         await visitor.look(scheme, width)
-        found = await Axe().run(visitor.page)
+        found = await axe.run(visitor.page, context=part)
         assert found.violations_count == 0, f"{path}, {scheme}, {width}: {found.generate_report()}"
         wide = await visitor.page.evaluate(
             "document.documentElement.scrollWidth > document.documentElement.clientWidth"

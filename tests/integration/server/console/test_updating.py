@@ -12,7 +12,7 @@ from playwright.async_api import Browser, Locator, expect
 
 from tests.integration.server.agent import ScriptedAgent, connected, enrolled
 from tests.integration.server.console.guest import guest
-from tests.integration.server.console.test_pages import sound
+from tests.integration.server.console.test_pages import sees, sound
 from tests.integration.server.console.visitor import Visitor, visiting
 from tests.integration.server.hub import Hub
 
@@ -72,12 +72,13 @@ async def test_the_button_works_with_the_keyboard_alone(hub: Hub, browser: Brows
 
 async def test_every_stage_can_be_read_by_everybody(hub: Hub, browser: Browser) -> None:
     async with connected(hub, 1, await enrolled(hub), wa_js=PINNED) as agent, visiting(browser, hub) as visitor:
+        await sound(visitor, "agents")
         for stage in STAGES:
             await agent.tells_of_wa_js(stage, **TOLD)
             await visitor.go("agents")
             word = words.WA_JS_STAGES[pb.WaJsStage.Value(f"WA_JS_STAGE_{stage}")][0]
             await expect(row(visitor).locator(".badge")).to_have_text(word)
-            await sound(visitor, "agents")
+            await sees(visitor, "agents", "#wa-js")
 
 
 def test_every_stage_of_the_contract_has_a_word() -> None:
