@@ -218,7 +218,7 @@ class Hub:
     @property
     def restored(self) -> bool:
         """Whether the hub knows that the database is an older copy."""
-        return self.store.delivery_now(CHANNEL, self.file.mark.journal_id).restored is not None
+        return self.store.restored_now(CHANNEL) is not None
 
     def _written(self, write: Write, outcome: Outcome, *, marked: bool) -> None:
         match write:
@@ -425,7 +425,7 @@ class Hub:
         except CommitFailed:
             return
         looked_at_ms, self.looked_at_ms = self.looked_at_ms, self.now_ms
-        pending = [o for o in self.store.operations_now() if o.state is OperationState.PENDING]
+        pending = [o for o in self.store.live_now() if o.state is OperationState.PENDING]
         times = (time for o in pending for time in (o.send_at_ms, o.not_before_ms) if time is not None)
         if expired or any(looked_at_ms < time <= self.now_ms for time in times):
             self.wake()
@@ -439,7 +439,7 @@ class Hub:
 
     def finish_move(self) -> bool:
         """A gentle move ends when nothing is leased any more."""
-        if self.moving_to is None or any(o.state is OperationState.LEASED for o in self.store.operations_now()):
+        if self.moving_to is None or any(o.state is OperationState.LEASED for o in self.store.live_now()):
             return False
         self.hand_over(self.moving_to)
         return True

@@ -221,7 +221,7 @@ class Oracle:
 
     def _judge(self, store: MemoryStore, event: Event) -> None:
         number = event.operation_id
-        row = next(o for o in store.operations_now() if o.id == number)
+        row = store.operation_now(number)
         body = row.body
         self.stored.add(body)
         self.queued.setdefault(body, event.id)

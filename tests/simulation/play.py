@@ -10,8 +10,6 @@ import random
 from collections.abc import Sequence
 from math import log
 
-from messenger_hub_server.delivery.states import SETTLED
-
 from tests.simulation.faults import Fault
 from tests.simulation.plan import STEPS, WISHES, Focus, Plan, Step
 from tests.simulation.world import World
@@ -51,7 +49,9 @@ def follow(plan: Plan, numbers: Sequence[int], world: World) -> None:
 
 def _in_some_order(plan: Plan, dice: random.Random) -> Sequence[Step]:
     """What is likelier comes earlier; most steps cannot happen just now."""
-    return sorted(plan.steps, key=lambda step: -log(1 - dice.random()) / plan.steps[step])
+    cast = dice.random
+    order = {step: -log(1 - cast()) / rate for step, rate in plan.steps.items()}
+    return sorted(order, key=order.__getitem__)
 
 
 def _harm(world: World, fault: Fault) -> bool:
@@ -85,9 +85,8 @@ def settle(world: World) -> None:
     still = 0
     for _ in range(LONGEST_CALM):
         moved = _all_move(world)
-        open_rows = any(row.state not in SETTLED for row in world.hub.store.operations_now())
         still = 0 if moved else still + 1
-        if still > (STUCK if open_rows else QUIET):
+        if still > (STUCK if world.hub.store.live_now() else QUIET):
             break
         World.tick(world)
     world.oracle.at_rest(world.hub.store)

@@ -150,7 +150,7 @@ class World:
         return any(desk.machine.journal.open for desk in self.desks)
 
     def open_rows(self) -> list[Operation]:
-        return [row for row in self.hub.store.operations_now() if row.state in UNSTARTED]
+        return list(self.hub.store.live_now())
 
     # ---- programs -----------------------------------------------------------------------------------------------------------
 
@@ -183,7 +183,7 @@ class World:
                 )
                 held = self.oracle.answered.setdefault(number, new.body)
                 need(self.oracle.numbers_reused or held == new.body, f"I4 the key of {new.body} names {held}")
-                row = next(row for row in self.hub.store.operations_now() if row.id == number)
+                row = self.hub.store.operation_now(number)
                 # Of the first request, which was not answered.
                 place = replace(new, id=number, place_ms=row.place_ms, send_at_ms=row.send_at_ms)
                 self.oracle.accepted.setdefault(new.body, place)

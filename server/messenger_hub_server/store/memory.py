@@ -50,6 +50,7 @@ class _Rows:
     """All that is stored."""
 
     operations: dict[OperationId, Operation] = field(default_factory=dict)
+    live: dict[OperationId, Operation] = field(default_factory=dict)  # those of them that are pending or leased, in the same order
     by_wa_id: dict[WaId, OperationId] = field(default_factory=dict)
     idempotency: dict[bytes, OperationId] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
@@ -65,6 +66,22 @@ class _Rows:
     erased: dict[OperationId, int] = field(default_factory=dict)
     restored: dict[ChannelId, Restoration] = field(default_factory=dict)
 
+    def put(self, operation: Operation) -> None:
+        """A new one, or what has become of one that is there."""
+        number = operation.id
+        comes_back = number in self.operations and number not in self.live
+        self.operations[number] = operation
+        if operation.state not in LIVE:
+            self.live.pop(number, None)
+        elif comes_back:
+            self.live = {i: one for i, one in self.operations.items() if one.state in LIVE}
+        else:
+            self.live[number] = operation
+
+    def copied(self) -> _Rows:
+        """As it is now: every row is a value, so that the tables alone are copied."""
+        return _Rows(**{one.name: copy.copy(getattr(self, one.name)) for one in dataclasses.fields(self)})
+
 
 class MemoryStore:
     """See base.Store."""
@@ -75,7 +92,7 @@ class MemoryStore:
     def snapshot(self) -> MemoryStore:
         """A copy as it is now."""
         twin = MemoryStore()
-        twin._rows = copy.deepcopy(self._rows)
+        twin._rows = self._rows.copied()
         return twin
 
     # ---- writes -------------------------------------------------------------------------------------------------------------
@@ -161,12 +178,12 @@ class MemoryStore:
             return False
         return not any(
             one.lane == new.lane and one.channel_id == new.channel_id and one.state in LIVE
-            for one in self._rows.operations.values()
+            for one in self._rows.live.values()
         )
 
     def _insert(self, operation: Operation) -> None:
         rows = self._rows
-        rows.operations[operation.id] = operation
+        rows.put(operation)
         rows.by_wa_id[operation.wa_id] = operation.id
         if operation.idempotency:
             rows.idempotency.setdefault(operation.idempotency.key_hash, operation.id)
@@ -188,7 +205,7 @@ class MemoryStore:
         before = self._rows.operations[changed.id]
         if changed.state not in TRANSITIONS[before.state]:
             raise ForbiddenTransition(f"{before.state} to {changed.state}")
-        self._rows.operations[changed.id] = changed
+        self._rows.put(changed)
         self._event(changed)
 
     def _claim(self, claim: base.Claim) -> base.Leased:
@@ -202,7 +219,7 @@ class MemoryStore:
             return []
         busy: set[str] = set()
         earlier: set[tuple[str, int]] = set()
-        for operation in self._rows.operations.values():
+        for operation in self._rows.live.values():
             if operation.channel_id == claim.channel_id and operation.state is OperationState.LEASED:
                 busy.add(operation.lane)
         waiting = self._pending(claim.channel_id)
@@ -234,8 +251,8 @@ class MemoryStore:
         return leased
 
     def _pending(self, channel_id: ChannelId) -> Sequence[Operation]:
-        operations = self._rows.operations.values()
-        return [o for o in operations if o.channel_id == channel_id and o.state is OperationState.PENDING]
+        live = self._rows.live.values()
+        return [o for o in live if o.channel_id == channel_id and o.state is OperationState.PENDING]
 
     def _start(self, start: base.Start) -> bool:
         if self._rows.epochs.get(start.channel_id, (0, ""))[0] != start.epoch:
@@ -245,7 +262,7 @@ class MemoryStore:
             if mark is None or (mark.lease_id, mark.epoch) != (start.lease_id, start.epoch):
                 continue
             if operation.channel_id == start.channel_id and operation.state is OperationState.LEASED:
-                self._rows.operations[operation.id] = replace(operation, lease=replace(mark, started=True))
+                self._rows.put(replace(operation, lease=replace(mark, started=True)))
                 return True
         return False
 
@@ -296,11 +313,11 @@ class MemoryStore:
         if operation is not None:
             del rows.by_wa_id[operation.wa_id]
             operation = replace(operation, wa_id=new.wa_id)
-            rows.operations[operation.id] = operation
+            rows.put(operation)
             rows.by_wa_id[new.wa_id] = operation.id
             if operation.state in NOT_SENT:
                 # What was decided meanwhile stays until a fact of the journal says otherwise.
-                rows.operations[operation.id] = replace(operation, lease=write.lease)
+                rows.put(replace(operation, lease=write.lease))
                 return True
         else:
             taken = new.idempotency is not None and new.idempotency.key_hash in rows.idempotency
@@ -326,7 +343,7 @@ class MemoryStore:
             reason=write.reason,
         )
         if operation.state is OperationState.LEASED:
-            self._rows.operations[operation.id] = leased
+            self._rows.put(leased)
         else:
             self._move(leased)
         return True
@@ -334,7 +351,7 @@ class MemoryStore:
     def _places_of_earlier(self, new: NewOperation) -> Sequence[int]:
         return [
             one.place_ms
-            for one in self._rows.operations.values()
+            for one in self._rows.live.values()
             if one.channel_id == new.channel_id
             and one.lane == new.lane
             and one.state is OperationState.PENDING
@@ -357,7 +374,7 @@ class MemoryStore:
 
     def _change_queue(self, write: base.ChangeQueue) -> Sequence[OperationId]:
         changed = []
-        for operation in list(self._rows.operations.values()):
+        for operation in list(self._rows.live.values()):
             unstarted = operation.state is OperationState.LEASED and operation.lease and not operation.lease.started
             if (
                 operation.channel_id == write.channel_id
@@ -383,7 +400,7 @@ class MemoryStore:
     def _expire(self, now_ms: int, reason: str) -> Sequence[OperationId]:
         due = [
             o
-            for o in self._rows.operations.values()
+            for o in self._rows.live.values()
             if o.state is OperationState.PENDING
             and o.expires_at_ms is not None
             and o.expires_at_ms <= now_ms
@@ -438,9 +455,8 @@ class MemoryStore:
         fresh = {o.id: o for o in self._settled(operation_ids) if o.id not in rows.erased}
         for operation in fresh.values():
             blank = Problem(code=operation.problem.code, message="") if operation.problem else None
-            rows.operations[operation.id] = replace(
-                operation, recipient="", target="", body="", reference="", reason="", problem=blank
-            )
+            blanked = replace(operation, recipient="", target="", body="", reference="", reason="", problem=blank)
+            rows.put(blanked)
         rows.events = [replace(e, reason="") if e.operation_id in fresh else e for e in rows.events]
         rows.erased |= dict.fromkeys(fresh, at_ms)
         return len(fresh)
@@ -464,14 +480,26 @@ class MemoryStore:
     def delivery_now(self, channel_id: ChannelId, journal_id: JournalId) -> base.Delivery:
         """What a hello needs of a channel, without an event loop."""
         epoch, journal = self._rows.epochs.get(channel_id, (0, JournalId("")))
-        operations = self._rows.operations.values()
+        live = self._rows.live.values()
         return base.Delivery(
             epoch=epoch,
             journal_id=journal,
             sequence=self._rows.sequences.get((channel_id, journal_id), 0),
-            leased=[o for o in operations if o.channel_id == channel_id and o.state is OperationState.LEASED],
+            leased=[o for o in live if o.channel_id == channel_id and o.state is OperationState.LEASED],
             restored=self._rows.restored.get(channel_id),
         )
+
+    def restored_now(self, channel_id: ChannelId) -> Restoration | None:
+        """What is known of a channel whose database is an older copy, without an event loop; None where it is not."""
+        return self._rows.restored.get(channel_id)
+
+    def operation_now(self, operation_id: OperationId) -> Operation:
+        """One operation, without an event loop. Raises KeyError."""
+        return self._rows.operations[operation_id]
+
+    def live_now(self) -> Sequence[Operation]:
+        """Every operation that is pending or leased, in the order of acceptance."""
+        return list(self._rows.live.values())
 
     def operations_now(self) -> Sequence[Operation]:
         """Every operation, in the order of acceptance."""
@@ -535,7 +563,7 @@ class MemoryStore:
 
     async def queue_depths(self) -> dict[ChannelId, base.QueueDepth]:
         """Every channel that has something pending."""
-        pending = [o for o in self._rows.operations.values() if o.state is OperationState.PENDING]
+        pending = [o for o in self._rows.live.values() if o.state is OperationState.PENDING]
         return {i: await self.queue_depth(i) for i in {o.channel_id for o in pending}}
 
     async def queue_depth(self, channel_id: ChannelId) -> base.QueueDepth:
@@ -554,7 +582,7 @@ class MemoryStore:
     async def waiting_since(self, now_ms: int) -> dict[ChannelId, int]:
         """The first place of what could go or is under way."""
         found: dict[ChannelId, int] = {}
-        for one in self._rows.operations.values():
+        for one in self._rows.live.values():
             goes = max(one.send_at_ms or 0, one.not_before_ms or 0) <= now_ms
             if one.state is OperationState.LEASED or (one.state is OperationState.PENDING and goes):
                 found[one.channel_id] = min(one.place_ms, found.get(one.channel_id, one.place_ms))
@@ -586,7 +614,7 @@ class MemoryStore:
 
     async def next_wake_at_ms(self, now_ms: int) -> int | None:
         """When the next pending operation that was held comes due, or any may be tried again or expires."""
-        pending = [o for o in self._rows.operations.values() if o.state is OperationState.PENDING]
+        pending = [o for o in self._rows.live.values() if o.state is OperationState.PENDING]
         held = [o.send_at_ms for o in pending if o.send_at_ms is not None]
         again = [o.not_before_ms for o in pending if o.not_before_ms is not None]
         living = [o for o in pending if o.channel_id not in self._rows.restored]
@@ -599,8 +627,7 @@ class MemoryStore:
 
     def latest_place_now(self) -> int:
         """The same, without an event loop."""
-        open_states = (OperationState.PENDING, OperationState.LEASED)
-        waiting = (o for o in self._rows.operations.values() if o.state in open_states and o.place_ms != o.send_at_ms)
+        waiting = (o for o in self._rows.live.values() if o.place_ms != o.send_at_ms)
         return max((o.place_ms for o in waiting), default=0)
 
     async def groups(self, channel_id: ChannelId) -> tuple[Sequence[Group], int | None]:
