@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 import psutil
+
+from tests.torture.nursery.nursery import ForkedAsync, fork
 
 READY_SECONDS = 60.0
 END_SECONDS = 45.0
@@ -33,7 +34,7 @@ class Program:
         self.log = folder / f"{name}.log"
         self.lock = asyncio.Lock()
         self.clock_seconds = 0.0  # how far its clock is ahead at every start from now on
-        self._process: asyncio.subprocess.Process | None = None
+        self._process: ForkedAsync | None = None
 
     @property
     def pid(self) -> int:
@@ -61,14 +62,10 @@ class Program:
     async def spawn(self, environment: Mapping[str, str] | None = None) -> None:
         """Starts it."""
         with self.log.open("ab") as log:
-            self._process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", *self._command(), *self.arguments, "--with-parent", "--debug"),
-                stdin=asyncio.subprocess.PIPE,  # held: it ends when we do, however we end
-                stdout=asyncio.subprocess.PIPE,
-                stderr=log,
-                start_new_session=True,
-                env={**os.environ, "PYTHONFAULTHANDLER": "1", **(environment or {})},
-            )
+            command = (*self._command(), *self.arguments, "--with-parent", "--debug")
+            # Its standard input is held: it ends when we do, however we end.
+            told = {**os.environ, "PYTHONFAULTHANDLER": "1", **(environment or {})}
+            self._process = await ForkedAsync(fork(command, told, log)).ready()
 
     def _command(self) -> Sequence[str]:
         wrong = ("tests.torture.nemesis.wrong_clock", f"{self.clock_seconds:.3f}")
@@ -77,7 +74,7 @@ class Program:
     async def ready(self, seconds: float = READY_SECONDS) -> None:
         """Waits for its first line. Raises ProgramFailed when it ends instead, or says nothing."""
         process = self._process
-        if process is None or process.stdout is None:
+        if process is None:
             raise ProgramFailed(f"{self.name} was not started.")
         try:
             async with asyncio.timeout(seconds):

@@ -190,4 +190,5 @@ def nursery(preloaded: str = "") -> Nursery:
 
 def fork(command: Sequence[str], environment: Mapping[str, str], errors: IO[Any] | int) -> Forked:
     """Starts a module with its arguments, forked off the nursery that its environment asks for. Raises NurseryGone."""
-    return nursery(environment.get(PRELOADED, "")).start(command, environment, errors)
+    given = {name: value for name, value in environment.items() if name != PRELOADED}
+    return nursery(environment.get(PRELOADED, "")).start(command, given, errors)

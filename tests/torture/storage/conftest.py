@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.torture.nursery.nursery import nursery
 from tests.torture.storage.disks import KINDS, Disk, disk
 from tests.torture.storage.faults import Faulty, build
 
@@ -18,9 +19,17 @@ def small(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Disk]:
         yield made
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _nursery() -> None:
+    """Before the first test, so that none leaves it behind."""
+    nursery()
+
+
 @pytest.fixture(scope="session")
 def _library(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build(tmp_path_factory.mktemp("faulty"))
+    library = build(tmp_path_factory.mktemp("faulty"))
+    nursery(str(library))
+    return library
 
 
 @pytest.fixture

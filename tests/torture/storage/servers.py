@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from messenger_hub.admin.v1 import channel_admin_service_pb2, session_api_admin_
 from messenger_hub_cli.running_hub import running_hub
 
 from tests.integration.server.hub import BASE, SECONDS
+from tests.torture.nursery.nursery import ForkedAsync, fork
 
 CALLERS = 24
 
@@ -34,8 +34,10 @@ class Told:
 class Server:
     """A running server process and a client of its REST API."""
 
-    process: asyncio.subprocess.Process
+    process: ForkedAsync
     http: aiohttp.ClientSession
+    more: str = ""
+    """What every text has at its end: long ones fill the database sooner."""
 
     async def send(self, api_key: str, key: str) -> tuple[int, bool]:
         """The operation's id, and whether it is a replay. Raises ClientError when no answer comes."""
@@ -45,7 +47,7 @@ class Server:
 
     async def ask(self, api_key: str, key: str) -> Told:
         """Asks for the message of this idempotency key. Raises ClientError when no answer comes."""
-        body = {"mobile": "4930123456", "message": f"text of {key}", "reference": key}
+        body = {"mobile": "4930123456", "message": f"text of {key}{self.more}", "reference": key}
         headers = {"X-API-Key": api_key, "Idempotency-Key": key}
         async with self.http.post(f"{BASE}/send", json=body, headers=headers) as answer:
             told = await answer.json()
@@ -55,26 +57,22 @@ class Server:
 
 
 @asynccontextmanager
-async def server(data: Path, environment: Mapping[str, str] | None = None) -> AsyncIterator[Server]:
-    """Starts one; kills it at the end, if it still runs."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "messenger_hub_cli", "server", "--json", "--data-dir", str(data)),
-        *("--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0"),
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.DEVNULL,
-        env={**os.environ, **(environment or {})},
-    )
+async def server(data: Path, environment: Mapping[str, str] | None = None, more: str = "") -> AsyncIterator[Server]:
+    """Starts one; kills it at the end, if it still runs. `more`: what every text has at its end."""
+    command = ("messenger_hub_cli", "server", "--json", "--data-dir", str(data))
+    doors = ("--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0")
+    with Path(os.devnull).open("w") as nowhere:
+        forked = fork([*command, *doors, "--with-parent"], {**os.environ, **(environment or {})}, nowhere)
+    process = await ForkedAsync(forked).ready()
     try:
-        assert process.stdout is not None
         async with asyncio.timeout(SECONDS):
             running = json.loads(await process.stdout.readline())
         timeout = aiohttp.ClientTimeout(total=SECONDS)
         connector = aiohttp.TCPConnector(limit=CALLERS)
         async with aiohttp.ClientSession(running["http"][0], timeout=timeout, connector=connector) as http:
-            yield Server(process=process, http=http)
+            yield Server(process=process, http=http, more=more)
     finally:
-        if process.returncode is None:
-            process.kill()
+        process.kill()
         await process.wait()
 
 

@@ -26,6 +26,8 @@ FAULTS: dict[str, tuple[Verb, int, str]] = {
 NOTHING_COMES_BACK = {"a write without room"}
 REFUSALS = 60
 TORN = (1, 2, 3, 5, 8, 13, 40)
+LONG = "x" * 4_000
+"""So that the log is soon long enough to be moved into the database."""
 
 
 @dataclass(slots=True)
@@ -116,7 +118,7 @@ async def test_a_write_that_is_torn_by_the_end_of_the_process_costs_nothing_ackn
     answers = Answers()
     api = ""
     for nth in TORN:
-        async with server(tmp_path / "data", faulty.environment) as running:
+        async with server(tmp_path / "data", faulty.environment, LONG) as running:
             api = api or await api_key(tmp_path / "data")
             await answers.check(running, api)
             faulty.fail("tear", nth, file)
@@ -127,5 +129,5 @@ async def test_a_write_that_is_torn_by_the_end_of_the_process_costs_nothing_ackn
             except aiohttp.ClientError:
                 assert await running.process.wait() == -9
         faulty.heal()
-    async with server(tmp_path / "data") as running:
+    async with server(tmp_path / "data", more=LONG) as running:
         await answers.check(running, api)
