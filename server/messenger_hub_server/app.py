@@ -23,7 +23,7 @@ from messenger_hub_server.certificates import Certificates
 from messenger_hub_server.config import ASK, Settings, in_force
 from messenger_hub_server.data_folder import DataFolder
 from messenger_hub_server.doors import Doors, Running
-from messenger_hub_server.errors import HubError
+from messenger_hub_server.errors import HubError, StoreUnavailable
 from messenger_hub_server.highwater import HighWaterLost
 from messenger_hub_server.nodes.notices import telling
 from messenger_hub_server.parts import Parts, assemble
@@ -189,7 +189,7 @@ class _Hub:
             if parts.sharing is not None:
                 endless.append(group.create_task(parts.sharing.run()))
             try:
-                await parts.queue.operation_ids.prepare()
+                await self._have_ids(parts)
                 await self._hold_backlogs(parts)
                 yield
             finally:
@@ -198,6 +198,13 @@ class _Hub:
                 self._end_streams.set()
                 await self._write_noticed(parts)
                 parts.queue.close()
+
+    async def _have_ids(self, parts: Parts) -> None:
+        """Raises StartupProblem where none can be reserved: the disk has filled since the database was opened, or the database has gone."""
+        try:
+            await parts.queue.operation_ids.prepare()
+        except StoreUnavailable as error:
+            raise StartupProblem(f"No operation id can be reserved: {error.__cause__}", REFUSED) from error
 
     async def _hold_backlogs(self, parts: Parts) -> None:
         """Before any desktop gets in. A hub that cannot write starts all the same, and tries again soon."""

@@ -130,6 +130,7 @@ class Estate:
             await nodes.start(self.nodes)
             for node, (agent, channels) in zip(itertools.cycle(self.nodes), self.layout.agents.items(), strict=False):
                 await self._enrol(node.folder, agent, channels)
+            await self._link(self.layout.channels)
             yield
 
     async def _enrol(self, folder: Path, agent: str, channels: Sequence[str]) -> None:
@@ -148,7 +149,6 @@ class Estate:
                 await hub.channels.MoveChannel(
                     channel_admin_service_pb2.MoveChannelRequest(channel=channel, agent=agent)
                 )
-        await self._link(channels)
 
     async def _link(self, channels: Sequence[str]) -> None:
         """The phone scans each code, once the hub shows it too, as a person would; then each channel tells its account."""

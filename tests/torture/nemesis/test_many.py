@@ -20,7 +20,7 @@ NODES = 3
 def test_nothing_is_lost_and_nothing_sent_twice_whatever_becomes_of_nodes_and_database(tmp_path: Path) -> None:
     places = {name: tmp_path / name for name in ("json", "page", "ledger", "keep")}
     options = [part for name, place in places.items() for part in (f"--{name}", str(place))]
-    rounds = ["--minutes", "0.9", "--rounds", "2", "--worlds", "2", "--seed", SEED, "--nodes", str(NODES)]
+    rounds = ["--minutes", "0.6", "--rounds", "2", "--worlds", "2", "--seed", SEED, "--nodes", str(NODES)]
     code = main([*rounds, "--folder", str(tmp_path), *options])
     [told] = [json.loads(line) for line in places["ledger"].read_text().splitlines()]
     assert told["violations"] == {} and told["broken rounds"] == [], told

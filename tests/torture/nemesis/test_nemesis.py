@@ -42,7 +42,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, Futu
     with ThreadPoolExecutor(2, thread_name_prefix="nemesis") as threads:
         yield {
             "sound": threads.submit(
-                run, tmp_path_factory.mktemp("sound"), "0.7", "--rounds", "2", "--worlds", "2", "--seed", SEED
+                run, tmp_path_factory.mktemp("sound"), "0.5", "--rounds", "2", "--worlds", "2", "--seed", SEED
             ),
             "tampered": threads.submit(
                 run, tmp_path_factory.mktemp("tampered"), "0.05", "--seed", "one message less", tamper=lose

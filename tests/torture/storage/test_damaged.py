@@ -266,6 +266,25 @@ async def test_a_server_on_a_read_only_disk_says_so_and_starts_when_it_is_writab
         assert await listed(running, key) == {"kept": number}
 
 
+async def test_a_server_that_can_reserve_no_number_at_its_start_says_why_and_starts_once_it_can(
+    tmp_path: Path, faulty: Faulty, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its database can be opened; what fails comes after that."""
+    data = tmp_path / "data"
+    async with server(data) as running:
+        key = await api_key(data)
+        number, _ = await running.send(key, "kept")
+    with monkeypatch.context() as patch:
+        for name, value in faulty.environment.items():
+            patch.setenv(name, value)
+        faulty.fail("readonly", errno.EROFS, "/high-water.json")
+        code, words = started(data)
+    assert code == 6
+    assert "Read-only file system" in words, words
+    async with server(data) as running:
+        assert await listed(running, key) == {"kept": number}
+
+
 # Everywhere else test_failing_journal.py's library plays this part.
 if may_mount():
 
