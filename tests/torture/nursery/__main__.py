@@ -12,6 +12,7 @@ import selectors
 import socket
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from tests.torture.nursery.wire import GIVEN, MOST_BYTES, NUMBER
@@ -85,10 +86,8 @@ class Parent:
     def _ended(self, handle: int, number: int, ending: int) -> None:
         self._ready.unregister(handle)
         _, status = os.waitpid(number, 0)
-        try:
+        with suppress(BrokenPipeError):  # nobody wants to know
             os.write(ending, NUMBER.pack(os.waitstatus_to_exitcode(status)))
-        except BrokenPipeError:
-            pass  # nobody wants to know
         os.close(ending)
         os.close(handle)
 

@@ -152,6 +152,11 @@ class Nursery:
         self._socket = ours
         self._lock = threading.Lock()
 
+    @property
+    def pid(self) -> int:
+        """Of the process that forks."""
+        return self._process.pid
+
     def start(self, command: Sequence[str], environment: Mapping[str, str], errors: IO[Any] | int) -> Forked:
         """A module and its arguments; standard error goes to `errors`, the other two are pipes. Raises NurseryGone."""
         its_input, our_input = os.pipe()

@@ -31,9 +31,9 @@ from messenger_hub_server.store.sqlite import SqliteStore
 
 from tests.fakes.page import FakePage
 from tests.integration.agent.hub import SECONDS, Hub, serving
+from tests.torture.nursery.nursery import fork
 from tests.torture.storage.disks import may_mount
 from tests.torture.storage.faults import Faulty
-from tests.torture.nursery.nursery import fork
 from tests.torture.storage.servers import CALLERS, api_key, listed, server
 
 PAGE_BYTES = 4096
@@ -141,7 +141,9 @@ async def test_a_check_that_takes_too_long_is_broken_off(tmp_path: Path, monkeyp
     spoil(file, file.read_bytes().index(f"{1:0200d}".encode()) // PAGE_BYTES, bytes(PAGE_BYTES))
     monkeypatch.setattr(database_module, "CHECK_SECONDS", 0.01)
     opened = await Database.open(file, migrations)
-    assert len(await opened.read(lambda c: c.execute("SELECT text FROM many WHERE rowid = 400000").fetchone()[0])) == 200
+    assert (
+        len(await opened.read(lambda c: c.execute("SELECT text FROM many WHERE rowid = 400000").fetchone()[0])) == 200
+    )
     await opened.close()
     monkeypatch.undo()
     with pytest.raises(DatabaseDamaged):
