@@ -50,9 +50,8 @@ class _Rows:
     """All that is stored."""
 
     operations: dict[OperationId, Operation] = field(default_factory=dict)
-    live: dict[OperationId, Operation] = field(
-        default_factory=dict
-    )  # those of them that are pending or leased, in the same order
+    # Those of them that are pending or leased, in the same order.
+    live: dict[OperationId, Operation] = field(default_factory=dict)
     by_wa_id: dict[WaId, OperationId] = field(default_factory=dict)
     idempotency: dict[bytes, OperationId] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
