@@ -113,20 +113,20 @@ async def test_after_a_failover_a_desktop_tells_what_the_replica_lacks_and_nothi
             first = await send(hub, api, message="first")
             pair.lose_what_follows()
             await agent.carry_out("SENT")
-            await eventually(hub, api, first, SENT)
+            await becomes(hub, api, first, SENT)
             pair.fail_over()
             await eventually_ready(hub)
             assert await agent.ended() is grpc.StatusCode.UNAVAILABLE
-            await eventually(hub, api, first, PENDING)
+            await becomes(hub, api, first, PENDING)
         async with connected(hub, 1, credential, hello=False) as following:
             following.continues(agent)
             await following.hello()
-            await eventually(hub, api, first, SENT)
+            await becomes(hub, api, first, SENT)
             second = await send(hub, api, message="second")
             assert (await following.carry_out("SENT")).provenance.operation_id == second
 
 
-async def eventually(hub: Hub, api: SessionApi, number: int, status: operation_pb2.OperationStatus) -> None:
+async def becomes(hub: Hub, api: SessionApi, number: int, status: operation_pb2.OperationStatus) -> None:
     async with asyncio.timeout(SECONDS):
         while (await find(hub, api, number)).status != status:
             pass
