@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
@@ -9,11 +9,15 @@ import pytest
 from tests.e2e.whole_way.world import World, http
 from tests.eventually import eventually
 
+WAITED = "waited"
+
 
 @pytest.fixture(scope="session")
 def _world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     folder: Path = tmp_path_factory.mktemp("whole way")
-    world = World(folder)
+    file = folder / WAITED
+    file.write_text("0")
+    world = World(folder, desktop=("tests.e2e.whole_way.waited", str(file)))
     try:
         world.set_up()
         yield world
@@ -39,3 +43,16 @@ def world(_world: World) -> World:
         http("POST", f"{_world.twin}/_twin/scan", {})
     _world.is_linked()
     return _world
+
+
+@pytest.fixture
+def has_waited(_world: World) -> Callable[[float], None]:
+    """What the desktop app waits for, it has waited for so many seconds more."""
+    file = _world.folder / WAITED
+
+    def wait(seconds: float) -> None:
+        draft = file.with_suffix(".draft")
+        draft.write_text(str(float(file.read_text()) + seconds))
+        draft.replace(file)
+
+    return wait

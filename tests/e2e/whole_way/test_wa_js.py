@@ -6,12 +6,13 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from messenger_hub_agent.folder import WA_JS
+from messenger_hub_agent.pagewatch import READY_SECONDS
 from messenger_hub_agent.updating.shelf import CHOICE
 from messenger_hub_agent.whatsapp.wa_js import pinned, version
 from playwright.async_api import Page, expect
@@ -27,7 +28,6 @@ pytestmark = pytest.mark.e2e
 DONE = ("sent", "delivered", "read")
 NEWER = "99.0.0"
 BY_BUTTON, BY_VERB = "100.0.0", "101.0.0"  # never rejected: npm's latest would not be taken again
-NEVER_READY_SECONDS = 240
 
 # Everything as before, but the page gives it no ChatStore.
 LACKING = """;(() => {
@@ -141,14 +141,14 @@ def test_one_that_cannot_send_is_rejected_with_its_first_message_and_the_others_
     assert "script_error" in updating.choice["rejections"][-1]["reason"]
 
 
-@pytest.mark.timeout(NEVER_READY_SECONDS + 120)
 def test_one_that_breaks_while_it_loads_is_rejected_when_the_page_never_gets_ready(
-    world: World, updating: Updating
+    world: World, updating: Updating, has_waited: Callable[[float], None]
 ) -> None:
     verb = updating.tries(BROKEN + pinned().source)
     world.says(f"wa-js {NEWER} is tried")
     number = world.send("it waited")
-    code, answer = ended(verb, NEVER_READY_SECONDS)
+    has_waited(READY_SECONDS)
+    code, answer = ended(verb)
     assert code == 1 and "did not get ready in time: 90 s" in answer["error"]["message"]
     world.reaches(number, *DONE)
     assert len(world.arrivals("it waited")) == 1

@@ -87,9 +87,12 @@ class World:
         *,
         shown_on: Mapping[str, str] | None = None,
         program: Sequence[str] = ("messenger_hub_cli",),
+        desktop: Sequence[str] = (),
     ) -> None:
-        """With `shown_on`, a desktop's environment, the agent shows its icon and its window there. `program`: the module to run."""
+        """With `shown_on`, a desktop's environment, the agent shows its icon and its window there. `program`: the module to run;
+        `desktop`: another one for the desktop apps."""
         self._program = program
+        self._desktop = desktop or program
         self.folder = folder
         self._shown_on = shown_on
         self._processes: dict[str, subprocess.Popen[str]] = {}
@@ -118,8 +121,9 @@ class World:
     def start(self, name: Name) -> None:
         """Starts one, and waits until it says that it works."""
         errors = (self.folder / f"{name}.log").open("a")
+        program = self._desktop if name in ("agent", "second") else self._program
         process = subprocess.Popen(
-            [sys.executable, "-m", *self._program, *self._forms()[name], "--with-parent"],
+            [sys.executable, "-m", *program, *self._forms()[name], "--with-parent"],
             stdin=subprocess.PIPE,  # held, so that nothing outlives a test run that is killed
             stdout=subprocess.PIPE,
             stderr=errors,

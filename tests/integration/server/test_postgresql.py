@@ -29,11 +29,19 @@ def name(postgresql: PostgresqlServer) -> str:
     return postgresql.database()
 
 
-@pytest.fixture
-def own() -> Iterator[PostgresqlServer]:
-    """A server that a test may stop."""
+@pytest.fixture(scope="module")
+def stopped() -> Iterator[PostgresqlServer]:
     with postgresql_server() as server:
+        server.stop()
         yield server
+
+
+@pytest.fixture
+def own(stopped: PostgresqlServer) -> Iterator[PostgresqlServer]:
+    """A server that a test may stop."""
+    stopped.start()
+    yield stopped
+    stopped.stop()
 
 
 async def test_what_was_accepted_and_delivered_is_there_after_a_restart_and_the_rest_goes_out(

@@ -33,6 +33,7 @@ class Program:
 
     def __init__(self, process: subprocess.Popen[str], log: Path) -> None:
         self._process = process
+        self._forgotten = 0
         self.log = log
 
     def line(self) -> str:
@@ -43,8 +44,12 @@ class Program:
         return said.rstrip("\n")
 
     def said(self, sentence: str) -> int:
-        """How often it stands in the log."""
-        return self.log.read_text(encoding="utf-8").count(sentence)
+        """How often it stands in the log, since `forget`."""
+        return self.log.read_bytes()[self._forgotten :].decode().count(sentence)
+
+    def forget(self) -> None:
+        """What it has logged so far is not looked at any more."""
+        self._forgotten = self.log.stat().st_size
 
     @property
     def code(self) -> int | None:

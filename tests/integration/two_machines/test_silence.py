@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.eventually import eventually
+from tests.integration.two_machines.machines import Program
 from tests.integration.two_machines.world import SILENCE, World, desktop, world
 
 TALKATIVE = "tests.integration.two_machines.talkative"
@@ -40,38 +41,52 @@ def test_without_heartbeats_that_proxy_cuts_the_stream_and_the_desktop_comes_bac
         there.reaches(there.send("on the next stream"), "sent")
 
 
-def test_a_proxy_that_stands_still_is_missed_by_its_pings(tmp_path: Path) -> None:
-    with world(tmp_path, "nginx", server=(TALKATIVE, SILENCE)) as there, desktop(there) as app:
-        with there.front.stopped():
-            eventually(lambda: app.said("check the address"))
-            there.is_connected(connected=False)
-        assert app.said("silent for too long") == 0
-        there.is_connected()
-        there.reaches(there.send("through the proxy again"), "sent")
+@pytest.fixture(scope="module", params=["nginx", "caddy"])
+def kept(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[World, Program]]:
+    """A desktop app, and the hub that it works for, behind each of the proxies."""
+    with (
+        world(tmp_path_factory.mktemp("kept"), request.param, server=(TALKATIVE, SILENCE)) as there,
+        desktop(there) as app,
+    ):
+        yield there, app
 
 
-@pytest.mark.parametrize("kind", ["nginx", "caddy"])
-class TestADeadEnd:
-    """Behind a proxy that lives."""
+@pytest.fixture
+def there(kept: tuple[World, Program]) -> World:
+    """A message would go out. What the desktop app has said before does not count."""
+    there, app = kept
+    there.is_connected()
+    there.can_send()
+    app.forget()
+    return there
 
-    @pytest.fixture
-    def there(self, kind: str, tmp_path: Path) -> Iterator[World]:
-        with world(tmp_path, kind, server=(TALKATIVE, SILENCE)) as there:
-            yield there
 
-    def test_a_hub_that_stands_still_is_missed_by_the_desktop_though_the_proxy_answers_its_pings(
-        self, there: World
-    ) -> None:
-        with desktop(there) as app:
-            with there.server.stopped():
-                # A ping that is not answered ends the connection sooner, and with another sentence.
-                eventually(lambda: app.said("The hub was silent for too long"))
-            there.is_connected()
-            there.reaches(there.send("to the hub that goes on"), "sent")
+@pytest.fixture
+def app(kept: tuple[World, Program]) -> Program:
+    return kept[1]
 
-    def test_a_desktop_that_stands_still_is_missed_by_the_hub_and_comes_back(self, there: World) -> None:
-        with desktop(there) as app:
-            with app.stopped():
-                there.is_connected(connected=False)
-                number = there.send("while it stands still")
-            there.reaches(number, "sent")
+
+def test_a_proxy_that_stands_still_is_missed_by_its_pings(there: World, app: Program) -> None:
+    with there.front.stopped():
+        eventually(lambda: app.said("check the address"))
+        there.is_connected(connected=False)
+    assert app.said("silent for too long") == 0
+    there.is_connected()
+    there.reaches(there.send("through the proxy again"), "sent")
+
+
+def test_a_hub_that_stands_still_is_missed_by_the_desktop_though_the_proxy_answers_its_pings(
+    there: World, app: Program
+) -> None:
+    with there.server.stopped():
+        # A ping that is not answered ends the connection sooner, and with another sentence.
+        eventually(lambda: app.said("The hub was silent for too long"))
+    there.is_connected()
+    there.reaches(there.send("to the hub that goes on"), "sent")
+
+
+def test_a_desktop_that_stands_still_is_missed_by_the_hub_and_comes_back(there: World, app: Program) -> None:
+    with app.stopped():
+        there.is_connected(connected=False)
+        number = there.send("while it stands still")
+    there.reaches(number, "sent")
