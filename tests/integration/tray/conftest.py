@@ -78,15 +78,22 @@ def display() -> Iterator[str]:
         yield f":{number.readline().strip()}"
 
 
-@pytest.fixture
-def bus(tmp_path: Path) -> Iterator[Bus]:
-    configuration = tmp_path / "bus.conf"
-    configuration.write_text(BUS_CONFIGURATION.format(folder=tmp_path))
+@contextmanager
+def session_bus(folder: Path) -> Iterator[Bus]:
+    """A bus whose files are in a folder."""
+    configuration = folder / "bus.conf"
+    configuration.write_text(BUS_CONFIGURATION.format(folder=folder))
     command = ["dbus-daemon", f"--config-file={configuration}", "--print-address", "--nofork"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     assert process.stdout is not None
     with _ended(process), process.stdout as output:
         yield Bus(address=output.readline().strip(), process=process)
+
+
+@pytest.fixture
+def bus(tmp_path: Path) -> Iterator[Bus]:
+    with session_bus(tmp_path) as bus:
+        yield bus
 
 
 @pytest.fixture
@@ -107,21 +114,25 @@ def opened(tmp_path: Path) -> Path:
     return file
 
 
-@pytest.fixture
-def environment(display: str, bus: Bus, tmp_path: Path, opened: Path) -> dict[str, str]:
-    """That of a desktop session, with a home of its own and nothing of the session that runs the tests."""
+def session_environment(display: str, bus: Bus, folder: Path) -> dict[str, str]:
+    """That of a desktop session, with a home of its own in a folder and nothing of the session that runs the tests."""
     foreign = ("DISPLAY", "WAYLAND_DISPLAY", "DBUS_SESSION_BUS_ADDRESS", "XDG_", "PYSTRAY", "GTK", "GDK")
     own = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
     return own | {
         "DISPLAY": display,
         "DBUS_SESSION_BUS_ADDRESS": bus.address,
-        "XDG_RUNTIME_DIR": str(tmp_path),
-        "XDG_CONFIG_HOME": str(tmp_path / "configuration"),
-        "BROWSER": str(opened.with_name("web-browser")),
-        "MESSENGER_HUB_DATA_DIR": str(tmp_path / "no hub here"),
+        "XDG_RUNTIME_DIR": str(folder),
+        "XDG_CONFIG_HOME": str(folder / "configuration"),
+        "MESSENGER_HUB_DATA_DIR": str(folder / "no hub here"),
         "NO_AT_BRIDGE": "1",
         "PYTHONPATH": os.pathsep.join(sys.path),
     }
+
+
+@pytest.fixture
+def environment(display: str, bus: Bus, tmp_path: Path, opened: Path) -> dict[str, str]:
+    """That of a desktop session with a web browser."""
+    return session_environment(display, bus, tmp_path) | {"BROWSER": str(opened.with_name("web-browser"))}
 
 
 @pytest.fixture
