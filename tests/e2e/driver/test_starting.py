@@ -28,6 +28,7 @@ from messenger_hub_agent.whatsapp.errors import (
 from messenger_hub_agent.whatsapp.finding import find_browser
 from messenger_hub_agent.whatsapp.page import PageError, PageGone, PageTimeout
 from messenger_hub_agent.whatsapp.profile import NOBODY_CHANGES, USER_IDS, discard_profile, take_profile
+from messenger_hub_agent.whatsapp.pyppeteer_connection import PageSession
 from messenger_hub_agent.whatsapp.pyppeteer_page import PyppeteerPage
 
 from tests.e2e.driver.inside import leader, new_page
@@ -251,7 +252,7 @@ async def test_an_address_that_does_not_answer_is_an_error_of_the_page_and_the_b
 @pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.e2e
 async def test_a_browser_whose_page_never_answers_is_given_up_and_the_next_opening_starts_another(
-    twin: Twin, tmp_path: Path
+    twin: Twin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # As after a SIGKILL of the page's process between the start of the browser and our first word to the page: Chromium waits
     # for a process that nobody starts any more.
@@ -261,7 +262,8 @@ async def test_a_browser_whose_page_never_answers_is_given_up_and_the_next_openi
         for process in eventually(lambda: renderers(old), what="a process for the page"):
             process.kill()
             process.wait(5)
-        with pytest.raises((PageGone, PageTimeout)):
+        with monkeypatch.context() as hasty, pytest.raises((PageGone, PageTimeout)):
+            hasty.setattr(PageSession.command, "__kwdefaults__", {"seconds": 2.0})
             await page.open()
         await page.open()
         assert leader(page) != old

@@ -17,16 +17,6 @@ MOBILE = "12025550111"
 EACH = 5
 
 
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    world = World(tmp_path)
-    try:
-        world.set_up()
-        yield world
-    finally:
-        world.close()
-
-
 class Business:
     """A hub with the channels shop and stock on one desktop and office on another."""
 
@@ -57,40 +47,55 @@ class Business:
         number: int = answer["data"]["message_id"]
         return number
 
-    def by_account(self) -> Mapping[str, list[str]]:
-        """What arrived, in order: account → texts."""
+    def by_account(self, *texts: str) -> Mapping[str, list[str]]:
+        """Which of these arrived, in order: account → texts."""
         found: dict[str, list[str]] = {}
-        for one in self.world.arrivals():
+        for one in self.world.arrivals(*texts):
             found.setdefault(one["from"].partition("@")[0], []).append(one["body"])
         return found
 
 
-def test_each_channels_messages_leave_by_its_own_account_and_one_browser_does_not_disturb_another(world: World) -> None:
-    business = Business(world)
-    assert len(set(business.accounts.values())) == 3
+@pytest.fixture(scope="module")
+def business(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Business]:
+    folder: Path = tmp_path_factory.mktemp("business")
+    world = World(folder)
+    try:
+        world.set_up()
+        yield Business(world)
+    finally:
+        world.close()
+
+
+def test_each_channels_messages_leave_by_its_own_account_and_one_browser_does_not_disturb_another(
+    business: Business,
+) -> None:
+    world, accounts = business.world, business.accounts
+    assert len(set(accounts.values())) == 3
+    wanted = {accounts[name]: [f"{name} {number}" for number in range(EACH)] for name in business.keys}
     for number in range(EACH):
         for channel in business.keys:
             business.send(channel, f"{channel} {number}")
-    wanted = {business.accounts[name]: [f"{name} {number}" for number in range(EACH)] for name in business.keys}
-    eventually(lambda: business.by_account() == wanted, 60, what="every message, by its own account, in order")
+    texts = [text for of_one in wanted.values() for text in of_one]
+    eventually(lambda: business.by_account(*texts) == wanted, 60, what="every message, by its own account, in order")
 
     world.end("second")
     waits = business.send("office", "while its desktop is off")
     business.send("shop", "meanwhile")
-    eventually(lambda: "meanwhile" in business.by_account()[business.accounts["shop"]])
+    eventually(lambda: business.by_account("meanwhile") == {accounts["shop"]: ["meanwhile"]})
     assert world.ask("operation", "show", str(waits))["operation"]["status"] == "pending"
     world.start("second")
-    eventually(lambda: "while its desktop is off" in business.by_account()[business.accounts["office"]], 60)
+    there = {accounts["office"]: ["while its desktop is off"]}
+    eventually(lambda: business.by_account("while its desktop is off") == there, 60)
 
 
-def test_a_channel_that_moves_to_another_desktop_takes_its_queue_along(world: World) -> None:
-    business = Business(world)
+def test_a_channel_that_moves_to_another_desktop_takes_its_queue_along(business: Business) -> None:
+    world, account = business.world, business.accounts["stock"]
+    business.all_linked()
     business.send("stock", "before")
-    eventually(lambda: "before" in business.by_account().get(business.accounts["stock"], []))
+    eventually(lambda: business.by_account("before") == {account: ["before"]})
     world.ask("channel", "move", "stock", "--to", business.second)
     business.send("stock", "after")
     # The other desktop has no link of its own yet; the same account links it, and the queue goes on.
-    account = business.accounts["stock"]
     eventually(lambda: http("POST", f"{world.twin}/_twin/scan", {"account": account})[0] == 200, what="a code to scan")
-    eventually(lambda: business.by_account()[account] == ["before", "after"], 60)
+    eventually(lambda: business.by_account("before", "after") == {account: ["before", "after"]}, 60)
     assert world.end("second", signal.SIGTERM) == 0
