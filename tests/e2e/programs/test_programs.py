@@ -16,6 +16,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.e2e import looking
 from tests.e2e.whole_way.world import discard_profiles, http
 from tests.eventually import all_end, eventually
 
@@ -207,7 +208,7 @@ def test_a_desktop_elsewhere_joins_with_one_link_and_comes_back_without_it(tmp_p
         return told
 
     def is_linked() -> bool:
-        return bool(command("channel", "list")["channels"][0]["status"]["channel"] == "linked")  # type: ignore[index]
+        return bool(looking.channels(hub_folder)[0]["status"]["channel"] == "linked")
 
     desktop_options = ("--headless", "--data-dir", str(desktop), "--whatsapp-url", twin)
     with running(hub, "server", "--data-dir", str(hub_folder), "--lan", *ports) as server:

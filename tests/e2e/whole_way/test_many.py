@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.e2e import looking
 from tests.e2e.whole_way.world import BASE, World, http
 from tests.eventually import eventually
 
@@ -34,7 +35,7 @@ class Business:
         self.accounts = {name: one["number"] for name, one in self.statuses().items()}
 
     def statuses(self) -> Mapping[str, Mapping[str, str]]:
-        return {one["name"]: one["status"] for one in self.world.ask("channel", "list")["channels"]}
+        return {one["name"]: one["status"] for one in looking.channels(self.world.folder / "hub")}
 
     def all_linked(self) -> None:
         eventually(lambda: all(one["channel"] == "linked" for one in self.statuses().values()), 60)

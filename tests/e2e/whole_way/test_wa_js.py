@@ -17,6 +17,7 @@ from messenger_hub_agent.updating.shelf import CHOICE
 from messenger_hub_agent.whatsapp.wa_js import pinned, version
 from playwright.async_api import Page, expect
 
+from tests.e2e import looking
 from tests.e2e.person import somebody
 from tests.e2e.whole_way.world import SECONDS, World
 from tests.eventually import eventually
@@ -70,7 +71,7 @@ class Updating:
 
     def hub_knows(self, version: str) -> None:
         def known() -> bool:
-            agents = self._world.ask("agent", "list")["agents"]
+            agents = looking.agents(self._world.folder / "hub")
             return any(one["connected"] and one["wa_js_version"] == version for one in agents)
 
         eventually(known, what=f"the hub knows that wa-js {version} is used")
