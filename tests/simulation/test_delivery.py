@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
 from messenger_hub_server.delivery.states import NOT_SENT
 from messenger_hub_server.model import OperationState
 
 from tests.simulation.coverage import Sum
 from tests.simulation.play import play
+
+pytestmark = pytest.mark.timeout(600)
 
 RUNS = 600
 
