@@ -92,38 +92,40 @@ def test_two_starts_at_once_install_once(machine: Machine) -> None:
 
 
 def test_it_runs_through_a_symbolic_link_from_a_folder_that_cannot_be_written(
-    new_machine: Machine, tmp_path: Path
+    quick_machine: Machine, tmp_path: Path
 ) -> None:
     (tmp_path / "closed").mkdir(mode=0o500)
-    new_machine.cwd = tmp_path / "closed"
+    quick_machine.cwd = tmp_path / "closed"
     (tmp_path / "bin").mkdir()
-    (tmp_path / "bin/hub").symlink_to(new_machine.project / "hub")
-    link = Machine(project=tmp_path / "bin", programs=new_machine.programs, cwd=new_machine.cwd)
+    (tmp_path / "bin/hub").symlink_to(quick_machine.project / "hub")
+    link = Machine(project=tmp_path / "bin", programs=quick_machine.programs, cwd=quick_machine.cwd)
     assert link.run("--version").stdout == f"ran {tmp_path / 'closed'} --version\n"
-    assert (new_machine.project / ".venv").is_dir()
+    assert (quick_machine.project / ".venv").is_dir()
 
 
-def test_a_shim_that_only_prints_an_error_is_passed_over(new_machine: Machine) -> None:
+def test_a_shim_that_only_prints_an_error_is_passed_over(quick_machine: Machine) -> None:
     for name in ("python3.13", "python3.12", "python3.11"):
-        new_machine.install(name, 'echo "pyenv: command not found" >&2; exit 127')
-    run = new_machine.run("--version")
+        quick_machine.install(name, 'echo "pyenv: command not found" >&2; exit 127')
+    run = quick_machine.run("--version")
     assert run.code == 0
     assert "pyenv" not in run.stderr
 
 
-def test_a_python_that_can_make_environments_is_preferred_to_one_that_cannot(new_machine: Machine) -> None:
-    bare = new_machine.install("python3.13", "echo bare 3.13")
-    run = new_machine.run("--version")
+def test_a_python_that_can_make_environments_is_preferred_to_one_that_cannot(quick_machine: Machine) -> None:
+    bare = quick_machine.install("python3.13", "echo bare 3.13")
+    run = quick_machine.run("--version")
     assert run.code == 0
     assert str(bare) not in run.stderr
 
 
-def test_versions_of_pyenv_are_found_when_its_shims_fail(new_machine: Machine, tmp_path: Path) -> None:
-    new_machine.install("python3", "exit 127")
+def test_versions_of_pyenv_are_found_when_its_shims_fail(
+    quick_machine: Machine, quick_python: str, tmp_path: Path
+) -> None:
+    quick_machine.install("python3", "exit 127")
     folder = tmp_path / ".pyenv/versions/3.99/bin"
     folder.mkdir(parents=True)
-    (folder / "python3").symlink_to(base_interpreter())
-    run = new_machine.run("--version")
+    quick_machine.install("python3.99", quick_python).rename(folder / "python3")
+    run = quick_machine.run("--version")
     assert run.code == 0
     assert str(folder) in run.stderr
 
@@ -143,13 +145,13 @@ def test_an_installation_that_fails_shows_why_and_what_to_do(machine: Machine) -
     assert run.stderr.splitlines()[-1].startswith("hub: The installation failed.")
 
 
-def test_help_installs_nothing(new_machine: Machine) -> None:
-    run = new_machine.run("help")
+def test_help_installs_nothing(quick_machine: Machine) -> None:
+    run = quick_machine.run("help")
     assert run.code == 0
     assert all(f"./hub {name}" in run.stdout for name in ("test", "bench", "torture"))
-    assert not (new_machine.project / ".venv").exists()
-    new_machine.run("--version")
-    assert new_machine.run("--help").stdout.endswith(f"ran {new_machine.project.parent} --help\n")
+    assert not (quick_machine.project / ".venv").exists()
+    quick_machine.run("--version")
+    assert quick_machine.run("--help").stdout.endswith(f"ran {quick_machine.project.parent} --help\n")
 
 
 class TestDebian:
