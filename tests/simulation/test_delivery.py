@@ -7,11 +7,15 @@ from messenger_hub_server.delivery.states import NOT_SENT
 from messenger_hub_server.model import OperationState
 
 from tests.simulation.coverage import Sum
-from tests.simulation.play import play
+from tests.simulation.plan import Focus
+from tests.simulation.play import ANY, play
 
 pytestmark = pytest.mark.timeout(600)
 
-RUNS = 600
+RUNS = 320
+RARELY = Focus(faults=frozenset({"restriction", "folder_lost"}), harm=0.06)
+"""A restriction while an operation is uncertain comes once in five hundred runs, and once in ten of these."""
+RARE_RUNS = 40
 
 S = OperationState
 LATE = {S.SENT, S.DELIVERED, S.READ, S.SUCCEEDED}
@@ -23,10 +27,10 @@ all of it."""
 def test_nothing_is_lost_sent_twice_or_out_of_order_whatever_dies_in_whatever_state() -> None:
     """Seeded runs; a failing one names its seed."""
     total = Sum()
-    for seed in range(RUNS):
+    for seed, focus in (*((seed, ANY) for seed in range(RUNS)), *((seed, RARELY) for seed in range(RARE_RUNS))):
         try:
-            total.add_run(play(seed))
+            total.add_run(play(seed, focus))
         except AssertionError as violation:
-            raise AssertionError(f"seed {seed}: {violation}") from violation
+            raise AssertionError(f"seed {seed} of {focus}: {violation}") from violation
     assert total.unseen_pairs() == []
     assert set(total.unseen_transitions()) <= RARE
