@@ -261,7 +261,7 @@ class TestDebian:
         venv = debian.project / ".venv/bin/messenger-hub"
         assert (
             run.stdout
-            == f"{debian.project} --ignore=tests/bench -n 3 --dist loadfile --no-loadscope-reorder -k a name {venv}\n"
+            == f"{debian.project} --ignore=tests/bench -n 2 --dist loadfile --no-loadscope-reorder -k a name {venv}\n"
         ), run.stderr
         wanted = ("xvfb", "dbus", "nginx-light", "caddy", "nftables", "postgresql", "chromium", "gir1.2-gtk-3.0")
         assert all(package in installed.read_text() for package in wanted)
