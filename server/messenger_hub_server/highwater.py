@@ -1,7 +1,7 @@
 """The high-water file: what a restored database must not give out again.
 
 It lies beside the database, is written and synced before the commit that it covers, and holds the limit of operation ids and, per
-channel, the highest epoch, its journal and the epoch at which that journal took over.
+channel, the highest epoch, its journal, the epoch at which that journal took over, and the one that the database had by then.
 """
 
 from __future__ import annotations
@@ -26,6 +26,13 @@ class Channel(msgspec.Struct):
     epoch: int
     journal_id: str
     taken_over_at: int
+    stored: int = -1
+    """The highest epoch that the database was seen to have; -1 in a file of a version that did not know."""
+
+    @property
+    def certain(self) -> int:
+        """No database but an older copy has a lower epoch. Those between this and the highest may never have been committed."""
+        return self.stored if self.stored >= 0 else self.epoch - 1
 
 
 class Content(msgspec.Struct):
@@ -48,12 +55,17 @@ class Content(msgspec.Struct):
         return behind or marks.operation_id > self.operation_id_limit
 
     def is_ahead(self, marks: HighMarks) -> bool:
-        """Whether a database with these marks is an older copy. One epoch ahead is a commit that did not happen."""
-        return any(marks.epochs.get(ChannelId(int(c)), 0) < one.epoch - 1 for c, one in self.channels.items())
+        """Whether a database with these marks is an older copy. Where the file is ahead of what it has seen there, commits did not
+        happen: a hello whose commit fails is followed by one with the next epoch."""
+        return any(marks.epochs.get(ChannelId(int(c)), 0) < one.certain for c, one in self.channels.items())
 
     def _epoch(self, channel_id: ChannelId) -> int:
         known = self.channels.get(str(channel_id))
         return known.epoch if known is not None else 0
+
+
+NEVER = Channel(epoch=0, journal_id="", taken_over_at=0, stored=0)
+"""Of a channel that never had a hello."""
 
 
 def parse(stored: bytes | None) -> Content:
@@ -112,8 +124,9 @@ class HighWater:
         with self._lock:
             channels = self._content.channels
             for name in {*channels, *(str(channel_id) for channel_id in stored)}:
-                epoch = max(stored.get(ChannelId(int(name)), 0), channels[name].epoch if name in channels else 0)
-                channels[name] = Channel(epoch=epoch, journal_id="", taken_over_at=epoch)
+                there, known = stored.get(ChannelId(int(name)), 0), channels.get(name, NEVER)
+                epoch, certain = max(there, known.epoch), max(there, known.certain)
+                channels[name] = Channel(epoch=epoch, journal_id="", taken_over_at=epoch, stored=certain)
             self._write()
 
     async def reserve(self, count: int) -> range:
@@ -151,20 +164,25 @@ class HighWater:
         """Before these epochs are committed. Raises OSError; a higher epoch than needed is then remembered, and does no harm."""
         with self._lock:
             for taken in epochs:
-                self._take(taken.channel_id, taken.epoch, taken.journal_id)
+                self._take(taken)
             if epochs:
                 self._write()
 
-    def _take(self, channel_id: ChannelId, epoch: int, journal_id: JournalId) -> None:
-        before = self._content.channels.get(str(channel_id))
-        if before and epoch <= before.epoch:
+    def _take(self, taken: TakeEpoch) -> None:
+        before = self._content.channels.get(str(taken.channel_id), NEVER)
+        if taken.epoch <= before.epoch:
             return  # two hellos at once: the database lets the second one of an epoch fail as well
-        self._content.channels[str(channel_id)] = self._following(before, epoch, journal_id)
+        journal_id, since = self._witness(before, taken)
+        self._content.channels[str(taken.channel_id)] = Channel(
+            epoch=taken.epoch,
+            journal_id=journal_id,
+            taken_over_at=since,
+            stored=max(before.certain, taken.stored),
+        )
 
-    def _following(self, before: Channel | None, epoch: int, journal_id: str) -> Channel:
-        """What is known once that epoch is taken."""
-        since = before.taken_over_at if before and before.journal_id == journal_id else epoch
-        return Channel(epoch=epoch, journal_id=journal_id, taken_over_at=since)
+    def _witness(self, before: Channel, taken: TakeEpoch) -> tuple[str, int]:
+        """The journal that is known to have seen everything once that epoch is taken, and since which epoch."""
+        return taken.journal_id, before.taken_over_at if before.journal_id == taken.journal_id else taken.epoch
 
     def _write(self) -> None:
         self._folder.write_private(NAME, msgspec.json.encode(self._content))

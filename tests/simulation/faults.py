@@ -195,7 +195,7 @@ def database_restored(world: World) -> bool:
     relieved = way == "disk of then" and not alone
     world.oracle.restored(world.hub.store, kept.goes, witnessed=witness is not None, relieved=relieved)
     world.restoring = True
-    behind = kept.store.delivery_now(CHANNEL, world.hub.file.mark.journal_id).epoch >= world.hub.file.mark.epoch - 1
+    behind = kept.store.delivery_now(CHANNEL, world.hub.file.mark.journal_id).epoch >= world.hub.file.stored
     world.unbetrayed = way == "disk of then" or (way == "file of now" and behind)
     world.hub.undecided = ""
     if world.hub.restored:

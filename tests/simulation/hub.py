@@ -72,6 +72,7 @@ class File:
 
     limit: int = 0
     mark: HighMark = field(default_factory=HighMark)
+    stored: int = 0
 
     def take(self, taken: TakeEpoch) -> None:
         """As highwater.py does, before the commit."""
@@ -80,6 +81,7 @@ class File:
             return
         since = before.taken_over_at if before.journal_id == taken.journal_id else taken.epoch
         self.mark = HighMark(epoch=taken.epoch, journal_id=taken.journal_id, taken_over_at=since)
+        self.stored = max(self.stored, taken.stored)
 
     def is_behind(self, store: MemoryStore) -> bool:
         """As highwater.py says it, of a database."""
@@ -87,7 +89,7 @@ class File:
         return largest > self.limit or store.delivery_now(CHANNEL, self.mark.journal_id).epoch > self.mark.epoch
 
     def copied(self) -> File:
-        return File(self.limit, self.mark)
+        return File(self.limit, self.mark, self.stored)
 
 
 class Hub:
@@ -134,7 +136,7 @@ class Hub:
 
     def _notice_older_copy(self) -> None:
         epoch = self.store.delivery_now(CHANNEL, self.file.mark.journal_id).epoch
-        if epoch < self.file.mark.epoch - 1:
+        if epoch < self.file.stored:
             self.mark_restored(file_lost=False)
 
     def mark_restored(self, *, file_lost: bool) -> None:

@@ -238,7 +238,9 @@ class Channel:
             return [self._recall(stream, attachment)]
         attachment.phase = Phase.TAKING
         attachment.epoch = max(stored.epoch, hello.epoch, file.epoch) + 1
-        take = TakeEpoch(channel_id=self.id, epoch=attachment.epoch, journal_id=attachment.journal_id)
+        take = TakeEpoch(
+            channel_id=self.id, epoch=attachment.epoch, journal_id=attachment.journal_id, stored=stored.epoch
+        )
         return [Commit(then=EpochTaken(hello=attachment.id), writes=[*mark, take])]
 
     def _noticed(self, hello: pb.ChannelHello, stored: Delivery, file: HighMark) -> Restoration | None:

@@ -152,11 +152,14 @@ class EndRestored(Struct, frozen=True, kw_only=True, gc=False):
 
 
 class TakeEpoch(Struct, frozen=True, kw_only=True, gc=False):
-    """Sets a channel's epoch and current journal, if the epoch is higher than the stored one. Outcome: True when it was."""
+    """Sets a channel's epoch and current journal, if the epoch is higher than the stored one. Outcome: True when it was.
+
+    `stored`: the epoch that the database was seen to have, for the high-water file; 0 when nobody looked."""
 
     channel_id: ChannelId
     epoch: int
     journal_id: JournalId
+    stored: int = 0
 
 
 class AdvanceJournal(Struct, frozen=True, kw_only=True, gc=False):

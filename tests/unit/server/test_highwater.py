@@ -39,6 +39,23 @@ def test_a_database_that_knows_more_than_the_file_is_not_served(
         HighWater(PrivateFolder(tmp_path)).is_ahead(HighMarks(operation_id=operation_id, epochs=epochs))
 
 
+def test_commits_of_an_epoch_that_fail_again_and_again_make_no_older_copy_of_the_database(tmp_path: Path) -> None:
+    file = HighWater(PrivateFolder(tmp_path))
+    for epoch in (1, 2, 3):  # the first is committed, the others are not
+        taken = TakeEpoch(channel_id=ChannelId(1), epoch=epoch, journal_id=JournalId("j"), stored=min(epoch - 1, 1))
+        file.take([taken])
+    again = HighWater(PrivateFolder(tmp_path))
+    assert not again.is_ahead(HighMarks(operation_id=0, epochs={ChannelId(1): 1}))
+    assert again.is_ahead(HighMarks(operation_id=0, epochs={}))
+
+
+def test_a_file_of_a_version_that_did_not_note_the_databases_epoch_still_tells_an_older_copy(tmp_path: Path) -> None:
+    (tmp_path / NAME).write_bytes(OLD)
+    file = HighWater(PrivateFolder(tmp_path))
+    assert not file.is_ahead(HighMarks(operation_id=0, epochs={ChannelId(1): 4}))
+    assert file.is_ahead(HighMarks(operation_id=0, epochs={ChannelId(1): 3}))
+
+
 def test_of_the_registrys_ids_the_larger_ones_stay() -> None:
     merged = knowledge.registry_ids(own=b'{"channel":4,"agent":1}', backup=b'{"channel":2,"session_api":7}')
     assert merged == b'{"agent":1,"channel":4,"session_api":7}'

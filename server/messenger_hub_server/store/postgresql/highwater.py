@@ -14,7 +14,7 @@ import asyncio
 from messenger_hub.runtime.folder import PrivateFolder
 
 from messenger_hub_server.highwater import Channel, HighWater
-from messenger_hub_server.store.base import HighMarks
+from messenger_hub_server.store.base import HighMarks, TakeEpoch
 from messenger_hub_server.store.postgresql.numbers import OPERATION, Counted, Numbers
 
 
@@ -68,9 +68,9 @@ class SharedHighWater(HighWater):
             await asyncio.to_thread(self.forget_journals, {})
             self._shared = True
 
-    def _following(self, before: Channel | None, epoch: int, journal_id: str) -> Channel:
+    def _witness(self, before: Channel, taken: TakeEpoch) -> tuple[str, int]:
         if self._shared:
-            return Channel(epoch=epoch, journal_id="", taken_over_at=epoch)
-        if before is not None and epoch > before.epoch + 1:
-            before = None  # another node has seen the epochs in between
-        return super()._following(before, epoch, journal_id)
+            return "", taken.epoch
+        if taken.epoch > before.epoch + 1:
+            return taken.journal_id, taken.epoch  # another node has seen the epochs in between
+        return super()._witness(before, taken)
