@@ -7,7 +7,7 @@ import signal
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
-from messenger_hub.runtime.database import DatabaseError, DatabaseTooNew
+from messenger_hub.runtime.database import DatabaseError, DatabaseTooNew, NothingCommitted
 from messenger_hub_server.model import WaId
 from messenger_hub_server.store import base
 from messenger_hub_server.store.address import StoreAddress
@@ -145,6 +145,19 @@ async def test_a_commit_that_was_answered_to_nobody_outlives_a_crash_of_the_serv
             await asyncio.to_thread(own.wait)
             assert await asked
         await store.close()
+
+
+async def test_a_connection_that_ends_between_two_steps_of_its_library_is_one_that_ended(
+    store: PostgresqlStore,
+) -> None:
+    async def stumble(connection: Connection) -> None:
+        connection.terminate()
+        raise AttributeError("'NoneType' object has no attribute 'bind_execute'")
+
+    for way in (store._database.read, store._database.write):
+        with pytest.raises(NothingCommitted):
+            await way(stumble)
+    assert not await is_there(store)
 
 
 async def test_while_the_server_is_away_nothing_is_written_and_then_it_goes_on(own: PostgresqlServer) -> None:

@@ -22,8 +22,8 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
@@ -85,6 +85,17 @@ _CONFLICTS = (asyncpg.SerializationError, asyncpg.DeadlockDetectedError, asyncpg
 _BROKEN = (asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError)
 _FAULTS = (asyncpg.PostgresError, *_BROKEN)
 _AWAY = (OSError, TimeoutError, asyncpg.CannotConnectNowError, asyncpg.ConnectionDoesNotExistError)
+
+
+@contextmanager
+def _heard(connection: Connection) -> Iterator[None]:
+    """A connection that ends between two steps of asyncpg's has no protocol any more, over which asyncpg 0.32 stumbles."""
+    try:
+        yield
+    except AttributeError as error:
+        if connection.is_closed():
+            raise asyncpg.ConnectionDoesNotExistError("The connection has ended.") from error
+        raise
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +189,8 @@ class Database:
         try:
             async with self._readers.acquire(timeout=CONNECT_SECONDS) as connection:
                 try:
-                    return await work(connection)  # type: ignore[arg-type] # a proxy with the same methods
+                    with _heard(connection):  # type: ignore[arg-type] # a proxy with the same methods
+                        return await work(connection)  # type: ignore[arg-type]
                 except _BROKEN:
                     connection.terminate()
                     raise
@@ -234,8 +246,9 @@ class Database:
         except DatabaseError as error:  # what it finds in a database that it comes back to, a newer schema for one
             raise NothingCommitted(str(error)) from error
         try:
-            await connection.execute("BEGIN")
-            result = await work(connection)
+            with _heard(connection):
+                await connection.execute("BEGIN")
+                result = await work(connection)
         except _CONFLICTS:
             await self._roll_back(connection)
             raise
