@@ -65,12 +65,12 @@ def migrate_store(data_dir: Path, url: str | None) -> Record:
 
 
 def _address(data_dir: Path, url: str | None) -> StoreAddress:
-    settings = config.load({"data_dir": data_dir}, os.environ)
     if url is not None:
         return _given(url)
-    if settings.store is None:
+    address = config.load({"data_dir": data_dir}, os.environ).store
+    if address is None:
         raise Misused(f"Give the database with --to postgresql://USER@HOST/DATABASE or in {config.PREFIX}STORE.")
-    return settings.store
+    return address
 
 
 def _given(url: str) -> StoreAddress:

@@ -276,13 +276,13 @@ class Queue:
 
     def _standing(self, batch: Sequence[_Waiting]) -> Sequence[_Waiting]:
         """Without those that accept on a channel whose deletion was committed while they waited."""
-        late = [
-            waiting
-            for waiting in batch
-            if any(type(write) is Accept and write.operation.channel_id in self._deleted for write in waiting.writes)
-        ]
+        late: list[_Waiting] = []
+        standing: list[_Waiting] = []
+        for waiting in batch:
+            accepted = (write.operation.channel_id for write in waiting.writes if type(write) is Accept)
+            (standing if self._deleted.isdisjoint(accepted) else late).append(waiting)
         _fail(late, InvalidApiKey())
-        return [waiting for waiting in batch if waiting not in late]
+        return standing
 
     def _note_deleted(self, writes: Sequence[Write]) -> None:
         if base.Remove in map(type, writes):

@@ -142,10 +142,6 @@ class Hub:
     def mark_restored(self, *, file_lost: bool) -> None:
         """As restoring.py does."""
         rows = self.store.operations_now()
-        if self.restored:
-            # After a lost file the desktops know higher epochs than the copy. When the commit of the next one fails, the file is
-            # ahead by more than one, and the next start takes this for another older copy: what was accepted since is doubted too.
-            self.world.oracle.doubt((row.body for row in self.world.open_rows()), "found to be an older copy once more")
         largest = max((row.id for row in rows), default=0)
         self.restores += 1
         later_ms = self.restores * 10**9  # people take their time between two of them

@@ -118,12 +118,16 @@ class World:
             "twin": ("twin", "--listen", f"127.0.0.1:{self._ports['twin']}", "--log", str(self.log)),
         }
 
+    def _command(self, name: Name) -> Sequence[str]:
+        """A module and its arguments."""
+        program = self._desktop if name in ("agent", "second") else self._program
+        return [*program, *self._forms()[name], "--with-parent"]
+
     def start(self, name: Name) -> None:
         """Starts one, and waits until it says that it works."""
         errors = (self.folder / f"{name}.log").open("a")
-        program = self._desktop if name in ("agent", "second") else self._program
         process = subprocess.Popen(
-            [sys.executable, "-m", *program, *self._forms()[name], "--with-parent"],
+            [sys.executable, "-m", *self._command(name)],
             stdin=subprocess.PIPE,  # held, so that nothing outlives a test run that is killed
             stdout=subprocess.PIPE,
             stderr=errors,

@@ -16,9 +16,8 @@ class ForkedWorld(World):
     def start(self, name: Name) -> None:
         """Starts one, and waits until it says that it works."""
         log = self.folder / f"{name}.log"
-        command = [*self._program, *self._forms()[name], "--with-parent"]
         with log.open("a") as errors:
-            process: Any = fork(command, self._environment(name), errors)
+            process: Any = fork(self._command(name), self._environment(name), errors)
         self._processes[name] = process
         assert process.stdout.readline(), f"{name} ended: {log.read_text()[-2000:]}"
 
