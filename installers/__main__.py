@@ -46,6 +46,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="./hub package", description=__doc__)
     parser.add_argument("folder", nargs="?", type=Path, default=Path("dist"), help="where both go (%(default)s)")
     given = parser.parse_args(arguments)
+    try:
+        given.folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=given.folder).close()
+    except OSError as error:  # before the minutes that it takes
+        parser.error(f"{given.folder} cannot be written ({error.strerror}): name another folder.")
     folder = build_folder(given.folder)
     print(f"The app is in {folder}; it runs there: {folder / NAME} up")  # noqa: T201
     if sys.platform == "win32":

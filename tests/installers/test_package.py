@@ -60,6 +60,16 @@ def test_the_packaged_app_sends_a_message_the_whole_way_without_a_python(built: 
     assert "The phone network's log has it, once" in demo.stdout + demo.stderr
 
 
+def test_a_folder_that_cannot_be_written_is_named_before_anything_is_built(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(SystemExit):
+        installers.main([str(tmp_path / "file")])
+    assert f"{tmp_path / 'file'} cannot be written (File exists): name another folder." in capsys.readouterr().err
+    assert [one.name for one in tmp_path.iterdir()] == ["file"]
+
+
 @pytest.mark.parametrize(
     "command", ["--version", "--help", *(f"{verb} --help" for verb in ("up", "agent", "join", "server", "restore"))]
 )
