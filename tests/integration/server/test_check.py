@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import shutil
 import sqlite3
 from collections.abc import Callable
@@ -227,8 +228,8 @@ def test_what_is_only_good_to_know_is_told_and_not_wrong(data_dir: Path) -> None
     (data_dir / "hub.db.before-20250101T000000Z").touch(0o600)
     (data_dir / ".backup").mkdir(0o700)
     (data_dir / "config.toml").touch(0o644)
-    text = (data_dir / "high-water.json").read_text().replace('"epoch":1', '"epoch":7')
-    (data_dir / "high-water.json").write_text(text)
+    text = (data_dir / "high-water.json").read_text()
+    (data_dir / "high-water.json").write_text(re.sub(r'"(epoch|stored)":\d+', r'"\1":7', text))
     findings = check(data_dir)
     assert sorted(finding.code for finding in findings) == ["kept", "leftover", "older_copy"]
     assert wrong(findings) == set()
