@@ -31,7 +31,7 @@ from messenger_hub_server.services import recipients
 from messenger_hub_server.services.contacts import ContactHandlers
 from messenger_hub_server.services.intake import Intake
 from messenger_hub_server.services.messages import MessageHandlers
-from messenger_hub_server.store.memory import MemoryStore
+from messenger_hub_server.store.memory.store import MemoryStore
 from messenger_hub_server.watch import News
 
 BASE = "/api/whatsapp-session"

@@ -35,7 +35,7 @@ from messenger_hub_server.store.base import (
     TakeEpoch,
     Write,
 )
-from messenger_hub_server.store.memory import MemoryStore
+from messenger_hub_server.store.memory.store import MemoryStore
 
 from tests.simulation.oracle import need
 from tests.simulation.wire import Wire

@@ -20,7 +20,7 @@ from messenger_hub_server.model import (
     Restoration,
     WaId,
 )
-from messenger_hub_server.store.memory import MemoryStore
+from messenger_hub_server.store.memory.store import MemoryStore
 
 from tests.simulation.whatsapp import NOT_ON_WHATSAPP, body_of
 

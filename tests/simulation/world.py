@@ -28,7 +28,7 @@ from messenger_hub_server.model import (
     SessionApiId,
 )
 from messenger_hub_server.store.base import Accepted, Change, ChangeQueue, Known, Outcome, Replace
-from messenger_hub_server.store.memory import MemoryStore
+from messenger_hub_server.store.memory.store import MemoryStore
 from msgspec.structs import replace
 
 from tests.simulation.desk import Desk, Disk

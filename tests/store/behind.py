@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from messenger_hub_server.model import ChannelId
 from messenger_hub_server.store import base
-from messenger_hub_server.store.memory import MemoryStore
+from messenger_hub_server.store.memory.store import MemoryStore
 from msgspec.structs import replace
 
 CHANNEL = ChannelId(1)

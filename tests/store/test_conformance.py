@@ -38,7 +38,7 @@ from messenger_hub_server.model import (
 )
 from messenger_hub_server.store import base
 from messenger_hub_server.store.address import StoreAddress
-from messenger_hub_server.store.memory import MemoryStore
+from messenger_hub_server.store.memory.store import MemoryStore
 from messenger_hub_server.store.postgresql.store import PostgresqlStore
 from messenger_hub_server.store.sqlite import SqliteStore
 from msgspec.structs import replace

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from messenger_hub_server.model import LeaseId, OperationId, OperationState, WaId
 from messenger_hub_server.store import base
 from messenger_hub_server.store.address import StoreAddress
-from messenger_hub_server.store.memory import MemoryStore
+from messenger_hub_server.store.memory.store import MemoryStore
 from messenger_hub_server.store.postgresql.store import PostgresqlStore
 from messenger_hub_server.store.sqlite import SqliteStore
 

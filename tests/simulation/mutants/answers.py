@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from messenger_hub_server.delivery import channel as server
 from messenger_hub_server.delivery import evidence
-from messenger_hub_server.store import memory
-from messenger_hub_server.store.memory import MemoryStore
+from messenger_hub_server.store.memory import writes
+from messenger_hub_server.store.memory.writes import Writer
 
 from tests.simulation.mutants.catalogue import (
     CUTS,
@@ -79,19 +79,19 @@ def gives_go_to_everything(patch: pytest.MonkeyPatch) -> None:
 @mutant(Focus(faults=CUTS))
 def starts_what_was_cancelled(patch: pytest.MonkeyPatch) -> None:
     """A start does not look at the state."""
-    reworded(patch, MemoryStore, "_start", {" and operation.state is OperationState.LEASED": ""})
+    reworded(patch, Writer, "_start", {" and operation.state is OperationState.LEASED": ""})
 
 
 @mutant(Focus(faults=CUTS))
 def cancels_what_has_started(patch: pytest.MonkeyPatch) -> None:
     """`started=False` is ignored."""
-    reworded(patch, memory, "_holds", {"change.started is None": "True"})
+    reworded(patch, writes, "_holds", {"change.started is None": "True"})
 
 
 @mutant(Focus(faults=CUTS))
 def clears_what_has_started(patch: pytest.MonkeyPatch) -> None:
     """A session API is deleted, and what is on its way counts as failed."""
-    reworded(patch, MemoryStore, "_change_queue", {" and not operation.lease.started": ""})
+    reworded(patch, Writer, "_change_queue", {" and not operation.lease.started": ""})
 
 
 @mutant(Focus(faults=MOVES))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from messenger_hub_server.delivery import channel as server
 from messenger_hub_server.delivery import evidence, restoration
-from messenger_hub_server.store.memory import MemoryStore
+from messenger_hub_server.store.memory.writes import Writer
 
 from tests.simulation.hub import File, Hub
 from tests.simulation.mutants.catalogue import (
@@ -77,34 +77,34 @@ def imports_under_a_number_that_is_given_out(patch: pytest.MonkeyPatch) -> None:
 @mutant(Focus(faults=RESTORES))
 def imports_over_another_operation(patch: pytest.MonkeyPatch) -> None:
     """Whether the number is taken is not looked at."""
-    reworded(patch, MemoryStore, "_import", {"write.spare_id if new.id in rows.operations else new.id": "new.id"})
+    reworded(patch, Writer, "_import", {"write.spare_id if new.id in rows.operations else new.id": "new.id"})
     reworded(patch, evidence, "imported", {"number if number < free_to else spare_id": "number"})
 
 
 @mutant(Focus(faults=COPIES, ways=NOW, harm=0.02, tension=0.02, keyed=0.8))
 def imports_without_the_key(patch: pytest.MonkeyPatch) -> None:
     """A client's retry does not find what was imported."""
-    reworded(patch, MemoryStore, "_import", {"idempotency=None if taken else new.idempotency": "idempotency=None"})
+    reworded(patch, Writer, "_import", {"idempotency=None if taken else new.idempotency": "idempotency=None"})
 
 
 @mutant(Focus(faults=COPIES, ways=NOW, harm=0.02, tension=0.02, keyed=0.8))
 def imports_beside_the_holder_of_the_key(patch: pytest.MonkeyPatch) -> None:
     """What was asked for again after the restore does not become what the journal tells."""
     words = {"return operation if waits or operation.state in NOT_SENT else None": "return None"}
-    reworded(patch, MemoryStore, "_holder", words)
+    reworded(patch, Writer, "_holder", words)
 
 
 @mutant(Focus(faults=RESTORES, ways=NOW))
 def imports_nothing(patch: pytest.MonkeyPatch) -> None:
     """An operation that only the journal knows is lost."""
     words = {"operation = self._holder(new, adopts=write.adopts)": "return False"}
-    reworded(patch, MemoryStore, "_import", words)
+    reworded(patch, Writer, "_import", words)
 
 
 @mutant(Focus(faults=RESTORES | MOVES))
 def hands_out_while_it_is_restored(patch: pytest.MonkeyPatch) -> None:
     """An older copy that another desktop notices goes on as before: claims, and go for what it had handed out."""
-    reworded(patch, MemoryStore, "_claimed", {"or claim.channel_id in self._rows.restored": ""})
+    reworded(patch, Writer, "_claimed", {"or claim.channel_id in self._rows.restored": ""})
     reworded(patch, server.Channel, "_judge_journal", {"self._live = None": "pass"})
     words = {'*self._owner_again("the hub\'s database was found to be an older copy"), ': ""}
     reworded(patch, server.Channel, "_rolled_back", words)
@@ -113,7 +113,7 @@ def hands_out_while_it_is_restored(patch: pytest.MonkeyPatch) -> None:
 @mutant(Focus(faults=COPIES, ways=NOW, harm=0.02, tension=0.05, timed=0.8))
 def expires_on_a_restored_channel(patch: pytest.MonkeyPatch) -> None:
     """What the copy calls pending expires, though it may have been sent."""
-    reworded(patch, MemoryStore, "_expire", {"and o.channel_id not in self._rows.restored": ""})
+    reworded(patch, Writer, "_expire", {"and o.channel_id not in self._rows.restored": ""})
 
 
 @mutant(Focus(faults=RESTORES, ways=NOW))

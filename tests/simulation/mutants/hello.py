@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from messenger_hub_server.delivery import channel as server
 from messenger_hub_server.delivery import restoration
-from messenger_hub_server.store.memory import MemoryStore
+from messenger_hub_server.store.memory.store import MemoryStore
+from messenger_hub_server.store.memory.writes import Writer
 
 from tests.simulation.mutants.catalogue import (
     COPIES,
@@ -131,14 +132,14 @@ def keeps_the_streams_of_a_former_owner(patch: pytest.MonkeyPatch) -> None:
 def takes_any_epoch(patch: pytest.MonkeyPatch) -> None:
     """Two streams may take the same one, or a lower one."""
     words = {'if epoch <= self._rows.epochs.get(channel_id, (0, JournalId("")))[0]:': "if False:"}
-    reworded(patch, MemoryStore, "_one", words)
+    reworded(patch, Writer, "apply", words)
     reworded(patch, server.Channel, "_judge_journal", {"max(stored.epoch, hello.epoch, file.epoch) + 1": "1"})
 
 
 @mutant(Focus(faults=FOLDERS))
 def ignores_the_journal_id(patch: pytest.MonkeyPatch) -> None:
     """All journals of a channel share one sequence."""
-    reworded(patch, MemoryStore, "_one", {"key = channel_id, journal_id": 'key = channel_id, JournalId("")'})
+    reworded(patch, Writer, "apply", {"key = channel_id, journal_id": 'key = channel_id, JournalId("")'})
     words = {"(channel_id, journal_id), 0": '(channel_id, JournalId("")), 0'}
     reworded(patch, MemoryStore, "delivery_now", words)
 

@@ -7,7 +7,8 @@ from messenger_hub_server.delivery import batch
 from messenger_hub_server.delivery.acceptance import Places
 from messenger_hub_server.delivery.channel import Channel
 from messenger_hub_server.model import NewOperation
-from messenger_hub_server.store.memory import MemoryStore
+from messenger_hub_server.store.memory.store import MemoryStore
+from messenger_hub_server.store.memory.writes import Writer
 
 from tests.simulation.mutants.catalogue import (
     CLOCKS,
@@ -32,25 +33,25 @@ def answers_before_the_commit(patch: pytest.MonkeyPatch) -> None:
 def accepts_a_key_twice(patch: pytest.MonkeyPatch) -> None:
     """The idempotency record is not looked at."""
     old = "if new.idempotency and (holder := rows.idempotency.get(new.idempotency.key_hash)) is not None:"
-    reworded(patch, MemoryStore, "_accept", {old: "if False:\n        holder = OperationId(0)"})
+    reworded(patch, Writer, "_accept", {old: "if False:\n        holder = OperationId(0)"})
 
 
 @mutant()
 def leases_two_of_a_chat(patch: pytest.MonkeyPatch) -> None:
     """A chat that is busy gets another lease."""
-    reworded(patch, MemoryStore, "_claimed", {"if first and operation.lane not in busy and": "if first and"})
+    reworded(patch, Writer, "_claimed", {"if first and operation.lane not in busy and": "if first and"})
 
 
 @mutant()
 def overtakes_what_waits(patch: pytest.MonkeyPatch) -> None:
     """A later message of the chat goes while an earlier one is held."""
-    reworded(patch, MemoryStore, "_claimed", {"if first and": "if"})
+    reworded(patch, Writer, "_claimed", {"if first and": "if"})
 
 
 @mutant()
 def leases_the_latest_first(patch: pytest.MonkeyPatch) -> None:
     """The queue is a stack."""
-    reworded(patch, MemoryStore, "_claimed", {"(o.priority, o.place_ms, o.id)": "(o.priority, -o.place_ms, -o.id)"})
+    reworded(patch, Writer, "_claimed", {"(o.priority, o.place_ms, o.id)": "(o.priority, -o.place_ms, -o.id)"})
 
 
 @mutant()
@@ -68,7 +69,7 @@ def forgets_the_places_of_what_waits(patch: pytest.MonkeyPatch) -> None:
 @mutant()
 def accepts_into_a_lease_of_a_busy_chat(patch: pytest.MonkeyPatch) -> None:
     """Rule 12 does not look whether something of the chat is there."""
-    reworded(patch, MemoryStore, "_goes_at_once", {"one.lane == new.lane and": "False and"})
+    reworded(patch, Writer, "_goes_at_once", {"one.lane == new.lane and": "False and"})
 
 
 @mutant()
@@ -80,13 +81,13 @@ def accepts_into_a_lease_before_its_time(patch: pytest.MonkeyPatch) -> None:
 @mutant(held_by="what is leased under it is given back or fenced, as its stream is no longer the live one")
 def accepts_into_a_lease_of_a_dead_epoch(patch: pytest.MonkeyPatch) -> None:
     """Rule 12 does not ask whether the epoch stands."""
-    reworded(patch, MemoryStore, "_goes_at_once", {"!= lease.epoch": "== 0"})
+    reworded(patch, Writer, "_goes_at_once", {"!= lease.epoch": "== 0"})
 
 
 @mutant(held_by="no stream of a channel that is marked as restored is ready")
 def accepts_into_a_lease_on_a_restored_channel(patch: pytest.MonkeyPatch) -> None:
     """Rule 12 does not look at the mark."""
-    reworded(patch, MemoryStore, "_goes_at_once", {"or new.channel_id in self._rows.restored": ""})
+    reworded(patch, Writer, "_goes_at_once", {"or new.channel_id in self._rows.restored": ""})
 
 
 @mutant(held_by="a stream that says hello again is not the live one until it has taken an epoch")

@@ -9,7 +9,7 @@ from messenger_hub_server.identity.keys import Keys
 from messenger_hub_server.model import AgentId, Pace
 from messenger_hub_server.registry import Registry
 from messenger_hub_server.store import base
-from messenger_hub_server.store.memory import MemoryStore
+from messenger_hub_server.store.memory.store import MemoryStore
 
 from tests.fakes.clock import FakeClock
 

@@ -18,7 +18,7 @@ from messenger_hub_server.lines import Lines
 from messenger_hub_server.model import ChannelId, JournalId, LeaseId, OperationState
 from messenger_hub_server.queue import Queue
 from messenger_hub_server.store.base import Claim, NothingWritten, Outcome, Store, TakeEpoch, Write, WriteUnknown
-from messenger_hub_server.store.memory import MemoryStore
+from messenger_hub_server.store.memory.store import MemoryStore
 from messenger_hub_server.watch import News
 from msgspec.structs import replace
 

@@ -20,7 +20,7 @@ from messenger_hub_server.model import (
 )
 from messenger_hub_server.model import OperationState as S
 from messenger_hub_server.store import base
-from messenger_hub_server.store.memory import MemoryStore
+from messenger_hub_server.store.memory.store import MemoryStore
 
 CHANNEL, JOURNAL = ChannelId(1), JournalId("j1")
 PROBLEM = Problem(code="x", message="X.")

@@ -14,7 +14,7 @@ from messenger_hub_server.lines import Lines
 from messenger_hub_server.model import ChannelId
 from messenger_hub_server.queue import Queue
 from messenger_hub_server.store.base import Outcome, Write, WriteUnknown
-from messenger_hub_server.store.memory import MemoryStore
+from messenger_hub_server.store.memory.store import MemoryStore
 from messenger_hub_server.watch import News
 
 from tests.fakes.draft import DRAFT

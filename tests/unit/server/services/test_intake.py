@@ -11,7 +11,7 @@ from messenger_hub_server.lines import Lines
 from messenger_hub_server.model import LATEST_MS, ChannelId, SessionApi, SessionApiId
 from messenger_hub_server.queue import Queue
 from messenger_hub_server.services.intake import Intake
-from messenger_hub_server.store.memory import MemoryStore
+from messenger_hub_server.store.memory.store import MemoryStore
 from messenger_hub_server.watch import News
 
 HOURLY = SessionApi(id=SessionApiId(1), name="shop", channel_id=ChannelId(1), default_lifetime_seconds=3_600)

@@ -1,0 +1,1 @@
+"""The store in memory, for tests and for the simulator. Nothing survives the process."""
