@@ -250,6 +250,27 @@ async def test_of_two_decisions_one_wins_and_the_other_gets_409(hub: Hub, decisi
     assert len(listed.operations) == (2 if decision == "SEND_AGAIN" else 1)
 
 
+async def test_what_a_deleted_channel_left_uncertain_can_be_decided_but_not_be_sent_again(hub: Hub) -> None:
+    api = await hub.session_api(scopes=[1, 2, 3, 4])
+    async with connected(hub, 1, await enrolled(hub)) as agent:
+        operation_id = await uncertain(hub, api, agent)
+    await delete(hub)
+
+    async def resolve(decision: str) -> operation_pb2.Operation:
+        request = operation_admin_service_pb2.ResolveOperationRequest(
+            operation_id=operation_id, decision=operation_pb2.Decision.Value(f"DECISION_{decision}")
+        )
+        answer = await hub.operator.operations.ResolveOperation(
+            request, metadata=hub.operator.metadata, timeout=SECONDS
+        )
+        return answer.operation.operation
+
+    with pytest.raises(grpc.aio.AioRpcError, match="Its channel was deleted") as refused:
+        await resolve("SEND_AGAIN")
+    assert refused.value.code() is grpc.StatusCode.FAILED_PRECONDITION
+    assert (await resolve("NOT_SENT")).status == operation_pb2.OPERATION_STATUS_FAILED
+
+
 async def test_what_a_person_has_decided_is_corrected_by_what_is_learnt_later(hub: Hub) -> None:
     api = await hub.session_api(scopes=[1, 2, 3, 4])
     async with connected(hub, 1, await enrolled(hub)) as agent:

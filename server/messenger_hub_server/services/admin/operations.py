@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from messenger_hub.admin.v1 import operation_admin_service_pb2 as pb
 from messenger_hub.runtime.clock import Clock
 
+from messenger_hub_server.errors import NotUncertain
 from messenger_hub_server.model import ChannelId, Event, Operation, OperationId
-from messenger_hub_server.queue import Queue
+from messenger_hub_server.queue import Decision, Queue
 from messenger_hub_server.registry import Registry
 from messenger_hub_server.rpc.chain import CallContext
 from messenger_hub_server.services import bulk
@@ -20,6 +21,7 @@ from messenger_hub_server.store.base import Filter
 
 CANCELLED = "Cancelled by an operator"
 OPERATOR = "An operator"
+NO_CHANNEL = "Its channel was deleted, so nothing would ever send it again: decide sent or not_sent."
 NUMBER = re.compile(r"(?!\d{8,}-\d{8,}$)[\d\s()+./-]+")  # an old group's id is two numbers with a dash between
 
 
@@ -105,11 +107,15 @@ class OperationAdminHandlers:
         self, request: pb.ResolveOperationRequest, _: CallContext
     ) -> pb.ResolveOperationResponse:
         """A person's decision."""
-        decision = DECISIONS[request.decision]
-        operation = await self._queue.resolve(
-            OperationId(request.operation_id), None, decision, OPERATOR, request.reason
-        )
+        operation_id, decision = OperationId(request.operation_id), DECISIONS[request.decision]
+        if decision is Decision.SEND_AGAIN:
+            self._require_channel_of(await self._queue.find(operation_id, None))
+        operation = await self._queue.resolve(operation_id, None, decision, OPERATOR, request.reason)
         return pb.ResolveOperationResponse(operation=await self._with_timeline(operation))
+
+    def _require_channel_of(self, operation: Operation) -> None:
+        if self._registry.channel(operation.channel_id) is None:
+            raise NotUncertain(NO_CHANNEL)
 
     def _channel(self, named: str) -> ChannelId | None:
         return self._registry.channel_named(named).id if named else None
