@@ -67,7 +67,7 @@ def _frozen() -> Iterator[None]:
 
 
 def _shrink(seed: int) -> int:
-    click.echo(f"Looking for a shorter run that breaks as seed {seed} does: this may take some minutes.", err=True)
+    click.echo(f"Looking for a shorter run that breaks as seed {seed} does: this may take a minute.", err=True)
     try:
         short = shrunk(seed)
     except ValueError as sound:

@@ -7,7 +7,7 @@ the same invariant can be looked for.
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from math import log
 
 from tests.simulation.faults import Fault
@@ -36,7 +36,7 @@ def run_of(seed: int, focus: Focus = ANY) -> tuple[Plan, Sequence[int]]:
     return plan, [dice.getrandbits(32) for _ in range(plan.length)]
 
 
-def follow(plan: Plan, numbers: Sequence[int], world: World) -> None:
+def follow(plan: Plan, numbers: Iterable[int], world: World) -> None:
     """A step for each number, perhaps after a fault, then calm. Raises as `play` does."""
     for number in numbers:
         world.dice.seed(number)

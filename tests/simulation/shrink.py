@@ -1,20 +1,16 @@
-"""A broken run made short: Hypothesis looks for the fewest of its numbers that still break the same invariant."""
+"""A broken run made short: as many of its numbers are left out as still break the same invariant."""
 
 from __future__ import annotations
 
-import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-
-from hypothesis import HealthCheck, Phase, find, settings
-from hypothesis import strategies as st
+from itertools import count
 
 from tests.simulation.plan import Focus, Plan
 from tests.simulation.play import ANY, follow, run_of
 from tests.simulation.world import World
 
-TRIES = 3_000
-NEARLY_ALL = 999  # a number is left out when 0 is drawn for it: so the first run is nearly the whole one
+TRIES = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,44 +22,53 @@ class Short:
     broke: str
 
 
-def shrunk(seed: int, focus: Focus = ANY) -> Short:
-    """Raises ValueError when the seed's run is sound."""
+def shrunk(seed: int, focus: Focus = ANY, tries: int = TRIES) -> Short:
+    """After so many runs at most. Raises ValueError when the seed's run is sound."""
     plan, numbers = run_of(seed, focus)
-    invariant = _kind(broken(plan, numbers)[1])
-    if not invariant:
+    whole = _ended(plan, numbers)
+    if not whole.invariant:
         raise ValueError(f"the run of seed {seed} is sound")
+    tried = count()
 
-    def some(kept: Sequence[int]) -> Sequence[int]:
-        return [number for number, keeps in zip(numbers, kept, strict=True) if keeps]
+    def breaks(some: Sequence[int]) -> bool:
+        return next(tried) < tries and _ended(plan, some).invariant == whole.invariant
 
-    whole = st.lists(st.integers(0, NEARLY_ALL), min_size=len(numbers), max_size=len(numbers))
-    chosen = settings(
-        max_examples=TRIES,
-        database=None,
-        deadline=None,
-        phases=[Phase.generate, Phase.shrink],
-        suppress_health_check=list(HealthCheck),
-    )
-    kept = find(
-        whole,
-        lambda kept: _kind(broken(plan, some(kept))[1]) == invariant,
-        settings=chosen,
-        random=random.Random(seed),
-    )
-    story, broke = broken(plan, some(kept))
-    return Short(numbers=some(kept), story=story, broke=broke)
+    few = _fewer(numbers[: whole.taken], breaks)
+    last = _ended(plan, few)
+    return Short(numbers=few, story=last.story, broke=last.broke)
 
 
-def broken(plan: Plan, numbers: Sequence[int]) -> tuple[Sequence[str], str]:
-    """What happened in a run, and how it broke; "" when it did not."""
+def _fewer(numbers: Sequence[int], breaks: Callable[[Sequence[int]], bool]) -> Sequence[int]:
+    """Without the halves, then the quarters, and so on, that are not needed; the last ones first, as most come after the cause."""
+    size = len(numbers)
+    while size := size // 2:
+        for start in range(size * ((len(numbers) - 1) // size), -1, -size):
+            rest = [*numbers[:start], *numbers[start + size :]]
+            if breaks(rest):
+                numbers = rest
+    return numbers
+
+
+@dataclass(frozen=True, slots=True)
+class _Ended:
+    """What happened in a run, how it broke ("" when it did not), and how many of its numbers were taken until then."""
+
+    story: Sequence[str]
+    broke: str
+    taken: int
+
+    @property
+    def invariant(self) -> str:
+        """Without the operation that broke it."""
+        return " ".join(self.broke.split()[:2])
+
+
+def _ended(plan: Plan, numbers: Sequence[int]) -> _Ended:
     world = World(luck=plan.luck, ways=plan.ways, keyed=plan.keyed, timed=plan.timed)
+    left = iter(numbers)
+    broke = ""
     try:
-        follow(plan, numbers, world)
+        follow(plan, left, world)
     except (AssertionError, KeyError, ValueError) as problem:
-        return world.story, f"{type(problem).__name__}: {problem}"
-    return world.story, ""
-
-
-def _kind(broke: str) -> str:
-    """The invariant, without the operation that broke it."""
-    return " ".join(broke.split()[:2])
+        broke = f"{type(problem).__name__}: {problem}"
+    return _Ended(story=world.story, broke=broke, taken=len(numbers) - sum(1 for _ in left))
