@@ -336,6 +336,8 @@ class Queue:
     async def find(self, operation_id: OperationId, session_api_id: SessionApiId | None) -> Operation:
         """One operation, for its session API or for an operator (None). Raises NotFound."""
         operation = await self.store.operation(operation_id)
+        if operation is None and session_api_id is None:
+            raise NotFound(f"There is no operation {operation_id}. It may be older than what the hub keeps.")
         if operation is None or session_api_id not in (None, operation.session_api_id):
             raise NotFound
         return operation

@@ -250,6 +250,13 @@ async def test_of_two_decisions_one_wins_and_the_other_gets_409(hub: Hub, decisi
     assert len(listed.operations) == (2 if decision == "SEND_AGAIN" else 1)
 
 
+async def test_an_operator_is_told_which_number_does_not_exist(hub: Hub) -> None:
+    request = operation_admin_service_pb2.GetOperationRequest(operation_id=999)
+    with pytest.raises(grpc.aio.AioRpcError, match="There is no operation 999") as refused:
+        await hub.operator.operations.GetOperation(request, metadata=hub.operator.metadata, timeout=SECONDS)
+    assert refused.value.code() is grpc.StatusCode.NOT_FOUND
+
+
 async def test_what_a_deleted_channel_left_uncertain_can_be_decided_but_not_be_sent_again(hub: Hub) -> None:
     api = await hub.session_api(scopes=[1, 2, 3, 4])
     async with connected(hub, 1, await enrolled(hub)) as agent:
