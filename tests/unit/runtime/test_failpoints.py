@@ -9,7 +9,8 @@ import signal
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -17,12 +18,6 @@ from messenger_hub.runtime import failpoints
 from messenger_hub.runtime.failpoints import VARIABLE, Action, BadFailpoint, Failpoint, Order
 
 ROOT = Path(__file__).parents[3]
-SOURCES = {
-    path.relative_to(ROOT).as_posix(): ast.parse(path.read_text(encoding="utf-8"))
-    for folder in ("proto", "server", "tray_agent")
-    for path in (ROOT / folder).rglob("*.py")
-    if "node_modules" not in path.parts and "_pb2" not in path.name and path.name != "failpoints.py"
-}
 HOMES = {
     "DATABASE": "proto/messenger_hub/runtime/database.py",
     "SERVER": "server/messenger_hub_server/",
@@ -31,6 +26,16 @@ HOMES = {
 }
 APART = {Failpoint.SERVER_BEFORE_ID_LIMIT}  # its other side is where the answer arrives
 SECONDS = 20
+
+
+@cache
+def sources() -> Mapping[str, ast.Module]:
+    return {
+        path.relative_to(ROOT).as_posix(): ast.parse(path.read_text(encoding="utf-8"))
+        for folder in ("proto", "server", "tray_agent")
+        for path in (ROOT / folder).rglob("*.py")
+        if "node_modules" not in path.parts and "_pb2" not in path.name and path.name != "failpoints.py"
+    }
 
 
 def member(node: ast.AST) -> Failpoint | None:
@@ -49,7 +54,7 @@ def passed_by(statement: ast.stmt) -> Failpoint | None:
 
 
 def blocks() -> Iterator[list[ast.stmt]]:
-    for tree in SOURCES.values():
+    for tree in sources().values():
         for node in ast.walk(tree):
             for name in ("body", "orelse", "finalbody"):
                 block = getattr(node, name, None)
@@ -59,7 +64,7 @@ def blocks() -> Iterator[list[ast.stmt]]:
 
 def tables() -> Iterator[tuple[str, str, dict[object, Failpoint]]]:
     """File, name and content of every table of failpoints."""
-    for file, tree in SOURCES.items():
+    for file, tree in sources().items():
         for statement in tree.body:
             match statement:
                 case (
@@ -73,7 +78,7 @@ def tables() -> Iterator[tuple[str, str, dict[object, Failpoint]]]:
 
 def test_every_failpoint_stands_in_the_code_once_and_at_its_end() -> None:
     found = Counter[Failpoint]()
-    for file, tree in SOURCES.items():
+    for file, tree in sources().items():
         for node in ast.walk(tree):
             if (point := member(node)) is not None:
                 found[point] += 1
@@ -108,7 +113,7 @@ def test_the_tables_of_both_sides_tell_the_same_kinds_apart() -> None:
 def test_every_table_is_looked_into_once() -> None:
     named = [(file, name) for file, name, _ in tables()]
     for file, name in named:
-        uses = [node for node in ast.walk(SOURCES[file]) if isinstance(node, ast.Name) and node.id == name]
+        uses = [node for node in ast.walk(sources()[file]) if isinstance(node, ast.Name) and node.id == name]
         assert len(uses) == 2, f"{name} in {file}"  # where it is made, and where it is passed
 
 
