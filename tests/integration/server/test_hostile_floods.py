@@ -25,7 +25,7 @@ figures = logging.getLogger(__name__)
 
 MOST_GROWTH = 64 * 1024 * 1024
 """Bytes that the server may hold more after a flood than before. A channel's waiting writes, and what gRPC has read ahead, are some MiB."""
-HONEST = 15  # messages of the neighbour that must go all the way while the flood goes on
+HONEST = 6  # messages of the neighbour that must go all the way while the flood goes on
 
 
 class Flooded:
@@ -106,7 +106,7 @@ async def receipts(flooded: Flooded, sent: list[int]) -> None:
 async def large_entries(flooded: Flooded, sent: list[int]) -> None:
     """Frames of nearly a megabyte, which ask to import what was never sent."""
     async with flooded.agent(0) as liar:
-        for first in range(1, 100_000, 500):
+        for first in range(1, 50_000, 500):
             entries = [
                 pb.JournalEntry(
                     sequence=first + n,
@@ -134,7 +134,7 @@ async def endless_pages(flooded: Flooded, sent: list[int]) -> None:
         await liar.send(channel_hello=hello)
         await liar.next("recall")
         sequence = 0
-        for _ in range(400):
+        for _ in range(200):
             entries = [
                 pb.JournalEntry(sequence=sequence + n, whatsapp_id="3EB0", outcome=pb.Outcome(kind=2))
                 for n in range(1, 501)
@@ -148,7 +148,7 @@ async def groups(flooded: Flooded, sent: list[int]) -> None:
     """The longest list of groups that is taken, again and again."""
     every = [pb.Group(group_id=f"{n}@g.us", name="n" * 20) for n in range(20_000)]
     async with flooded.agent(0) as liar:
-        for _ in range(60):
+        for _ in range(30):
             await liar.send(group_report=pb.GroupReport(groups=every))
             sent.append(1)
 
@@ -158,7 +158,7 @@ async def streams(flooded: Flooded, sent: list[int]) -> None:
     agents = flooded.hub.programs.agents
     metadata = (("authorization", f"Bearer {flooded.server.secrets.credentials[0]}"),)
     silent = [agents.Connect(metadata=metadata) for _ in range(90)]  # a connection has room for a hundred
-    for number in range(1_000):
+    for number in range(500):
         call = agents.Connect(metadata=metadata)
         with contextlib.suppress(grpc.aio.AioRpcError, asyncio.InvalidStateError):
             await call.write(pb.ConnectRequest(agent_hello=pb.AgentHello(version=str(number))))
