@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
+from itertools import count
 
 import pytest
 from messenger_hub_server.store import base
 from messenger_hub_server.store.address import StoreAddress
 from messenger_hub_server.store.postgresql import settled
+from messenger_hub_server.store.postgresql.database import Database
 from messenger_hub_server.store.postgresql.frontier import Frontier
 from messenger_hub_server.store.postgresql.store import PostgresqlStore
+from messenger_hub_server.store.postgresql.types import Connection
 
 from tests.postgresql import PostgresqlServer
 from tests.store.conftest import DIGEST
@@ -64,6 +67,29 @@ async def test_whoever_watches_while_a_smaller_event_is_on_its_way_waits_for_it(
         await first.commit()
         assert await watching == [(1, 1), (2, 2)]
         assert await ranging == (1, 2)
+
+
+async def test_whoever_watches_is_told_what_another_call_finds_settled_meanwhile(
+    nodes: tuple[Node, Node],  # noqa: F811
+    watcher: PostgresqlStore,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    first, second = nodes
+    await first.begin(HERE)
+    await second.begin(THERE)
+    await second.commit()
+    read = Database.read
+    looks = count()
+
+    async def overtaken(database: Database, work: Callable[[Connection], Awaitable[object]]) -> object:
+        found = await read(database, work)
+        if next(looks) == 0:
+            await first.commit()
+            assert await watcher.event_range() == (1, 2)
+        return found
+
+    monkeypatch.setattr(Database, "read", overtaken)
+    assert await told(watcher) == [(1, 1), (2, 2)]
 
 
 async def test_an_event_that_is_taken_back_holds_up_nobody(

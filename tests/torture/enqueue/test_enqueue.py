@@ -37,7 +37,7 @@ def test_sixty_kills_lose_nothing_that_was_answered_and_repeat_nothing(tmp_path:
     assert (code, told["verdict"], told["violations"], told["broken"]) == (0, "sound", [], []), told
     assert said.startswith("Sound: 60 kills")
     assert told["kills"] == 60 and told["counts"]["killed under calls"] > 40, told
-    assert told["counts"]["accepted"] > 100 and told["counts"]["in doubt at a kill"] > 60, told["counts"]
+    assert told["counts"]["accepted"] > 50 and told["counts"]["in doubt at a kill"] > 60, told["counts"]
     assert not keep.exists(), "a sound world was kept"
 
 

@@ -29,14 +29,15 @@ class SettledEvents:
     async def after(self, event_id: int, session_api_id: int | None, limit: int) -> Sequence[Any]:
         """Rows of settled events with a larger id. Where there are none, and others that are not settled yet, it waits for these."""
 
-        async def work(connection: Connection) -> tuple[Sequence[Any], int]:
+        async def work(connection: Connection) -> tuple[Sequence[Any], int, int]:
             last = await self._note(connection)
             settled = self._frontier.settled
-            return await connection.fetch(SQL["events_after"], event_id, session_api_id, limit, settled), last
+            return await connection.fetch(SQL["events_after"], event_id, session_api_id, limit, settled), settled, last
 
-        found, last = await self._database.read(work)
-        if not found and last > self._frontier.settled and await self._is_settled(last):
-            found, _ = await self._database.read(work)
+        found, settled, last = await self._database.read(work)
+        # By now another call may have found more settled than these rows were read with.
+        if not found and last > settled and await self._is_settled(last):
+            found, _, _ = await self._database.read(work)
         return found
 
     async def range(self) -> tuple[int, int]:
