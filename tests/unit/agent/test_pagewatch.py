@@ -75,7 +75,7 @@ def test_the_cause_of_a_log_out_is_told_in_words() -> None:
 
 
 class Watched:
-    """A running watch; `until` awaits what it tells."""
+    """A running watch; `until` awaits what it sees."""
 
     def __init__(self, page: FakePage, trial: Trial, take_turn: Callable[[], Awaitable[Turn]] = free_turn) -> None:
         self.page = page
@@ -109,10 +109,18 @@ class Watched:
         await self._told.wait()
 
     async def until(self, state: int, reason: str = "") -> Sight:
+        """The first sight that matches, with all done that has happened. Looks follow each other without the time between them."""
         async with asyncio.timeout(SECONDS):
-            while self.watch.sight.state != state or reason not in self.watch.sight.reason:
-                await self.told()
-        return self.watch.sight
+            while True:
+                await self._comes_to_rest()
+                if self.watch.sight.state == state and reason in self.watch.sight.reason:
+                    return self.watch.sight
+                self.page.events.put_nowait(StateChanged())
+
+    async def _comes_to_rest(self) -> None:
+        while not (self.page.quiet.is_set() and self.page.events.empty()):
+            self.page.quiet.clear()  # which it is again after the last event
+            await self.page.quiet.wait()
 
     def links(self, phone: str = "") -> None:
         """Somebody links from now on."""
