@@ -6,18 +6,17 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.e2e.whole_way.waited import Waited, desktop
 from tests.e2e.whole_way.world import World, http
 from tests.eventually import eventually
 
-WAITED = "waited"
+CLOCK, TIMERS = "clock", "timers"  # files of what has passed at once
 
 
 @pytest.fixture(scope="session")
 def _world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     folder: Path = tmp_path_factory.mktemp("whole way")
-    file = folder / WAITED
-    file.write_text("0")
-    world = World(folder, desktop=("tests.e2e.whole_way.waited", str(file)))
+    world = World(folder, desktop=desktop(folder / CLOCK, folder / TIMERS))
     try:
         world.set_up()
         yield world
@@ -47,12 +46,11 @@ def world(_world: World) -> World:
 
 @pytest.fixture
 def has_waited(_world: World) -> Callable[[float], None]:
-    """What the desktop app waits for, it has waited for so many seconds more."""
-    file = _world.folder / WAITED
+    """What the desktop app counts by its clock, it has waited for so many seconds more."""
+    return Waited(_world.folder / CLOCK).more
 
-    def wait(seconds: float) -> None:
-        draft = file.with_suffix(".draft")
-        draft.write_text(str(float(file.read_text()) + seconds))
-        draft.replace(file)
 
-    return wait
+@pytest.fixture
+def times_out(_world: World) -> Callable[[float], None]:
+    """What the desktop app awaits under a timer, and sleeps for, it has waited for so many seconds more."""
+    return Waited(_world.folder / TIMERS).more
