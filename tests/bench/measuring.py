@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -38,18 +39,23 @@ class Sample:
     agent_ms: Sequence[float] = ()
 
 
-class Bench:
-    """The processes of a run."""
+class Helper(StrEnum):
+    """A process beside hub and desktop, by the name of its module."""
 
-    def __init__(
-        self, estate: Estate, baseline: Child, baseline_port: int, load: Child, batches: Child, agent: Child
-    ) -> None:
+    BASELINE = "baseline"  # R
+    LOAD = "load"  # the open loop
+    BATCHES = "batches"
+
+
+class Bench:
+    """The processes of a run. What a slice needs of helpers, the run was started with."""
+
+    def __init__(self, estate: Estate, agent: Child, helpers: Mapping[Helper, Child], baseline_port: int) -> None:
+        """`baseline_port`: where R listens, 0 without it."""
         self.estate = estate
-        self._batches = batches
-        self._baseline = baseline
-        self._baseline_port = baseline_port
-        self._load = load
         self._agent = agent
+        self._helpers = helpers
+        self._baseline_port = baseline_port
         self._next_number = 1
         self._last_id = 0
         self._credit = 0
@@ -57,9 +63,10 @@ class Bench:
 
     async def reference(self, connections: int, seconds: float) -> Sample:
         """R."""
-        before = {"server": self._baseline.cpu_seconds}
+        baseline = self._helpers[Helper.BASELINE]
+        before = {"server": baseline.cpu_seconds}
         told = await self._closed_loop(self._baseline_port, ["none"], connections, seconds)
-        after = {"server": self._baseline.cpu_seconds}
+        after = {"server": baseline.cpu_seconds}
         verification.check_slice([], told.refused, {}, [])
         return _sample(len(told.accepted), told.rate, told.rate, before, after, told.waits_ms, [])
 
@@ -121,7 +128,7 @@ class Bench:
             "seconds": seconds,
             "first": self._next_number,
         }
-        told = await self._batches.ask(command)
+        told = await self._helpers[Helper.BATCHES].ask(command)
         self._next_number = told["next"]
         return Told.of_open_loop(told)
 
@@ -134,26 +141,31 @@ class Bench:
             "rate": rate,
             "first": self._next_number,
         }
-        told = await self._load.ask(command)
+        told = await self._helpers[Helper.LOAD].ask(command)
         self._next_number += len(told["accepted"]) + connections
         return Told.of_open_loop(told)
 
 
 @asynccontextmanager
-async def running_bench(folder: Path, many: int, store: ElsewhereStore | None = None) -> AsyncIterator[Bench]:
-    """Everything up and connected, its data in SQLite or in `store`; afterwards everything is ended."""
+async def running_bench(
+    folder: Path, many: int, store: ElsewhereStore | None = None, helpers: Collection[Helper] = frozenset(Helper)
+) -> AsyncIterator[Bench]:
+    """Everything up and connected, its data in SQLite or in `store`; afterwards everything is ended. `helpers`: those that its slices need,
+    for each costs a second of processor to start."""
     async with AsyncExitStack() as stack:
         estate = await stack.enter_async_context(running_estate(folder, many, store))
-        children = []
-        for name in ("baseline", "load", "batches", "agent"):
+
+        async def started(name: str) -> Child:
             child = await Child.start(name, [f"tests.bench.{name}"], folder)
             stack.push_async_callback(child.end)
-            children.append(child)
-        baseline, load, batches, agent = children
-        port = (await baseline.line())["port"]
+            return child
+
+        running = {helper: await started(helper) for helper in helpers}
+        agent = await started("agent")
+        port = (await running[Helper.BASELINE].line())["port"] if Helper.BASELINE in running else 0
         desktops = [(place.channel_id, place.credential) for place in estate.places]
         await agent.ask({"do": "connect", "address": estate.grpc, "desktops": desktops, "window": 0})
-        yield Bench(estate, baseline, port, load, batches, agent)
+        yield Bench(estate, agent, running, port)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,7 +183,7 @@ async def measure(plan: Plan, folder: Path, tell: Callable[[str], None], tamper:
     since = time.monotonic()
     reference: dict[str, list[Sample]] = {scenario.name: [] for scenario in plan.scenarios}
     scenarios: dict[str, list[Sample]] = {scenario.name: [] for scenario in plan.scenarios}
-    async with running_bench(folder, plan.many) as bench:
+    async with running_bench(folder, plan.many, helpers=(Helper.BASELINE, Helper.LOAD)) as bench:
         tell(f"ready after {time.monotonic() - since:.1f} s: {1 + plan.many} channels")
         await _warm_up(bench, plan, tamper)
         for number in range(plan.rounds):

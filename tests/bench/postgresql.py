@@ -59,7 +59,7 @@ async def measure(folder: Path, length: Length) -> Mapping[str, float]:
             benches = []
             for name, store in (("sqlite", None), ("postgresql", elsewhere)):
                 (folder / name).mkdir()
-                benches.append(await stack.enter_async_context(running_bench(folder / name, 0, store)))
+                benches.append(await stack.enter_async_context(running_bench(folder / name, 0, store, helpers=())))
             for bench in benches:
                 await bench.whole_way(PLAIN, length.slice_seconds / 4)
             rounds = []

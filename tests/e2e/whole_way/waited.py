@@ -47,7 +47,7 @@ def follow(clock: Waited, timers: Waited) -> None:
         return clock.seconds if number == time.CLOCK_BOOTTIME else 0.0
 
     time.clock_gettime = lambda number: gettime(number) + passed(number)
-    asyncio.BaseEventLoop.time = lambda loop: loop_time(loop) + timers.seconds  # type: ignore[method-assign]
+    asyncio.BaseEventLoop.time = lambda self: loop_time(self) + timers.seconds  # type: ignore[method-assign]
     # A loop sleeps until its next timer is due and would not notice.
     asyncio.base_events.MAXIMUM_SELECT_TIMEOUT = LOOK_SECONDS  # type: ignore[attr-defined]
 
