@@ -107,12 +107,13 @@ def test_a_page_that_hangs_is_opened_again(world: World, times_out: Callable[[fl
     def is_opened_again() -> bool:
         times_out(STATE_SECONDS)  # of one look, or between two of them
         with contextlib.suppress(AssertionError):
-            return eventually(lambda: not world.status()["can_send"], seconds=1)
+            return eventually(lambda: not world.status()["can_send"], seconds=0.5)
         return False
 
     world.phones("hang")
     number = world.send("after the page hung")
     eventually(is_opened_again)
+    times_out(STATE_SECONDS)  # of the look that opening begins with
     world.reaches(number, *DONE, seconds=90)
     assert len(world.received("after the page hung")) == 1
 
