@@ -9,9 +9,8 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser
 
-from tests.integration.server.console.visitor import running_browser
+from tests.integration.server.console.visitor import Browser, running_browser
 from tests.integration.server.hub import Hub, hub_with_main
 from tests.remains import no_task_left
 

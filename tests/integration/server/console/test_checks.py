@@ -8,11 +8,11 @@ import pytest
 from messenger_hub.agent.v1 import agent_service_pb2 as pb
 from messenger_hub_server.desktop_checks import UNEXAMINED, Unexamined
 from messenger_hub_server.services.admin import examinations
-from playwright.async_api import Browser, expect
+from playwright.async_api import expect
 
 from tests.integration.server.agent import ScriptedAgent, connected, enrolled
 from tests.integration.server.console.test_pages import sees, sound
-from tests.integration.server.console.visitor import Visitor, visiting
+from tests.integration.server.console.visitor import Browser, Visitor, visiting
 from tests.integration.server.hub import Hub
 
 NAMES = [f"functions.aRatherLongNameOfSomething{number}" for number in range(300)]

@@ -9,11 +9,11 @@ import re
 import pytest
 from markupsafe import escape
 from messenger_hub.admin.v1 import session_api_admin_service_pb2
-from playwright.async_api import Browser, expect
+from playwright.async_api import expect
 
 from tests.integration.server.agent import connected, enrolled
 from tests.integration.server.console.guest import guest
-from tests.integration.server.console.visitor import visiting
+from tests.integration.server.console.visitor import Browser, visiting
 from tests.integration.server.hub import Hub
 from tests.integration.server.test_operations import send, uncertain
 

@@ -6,10 +6,10 @@ import pytest
 from messenger_hub.admin.v1 import channel_admin_service_pb2
 from messenger_hub.v1 import channel_service_pb2
 from messenger_hub_server.console.views.home import STARTS_SECONDS, needs_a_person
-from playwright.async_api import Browser, expect
+from playwright.async_api import expect
 
 from tests.integration.server.agent import connected, enrolled
-from tests.integration.server.console.visitor import visiting
+from tests.integration.server.console.visitor import Browser, visiting
 from tests.integration.server.hub import Hub
 
 NOW = 1_000_000

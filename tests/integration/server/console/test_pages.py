@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 from axe_playwright_python.async_playwright import Axe
-from playwright.async_api import Browser
+from playwright.async_api import expect
 
 from tests.integration.server.agent import connected, enrolled
-from tests.integration.server.console.visitor import Scheme, Visitor, visiting
+from tests.integration.server.console.visitor import LOOKS, Browser, Visitor, link, visiting
 from tests.integration.server.hub import SECONDS, Hub
 from tests.integration.server.test_operations import send, uncertain
 
@@ -40,8 +39,6 @@ FULL = (
     *("session-apis", "session-apis/new", "session-apis/1", "operations", "operations/1", "operations/2", "nowhere"),
     *("agents", "agents/1/revoke", "settings", "checks", "log", "operations/cancel"),
 )
-LOOKS: Sequence[tuple[Scheme, int]] = (("light", 1280), ("dark", 390))
-"""Contrast is of the scheme, and room of the width: two looks have both of each."""
 
 
 async def sound(visitor: Visitor, path: str) -> None:
@@ -52,9 +49,12 @@ async def sound(visitor: Visitor, path: str) -> None:
 
 
 async def sees(visitor: Visitor, path: str, part: str | None = None) -> None:
-    """The same of a page that is open, or of a part of it, as a selector. Axe is brought into the page once for both looks."""
-    for axe, (scheme, width) in zip((Axe(), Axe(axe_script="void 0")), LOOKS, strict=True):
-        await visitor.look(scheme, width)
+    """The same of a page that is open, or of a part of it, as a selector. Axe is brought into the page once for both looks; the one
+    that the page has comes first, and the next page is opened in the other one."""
+    looks = sorted(LOOKS, key=visitor.seen.__ne__)
+    for axe, (scheme, width) in zip((Axe(), Axe(axe_script="void 0")), looks, strict=True):
+        if visitor.seen != (scheme, width):
+            await visitor.look(scheme, width)
         found = await axe.run(visitor.page, context=part)
         assert found.violations_count == 0, f"{path}, {scheme}, {width}: {found.generate_report()}"
         wide = await visitor.page.evaluate(
@@ -86,6 +86,14 @@ async def test_pages_with_much_can_be_read_by_everybody(hub: Hub, browser: Brows
         for path in FULL:
             await sound(visitor, path)
         assert complaints(visitor) == []
+
+
+async def test_a_link_leads_a_browser_to_the_first_page(hub: Hub, browser: Browser) -> None:
+    async with browser.profile("en-US") as profile:
+        page = await profile.new_page()
+        await page.goto(await link(hub))
+        await page.wait_for_url("**/console/")
+        await expect(page.get_by_role("button", name="Sign out")).to_be_visible()
 
 
 async def test_all_of_it_works_with_the_keyboard_alone(hub: Hub, browser: Browser) -> None:

@@ -8,12 +8,12 @@ import pytest
 from messenger_hub.agent.v1 import agent_service_pb2 as pb
 from messenger_hub_server.console import words
 from messenger_hub_server.services.admin import updates
-from playwright.async_api import Browser, Locator, expect
+from playwright.async_api import Locator, expect
 
 from tests.integration.server.agent import ScriptedAgent, connected, enrolled
 from tests.integration.server.console.guest import guest
 from tests.integration.server.console.test_pages import sees, sound
-from tests.integration.server.console.visitor import Visitor, visiting
+from tests.integration.server.console.visitor import Browser, Visitor, visiting
 from tests.integration.server.hub import Hub
 
 PINNED = pb.WaJsStanding(stage=pb.WA_JS_STAGE_PINNED, version="4.6.0", in_use="4.6.0", shipped="4.6.0")
