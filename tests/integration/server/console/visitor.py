@@ -75,7 +75,7 @@ class Browser:
         try:
             yield context
         finally:
-            for page in context.pages:
+            for page in context.pages[1:]:
                 await page.close()
             await context.clear_cookies()
             await context.clear_permissions()
@@ -85,6 +85,7 @@ class Browser:
         scheme, width = LOOKS[0]
         made = await self._chromium.new_context(locale=language, color_scheme=scheme, viewport=screen(width))
         made.set_default_timeout(SECONDS * 1000)
+        await made.new_page()  # an empty one that stays: without any, the window closes, and the next visit needs another
         return made
 
 
