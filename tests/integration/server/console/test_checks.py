@@ -102,4 +102,4 @@ async def test_facts_can_be_read_by_everybody(hub: Hub, browser: Browser) -> Non
         for path in ("checks", "channels/1?look=1"):
             await sound(visitor, path)
             await visitor.page.locator("summary").first.click()
-            await sees(visitor, path)
+            await sees(visitor, path, "details[open]")
