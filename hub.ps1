@@ -165,10 +165,16 @@ function Install-Project([string]$part, [string]$extras) {
         New-Venv
         Push-Location -LiteralPath $hubHome
         try {
+            # Nothing is compiled to byte code ahead: that takes most of the time, and Python compiles what it imports.
+            $compile = $env:PIP_COMPILE
+            $env:PIP_COMPILE = '0'
             Invoke-Step 'installing Messenger Hub and its libraries (the first time takes minutes)' `
                 'The installation failed. Is the package index reachable, and has Messenger Hub been stopped? Run the same command again to go on.' `
                 $venvPython @('-m', 'pip', 'install', '--disable-pip-version-check', '--editable', ".[$extras]")
-        } finally { Pop-Location }
+        } finally {
+            $env:PIP_COMPILE = $compile
+            Pop-Location
+        }
         Set-Recorded $part (Get-Stamp)
     } finally {
         try { $alone.ReleaseMutex() } catch { Write-Verbose 'not ours' }
