@@ -21,6 +21,8 @@ ICON = ROOT / "server/messenger_hub_server/console/static/icon.svg"
 # What the libraries in the folder leave to the system.
 LIBC = getattr(os, "confstr", lambda _: None)("CS_GNU_LIBC_VERSION") or "glibc 2.31"
 DEPENDS = f"libc6 (>= {LIBC.split()[-1]}), zlib1g"
+# A third of the time of xz's fastest level, and about as small. A dpkg that reads it is as old as the libc6 of its distribution.
+COMPRESSION = ("-Zzstd", "-z7")
 RECOMMENDS = "chromium | google-chrome-stable | microsoft-edge-stable"
 
 CONTROL = f"""Package: {NAME}
@@ -101,7 +103,7 @@ def build_package(folder: Path, target: Path) -> Path:
         (tree / "DEBIAN/control").write_text(control, "utf-8")
         subprocess.run(["chmod", "-R", "u=rwX,go=rX", made], check=True)  # whatever the umask was
         subprocess.run(
-            ["dpkg-deb", "--root-owner-group", "-Zxz", "-z1", "--build", made, str(package)],
+            ["dpkg-deb", "--root-owner-group", *COMPRESSION, "--build", made, str(package)],
             check=True,
             stdout=subprocess.DEVNULL,
         )

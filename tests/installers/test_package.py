@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import installers.__main__ as installers
+from installers.requirements import unrequired_modules
 from tests.e2e.whole_way.world import discard_profiles
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
@@ -102,6 +103,13 @@ def test_the_package_holds_what_we_use_of_libraries_that_are_left_out_in_part(bu
     assert (told.returncode, told.stderr) == (0, ""), told.stderr
     assert told.stdout.splitlines()[:3] == ["Waiting", "Na fila", "En cola"]
     assert "ZeroDivisionError: division by zero" in told.stdout
+
+
+def test_what_only_the_tests_require_is_no_module_of_the_app() -> None:
+    unrequired = unrequired_modules("messenger-hub", ("agent", "tray", "postgresql"))
+    assert {"pytest", "hypothesis", "mypy", "PyInstaller", "pydantic"} <= set(unrequired)
+    # Its own, one of an extra, one that another requires, and one that a distribution shares with some that are not required.
+    assert {"aiohttp", "asyncpg", "yarl", "google"}.isdisjoint(unrequired)
 
 
 def test_a_browser_of_the_system_does_not_get_the_packages_libraries(built: Path, tmp_path: Path) -> None:
