@@ -104,6 +104,7 @@ class Machine:
             stderr=subprocess.PIPE if terminal is None else terminal,
             text=True,
             start_new_session=True,
+            preexec_fn=hear_interrupts,
         )
 
     def run(self, *arguments: str) -> Run:
@@ -115,6 +116,7 @@ class Machine:
             "HOME": str(self.programs.parent),
             "TMPDIR": str(self.programs.parent / "tmp"),
             "PATH": str(self.programs),
+            "PIP_NO_INDEX": "1",
         }
         return pip | home | self.variables
 
@@ -123,6 +125,11 @@ class Machine:
         """How often pip has built the project."""
         log = self.project / "builds.log"
         return log.read_text().count("build") if log.exists() else 0
+
+
+def hear_interrupts() -> None:
+    """A run in the background of a shell ignores them, and so would the script, which cannot trap what it was started ignoring."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
