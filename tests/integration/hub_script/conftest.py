@@ -94,9 +94,13 @@ class Machine:
         return program
 
     def start(self, *arguments: str, terminal: int | None = None) -> subprocess.Popen[str]:
-        """Starts the script; with a terminal there is somebody to ask."""
+        """Starts the script; with a terminal there is somebody to ask.
+
+        It hears an interrupt also when the run of the tests ignores them, as one in the background does: a shell cannot trap what
+        it was started ignoring.
+        """
         return subprocess.Popen(
-            [self.project / "hub", *arguments],
+            ["/usr/bin/env", "--default-signal=INT", self.project / "hub", *arguments],
             env=self.environment(),
             cwd=self.cwd or self.project.parent,
             stdin=subprocess.DEVNULL if terminal is None else terminal,
@@ -104,7 +108,6 @@ class Machine:
             stderr=subprocess.PIPE if terminal is None else terminal,
             text=True,
             start_new_session=True,
-            preexec_fn=hear_interrupts,
         )
 
     def run(self, *arguments: str) -> Run:
@@ -125,11 +128,6 @@ class Machine:
         """How often pip has built the project."""
         log = self.project / "builds.log"
         return log.read_text().count("build") if log.exists() else 0
-
-
-def hear_interrupts() -> None:
-    """A run in the background of a shell ignores them, and so would the script, which cannot trap what it was started ignoring."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
