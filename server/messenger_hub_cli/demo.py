@@ -105,8 +105,8 @@ class _Demo:
             if once:
                 return
             self._tell_what_to_try(key)
-            await self._children.first_to_end()
-            raise Failed("A part of the demo ended by itself.")
+            ended = await self._children.first_to_end()
+            raise Failed(f"The {ended.name} ended by itself, and the demo with it: run it again.")
 
     def record(self) -> Record:
         """What came of it."""

@@ -122,6 +122,15 @@ def test_a_demo_that_ends_leaves_no_process(tmp_path: Path, number: signal.Signa
     discard_profiles(tmp_path)  # a demo that was killed could not
 
 
+def test_a_demo_one_part_of_which_dies_says_which_and_leaves_no_process(tmp_path: Path) -> None:
+    with running(tmp_path, "demo") as demo:
+        demo.prints("Ctrl-C ends the demo")
+        demo.child("server").kill()
+        demo.prints("The server ended by itself, and the demo with it")
+        assert demo.process.wait(SECONDS) == 1
+        demo.leaves_nothing()
+
+
 def is_alive(address: str) -> bool:
     try:
         return http("GET", f"{address}/healthz")[0] == 200
