@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 
 def whole_number(text: str) -> int:
@@ -10,3 +11,13 @@ def whole_number(text: str) -> int:
     if not text.isascii() or not text.isdigit() or not 0 < int(text) <= 10_000_000:
         raise argparse.ArgumentTypeError("write a whole number above 0")
     return int(text)
+
+
+def made_folder(text: str) -> Path:
+    """For the worlds; it is made where there is none. Raises ArgumentTypeError."""
+    path = Path(text)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise argparse.ArgumentTypeError(f"{path} cannot be a folder ({error.strerror}): name another place") from error
+    return path

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from pathlib import Path
 
 import pytest
 
@@ -34,6 +35,17 @@ def test_without_a_name_it_is_the_nemesis(capsys: pytest.CaptureFixture[str]) ->
         main(["--minutes", "nothing"])
     assert ended.value.code == 2
     assert "--minutes" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("attack", ["nemesis", "nodes", "enqueue", "fuzz"])
+def test_a_place_that_can_be_no_folder_is_refused(
+    attack: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(SystemExit) as ended:
+        main([attack, "--folder", str(tmp_path / "file" / "worlds")])
+    assert ended.value.code == 2
+    assert "cannot be a folder (Not a directory): name another place" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

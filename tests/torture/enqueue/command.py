@@ -26,7 +26,7 @@ import aiohttp
 import click
 
 from tests.torture.answers import NO_ANSWER
-from tests.torture.arguments import whole_number
+from tests.torture.arguments import made_folder, whole_number
 from tests.torture.enqueue.judge import Violation, judge
 from tests.torture.enqueue.nursery import EndedByItself, Nursery
 from tests.torture.enqueue.record import Records
@@ -232,6 +232,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--keep", type=Path, default=RESULTS, help="where a broken world is kept (%(default)s)")
     parser.add_argument(
-        "--folder", type=Path, help="a folder on the disk for the worlds (the system's temporary folder)"
+        "--folder", type=made_folder, help="a folder on the disk for the worlds (the system's temporary folder)"
     )
     return parser

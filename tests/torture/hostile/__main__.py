@@ -20,6 +20,7 @@ from typing import Any
 
 import click
 
+from tests.torture.arguments import made_folder
 from tests.torture.hostile.estate import target
 from tests.torture.hostile.play import MOST_GROWTH, Run, play, play_one
 from tests.torture.ledger import Code, append, entry_of
@@ -151,7 +152,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--ledger", type=Path, default=RESULTS / "fuzz-ledger.jsonl", help="gets one line more (%(default)s)"
     )
-    parser.add_argument("--folder", type=Path, help="a folder for the server's data (the system's temporary folder)")
+    parser.add_argument(
+        "--folder", type=made_folder, help="a folder for the server's data (the system's temporary folder)"
+    )
     return parser
 
 

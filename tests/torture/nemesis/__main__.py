@@ -22,7 +22,7 @@ from typing import Any
 
 import click
 
-from tests.torture.arguments import whole_number
+from tests.torture.arguments import made_folder, whole_number
 from tests.torture.ledger import JUDGED, WITH_NODES, Code, append
 from tests.torture.nemesis import plan, report
 from tests.torture.nemesis.estate import NoNginx
@@ -254,7 +254,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--keep", type=Path, default=RESULTS, help="where a broken round's logs are kept (%(default)s)")
     parser.add_argument(
-        "--folder", type=Path, help="a folder on the disk for the worlds (the system's temporary folder)"
+        "--folder", type=made_folder, help="a folder on the disk for the worlds (the system's temporary folder)"
     )
     return parser
 
