@@ -193,17 +193,10 @@ def empty_environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def machine(new_machine: Machine, empty_environment: Path) -> Machine:
-    """The same with an environment that an earlier start has made, which takes most of the time of a first start."""
-    shutil.copytree(empty_environment, new_machine.project / ".venv", symlinks=True)
-    (new_machine.project / ".venv/.hub-place").write_text(f"{new_machine.project}\n")
-    return new_machine
-
-
-@pytest.fixture
 def quick_python(empty_environment: Path) -> str:
     """A shell script that is a Python; the environments that it makes are copies of one, as ensurepip takes six seconds of processor."""
-    return f'[ "$1 $2 $3" != "-m venv --clear" ] || exec /bin/cp -R "{empty_environment}" "$4"\nexec "{base_interpreter()}" "$@"'
+    copy = f'/bin/rm -rf "$4" && exec /bin/cp -Rl "{empty_environment}" "$4"'
+    return f'if [ "$1 $2 $3" = "-m venv --clear" ]; then {copy}; fi\nexec "{base_interpreter()}" "$@"'
 
 
 @pytest.fixture
@@ -211,3 +204,12 @@ def quick_machine(new_machine: Machine, quick_python: str) -> Machine:
     """A new machine with that Python."""
     new_machine.install("python3", quick_python)
     return new_machine
+
+
+@pytest.fixture
+def machine(quick_machine: Machine, empty_environment: Path) -> Machine:
+    """The same with an environment that an earlier start has made, which takes most of the time of a first start."""
+    # Links, as what is there is replaced and never written into.
+    shutil.copytree(empty_environment, quick_machine.project / ".venv", symlinks=True, copy_function=os.link)
+    (quick_machine.project / ".venv/.hub-place").write_text(f"{quick_machine.project}\n")
+    return quick_machine

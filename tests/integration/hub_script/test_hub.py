@@ -65,10 +65,10 @@ def test_an_interrupted_installation_is_repeated(machine: Machine) -> None:
     assert machine.builds == 2
 
 
-def test_an_environment_without_pip_is_made_anew(new_machine: Machine) -> None:
-    (new_machine.project / ".venv/bin").mkdir(parents=True)
-    (new_machine.project / ".venv/bin/python").symlink_to(base_interpreter())
-    assert new_machine.run("--version").code == 0
+def test_an_environment_without_pip_is_made_anew(quick_machine: Machine) -> None:
+    (quick_machine.project / ".venv/bin").mkdir(parents=True)
+    (quick_machine.project / ".venv/bin/python").symlink_to(base_interpreter())
+    assert quick_machine.run("--version").code == 0
 
 
 def test_a_folder_that_was_moved_gets_a_new_environment(machine: Machine) -> None:
