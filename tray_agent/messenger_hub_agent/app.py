@@ -204,24 +204,29 @@ class Agent:
         backoff = Backoff(random.random)
         while True:
             began = self._clock.monotonic()
-            away: HubAway | None = None
+            problem: HubAway | DialRefused | None = None
             try:
                 await self._connect()
-            except (HubAway, DialRefused) as problem:
+            except (HubAway, DialRefused) as error:
                 self._tell(
-                    f"The hub at {self._settings.server} does not answer ({problem.sentence.rstrip('.')}); trying again until it does."
+                    f"The hub at {self._settings.server} does not answer ({error.sentence.rstrip('.')}); trying again until it does."
                 )
-                away = problem if isinstance(problem, HubAway) else None
+                problem = error
             except HubRefused as refused:
                 raise AgentProblem(refused.sentence) from refused
             finally:
                 self._disconnected()
-            now = self._clock.monotonic()
-            if away is not None and away.lost:
-                await asyncio.sleep(backoff.lost_seconds(now - self._away_since))
-            else:
-                await asyncio.sleep((away.wait_seconds if away else 0.0) + backoff.next_seconds(now - began))
+            if problem is not None:  # else the stream was ended here, for a hello that names another wa-js
+                await asyncio.sleep(self._wait_seconds(problem, backoff, began))
             self._show()
+
+    def _wait_seconds(self, problem: HubAway | DialRefused, backoff: Backoff, began: float) -> float:
+        now = self._clock.monotonic()
+        if isinstance(problem, DialRefused):
+            return backoff.next_seconds(now - began)
+        if problem.lost:
+            return backoff.lost_seconds(now - self._away_since)
+        return problem.wait_seconds + backoff.next_seconds(now - began)
 
     def _tell(self, sentence: str) -> None:
         """Once, until it is over."""

@@ -19,6 +19,7 @@ from messenger_hub_agent.config import AgentSettings
 from messenger_hub_agent.enrolment import AgentProblem, enrolled
 from messenger_hub_agent.folder import AgentFolder
 from messenger_hub_agent.pauses import Pauses
+from messenger_hub_agent.reconnecting import Backoff
 from messenger_hub_agent.tray.menu import ChannelState, Pause, Resume, SendBacklog, TrayView
 from messenger_hub_agent.updating.shelf import Shelf, Wanted
 from messenger_hub_agent.whatsapp.page import PageError
@@ -242,6 +243,28 @@ async def test_another_wa_js_gets_into_the_pages_of_all_channels_and_the_hub_is_
         await desk.until_pages_have(NEWER.version)
         await desk.until(ChannelState.LINKED, ChannelState.LINKED)
         assert len(desk.pages) == 2
+
+
+async def test_a_stream_that_is_ended_for_another_wa_js_is_no_attempt_that_failed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody who tries one after the other would wait longer each time."""
+    waits: list[float] = []
+
+    def waited(_backoff: Backoff, lasted_seconds: float) -> float:
+        waits.append(lasted_seconds)
+        return 0.0
+
+    monkeypatch.setattr(Backoff, "next_seconds", waited)
+    monkeypatch.setattr(app, "WISH_SECONDS", 0.01)
+    hub = Hub([assignments(1)])
+    async with running(hub, tmp_path / "agent", monkeypatch) as desk:
+        await desk.until(ChannelState.LINKED)
+        await hub.heard_of("agent_hello")
+        Shelf(tmp_path / "agent" / "wa-js").want(Wanted(NEWER))
+        assert (await hub.heard_of("agent_hello")).agent_hello.wa_js_version == NEWER.version
+        await desk.until_pages_have(NEWER.version)
+    assert waits == []
 
 
 async def test_an_agent_that_starts_goes_on_with_what_it_had_on_trial(
