@@ -20,6 +20,7 @@ from messenger_hub.runtime.system.contract import Openness
 assert sys.platform != "win32"  # noqa: S101 for mypy, which then skips this file when it checks Windows
 
 STOP_SIGNALS: Sequence[signal.Signals] = (signal.SIGINT, signal.SIGTERM)
+KILLED_SECONDS = 5.0  # what SIGKILL takes, as when the machine swaps
 CHILD_OPTIONS: Mapping[str, Any] = {"start_new_session": True}
 
 # CLOCK_MONOTONIC stands still while Linux is suspended: leases and expiry would outlive a closed laptop lid.
@@ -130,8 +131,11 @@ async def start_family(program: str, *arguments: str, **options: Any) -> Family:
         return Family(await asyncio.shield(starting))
     except asyncio.CancelledError:
         # The child runs before the loop has taken it over, and the library would end it without what it has started by then.
-        with contextlib.suppress(OSError):
-            Family(await starting).kill()
+        with contextlib.suppress(OSError, TimeoutError):
+            family = Family(await starting)
+            family.kill()
+            async with asyncio.timeout(KILLED_SECONDS):
+                await family.process.wait()
         raise
 
 
