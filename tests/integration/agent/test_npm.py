@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 from collections.abc import Awaitable, Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -71,6 +73,27 @@ async def test_what_npm_has_started_cannot_hold_a_look_that_is_given_up(program:
         assert has_ended(child)
     else:
         child.kill()
+
+
+async def test_an_npm_that_is_given_up_while_it_starts_has_ended_when_that_is_told(
+    program: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program.is_("sleep 1000")
+    create, starts = asyncio.create_subprocess_exec, asyncio.Event()
+    started: list[asyncio.subprocess.Process] = []
+
+    async def starting(*command: str, **options: Any) -> asyncio.subprocess.Process:
+        starts.set()
+        started.append(await create(*command, **options))
+        return started[0]
+
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", starting)
+    async with asyncio.timeout(SECONDS), asyncio.TaskGroup() as group:
+        look = group.create_task(npm.offered(npm.LATEST))
+        await starts.wait()
+        look.cancel()
+    assert look.cancelled()
+    assert started[0].returncode == -signal.SIGKILL
 
 
 async def test_what_npm_has_left_behind_ends_with_it_and_holds_nothing(program: Program) -> None:

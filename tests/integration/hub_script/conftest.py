@@ -71,7 +71,7 @@ def build_editable(folder, settings=None, metadata=None):
         wheel.writestr(info + "entry_points.txt", "[console_scripts]\\nmessenger-hub = toy:main\\n")
         wheel.writestr(info + "RECORD", "")
     return name
-EXTRAS = "Provides-Extra: agent\\nProvides-Extra: test\\nProvides-Extra: tray\\nProvides-Extra: node\\n"
+EXTRAS = "Provides-Extra: agent\\nProvides-Extra: test\\nProvides-Extra: tray\\n"
 COMMAND = "import os, sys\\ndef main(): print('ran', os.getcwd(), *sys.argv[1:])\\n"
 """
 
@@ -153,7 +153,7 @@ def lay_out(project: Path) -> None:
     (project / "proto/messenger_hub/v1/one.proto").write_text('syntax = "proto3";\n')
     for folder in ("server", "tray_agent", "tests"):
         (project / folder).mkdir()
-    extras = "".join(f"{name} = []\n" for name in ("agent", "tray", "test", "node"))
+    extras = "".join(f"{name} = []\n" for name in ("agent", "tray", "test"))
     toml = f'[project]\nname = "messenger-hub"\nversion = "0.1.0"\n\n[project.optional-dependencies]\n{extras}'
     (project / "pyproject.toml").write_text(toml + PROJECT)
     (project / "hatch_build.py").write_text(BACKEND)

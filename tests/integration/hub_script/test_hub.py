@@ -269,16 +269,6 @@ class TestDebian:
         assert debian.builds == 1
         assert debian.run("test").stderr == ""
 
-    @pytest.mark.parametrize("has_node", [True, False])
-    def test_node_comes_with_the_tests_only_where_the_system_has_none(self, debian: Machine, has_node: bool) -> None:
-        debian.install("id", "echo 0")
-        if has_node:
-            debian.install("node", "exit 0")
-            debian.install("npm", "exit 0")
-        debian.run("test")
-        assert (debian.project / ".venv/.hub-test").exists()
-        assert (debian.project / ".venv/.hub-node").exists() != has_node
-
     @pytest.mark.parametrize(("command", "module"), [("bench", "tests/bench"), ("torture", "tests/torture")])
     def test_benchmarks_and_torture_get_what_tests_need_and_all_arguments(
         self, debian: Machine, installed: Path, command: str, module: str

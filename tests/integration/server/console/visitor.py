@@ -85,9 +85,8 @@ class Browser:
         scheme, width = LOOKS[0]
         made = await self._chromium.new_context(locale=language, color_scheme=scheme, viewport=screen(width))
         made.set_default_timeout(SECONDS * 1000)
-        await (
-            made.new_page()
-        )  # an empty one that stays: without any, the window closes, and the next visit needs another
+        # An empty one that stays: without any, the window closes, and the next visit needs another.
+        await made.new_page()
         return made
 
 
