@@ -8,8 +8,6 @@ import os
 import random
 import signal
 import socket
-import subprocess
-import sys
 import tempfile
 import urllib.error
 import urllib.request
@@ -23,6 +21,8 @@ from filelock import FileLock, Timeout
 from messenger_hub_agent.whatsapp.profile import discard_profile
 
 from tests.eventually import eventually
+from tests.nursery.command import run
+from tests.nursery.nursery import Forked, fork
 
 SECONDS = 60
 BASE = "/api/whatsapp-session"
@@ -95,7 +95,7 @@ class World:
         self._desktop = desktop or program
         self.folder = folder
         self._shown_on = shown_on
-        self._processes: dict[str, subprocess.Popen[str]] = {}
+        self._processes: dict[str, Forked] = {}
         self._ports = {name: free_port() for name in ("http", "grpc", "twin")}
         self.http = f"http://127.0.0.1:{self._ports['http']}"
         self.grpc = f"127.0.0.1:{self._ports['grpc']}"
@@ -125,21 +125,11 @@ class World:
 
     def start(self, name: Name) -> None:
         """Starts one, and waits until it says that it works."""
-        errors = (self.folder / f"{name}.log").open("a")
-        process = subprocess.Popen(
-            [sys.executable, "-m", *self._command(name)],
-            stdin=subprocess.PIPE,  # held, so that nothing outlives a test run that is killed
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            text=True,
-            start_new_session=True,
-            env=self._environment(name),
-        )
-        errors.close()
+        log = self.folder / f"{name}.log"
+        with log.open("a") as errors:
+            process = fork(self._command(name), self._environment(name), errors)
         self._processes[name] = process
-        assert process.stdout is not None
-        said = process.stdout.readline()
-        assert said, f"{name} ended: {(self.folder / f'{name}.log').read_text()[-2000:]}"
+        assert process.stdout.readline(), f"{name} ended: {log.read_text()[-2000:]}"
 
     def _environment(self, name: Name) -> Mapping[str, str]:
         if self._shown_on and name == "agent":
@@ -154,9 +144,8 @@ class World:
         process = self._processes.pop(name)
         process.send_signal(number)
         code = process.wait(SECONDS)
-        for pipe in (process.stdin, process.stdout):
-            assert pipe is not None
-            pipe.close()
+        process.stdin.close()
+        process.stdout.close()
         return code
 
     @contextmanager
@@ -186,10 +175,7 @@ class World:
 
     def ask(self, *arguments: str) -> Any:
         """A verb of the command line, as JSON."""
-        done = subprocess.run(
-            [sys.executable, "-m", "messenger_hub_cli", *arguments, "--data-dir", str(self.folder / "hub"), "--json"],
-            capture_output=True, text=True, timeout=SECONDS, check=False, env=dict(os.environ),
-        )  # fmt: skip
+        done = run(*arguments, "--data-dir", str(self.folder / "hub"), "--json")
         assert done.returncode == 0, done.stdout + done.stderr
         return json.loads(done.stdout)
 

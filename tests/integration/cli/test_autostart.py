@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.cli.test_bad_input import refused, run
+from tests.integration.cli.test_bad_input import refused
+from tests.nursery.command import run
 
 
 @pytest.fixture

@@ -17,7 +17,8 @@ from pathlib import Path
 import pytest
 
 from tests.eventually import eventually
-from tests.integration.cli.test_bad_input import program, refused, run
+from tests.integration.cli.test_bad_input import program, refused
+from tests.nursery.command import run
 from tests.torture.storage.disks import may_mount
 
 SECONDS = 60
@@ -226,10 +227,18 @@ def small_disk(folder: Path, megabytes: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
+def from_here(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Started by this process, whose limit of a file's size it then has."""
+    return subprocess.run(
+        program(*arguments),
+        capture_output=True, text=True, timeout=SECONDS, check=False, env=os.environ | {VARIABLE: SECRET},
+    )  # fmt: skip
+
+
 def test_a_target_without_room_is_one_sentence_and_leaves_nothing_behind(server: Server, tmp_path: Path) -> None:
     fill(server, megabytes=4)
     with small_disk(tmp_path / "disk", 2):
-        made = verb(server, "backup", str(tmp_path / "disk" / "b"), **{VARIABLE: SECRET})
+        made = from_here("backup", str(tmp_path / "disk" / "b"), "--data-dir", str(server.data_dir))
         refused(made, 6, "is full" if may_mount() else "cannot be written")
         assert [*(tmp_path / "disk").iterdir()] == []
     assert not (server.data_dir / ".backup").exists()
@@ -239,7 +248,7 @@ def test_a_data_folder_without_room_for_a_copy_is_not_filled(tmp_path: Path) -> 
     with small_disk(tmp_path / "disk", 12):
         server = Server(tmp_path / "disk")
         fill(server, megabytes=5 if may_mount() else 14)
-        made = verb(server, "backup", str(tmp_path / "b"), **{VARIABLE: SECRET})
+        made = from_here("backup", str(tmp_path / "b"), "--data-dir", str(server.data_dir))
         refused(made, 6, "is full" if may_mount() else "cannot be written")
         assert not (server.data_dir / ".backup").exists()
         server.stop()

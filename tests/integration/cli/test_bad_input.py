@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import socket
 import subprocess
@@ -16,19 +15,13 @@ from click.testing import CliRunner
 from messenger_hub_cli.main import VERBS, commands
 
 from tests.eventually import eventually
+from tests.nursery.command import run
 
 SECONDS = 60
 
 
 def program(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "messenger_hub_cli", *arguments]
-
-
-def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        program(*arguments),
-        capture_output=True, text=True, timeout=SECONDS, check=False, env=os.environ | variables,
-    )  # fmt: skip
 
 
 def refused(done: subprocess.CompletedProcess[str], code: int, *words: str) -> None:

@@ -7,7 +7,7 @@ import socket
 from collections.abc import Mapping
 from pathlib import Path
 
-from tests.integration.cli.test_bad_input import run
+from tests.nursery.command import run
 
 
 def checks(tmp_path: Path, code: int, **variables: str) -> Mapping[str, tuple[str, str]]:

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from messenger_hub_server.store.address import StoreAddress
 
-from tests.integration.cli.test_bad_input import run
 from tests.integration.server.agent import connected, enrolled
 from tests.integration.server.hub import running_hub
+from tests.nursery.command import run
 from tests.postgresql import PostgresqlServer
 
 PASSPHRASE = {"MESSENGER_HUB_BACKUP_PASSPHRASE": "correct horse battery"}

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from messenger_hub_server import shared_secrets
 
-from tests.integration.cli.test_bad_input import run
 from tests.integration.server.hub import running_hub
+from tests.nursery.command import run
 
 
 def test_secrets_that_are_made_are_those_of_every_node_that_imports_them(tmp_path: Path) -> None:

@@ -14,10 +14,10 @@ from typing import Any
 
 from messenger_hub.runtime.failpoints import VARIABLE, Order
 
+from tests.e2e.whole_way.world import World
 from tests.e2e.whole_way.world import http as http_call
 from tests.eventually import eventually
 from tests.torture.failpoints.plan import Program
-from tests.torture.nursery.world import ForkedWorld
 
 PEOPLE = ("12025550111", "12025550112", "12025550113")
 NOBODY = "12025550199"
@@ -49,7 +49,7 @@ class Asked:
         return [one for one in self.all if one.id > 0]
 
 
-class Stage(ForkedWorld):
+class Stage(World):
     """A world whose server and agent have their failpoints on, and asked for nothing so far."""
 
     def _order_file(self, name: str) -> Path:
@@ -81,9 +81,8 @@ class Stage(ForkedWorld):
         """The exit code of one that has died."""
         process = self._processes.pop(name)
         code = process.wait()
-        for pipe in (process.stdin, process.stdout):
-            assert pipe is not None
-            pipe.close()
+        process.stdin.close()
+        process.stdout.close()
         return code
 
     def try_to_start(self, name: Program) -> None:

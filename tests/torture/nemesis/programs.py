@@ -12,7 +12,7 @@ from pathlib import Path
 
 import psutil
 
-from tests.torture.nursery.nursery import ForkedAsync, fork
+from tests.nursery.nursery import ForkedAsync, fork
 
 READY_SECONDS = 60.0
 END_SECONDS = 45.0

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.torture.nursery.nursery import nursery
+from tests.nursery.nursery import nursery
 from tests.torture.storage.disks import KINDS, Disk, disk
 from tests.torture.storage.faults import Faulty, build
 
@@ -17,12 +17,6 @@ def small(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Disk]:
     """An empty disk."""
     with disk(request.param, tmp_path / "disk") as made:
         yield made
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _nursery() -> None:
-    """Before the first test, so that none leaves it behind."""
-    nursery()
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,7 @@ from messenger_hub.admin.v1 import channel_admin_service_pb2, session_api_admin_
 from messenger_hub_cli.running_hub import running_hub
 
 from tests.integration.server.hub import BASE, SECONDS
-from tests.torture.nursery.nursery import ForkedAsync, fork
+from tests.nursery.nursery import ForkedAsync, fork
 
 CALLERS = 24
 

@@ -31,7 +31,7 @@ from messenger_hub_server.store.sqlite import SqliteStore
 
 from tests.fakes.page import FakePage
 from tests.integration.agent.hub import SECONDS, Hub, serving
-from tests.torture.nursery.nursery import fork
+from tests.nursery.nursery import fork
 from tests.torture.storage.disks import may_mount
 from tests.torture.storage.faults import Faulty
 from tests.torture.storage.servers import CALLERS, api_key, listed, server

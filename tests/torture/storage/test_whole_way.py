@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from tests.e2e.whole_way.world import World
 from tests.eventually import eventually
-from tests.torture.nursery.world import ForkedWorld
 from tests.torture.storage.faults import Faulty, Verb
 
 pytestmark = pytest.mark.e2e
@@ -25,7 +25,7 @@ FAULTS: dict[str, tuple[Verb, int]] = {
 REFUSALS = 5
 
 
-class Spoilt(ForkedWorld):
+class Spoilt(World):
     """A world whose server and agent have disks that a test may spoil."""
 
     def __init__(self, folder: Path, library: Path) -> None:

@@ -1,4 +1,4 @@
-"""`python -m tests.torture.nursery.saying CODE`: says who it is, then ends with the code once its input ends."""
+"""`python -m tests.nursery.saying CODE`: says who it is, then ends with the code once its input ends."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import IO, Any
 
-from tests.torture.nursery.wire import NUMBER
+from tests.nursery.wire import NUMBER
 
 PRELOADED = "LD_PRELOAD"
 """A library that a process can only be given when it is loaded: for each there is a nursery."""
@@ -144,7 +144,7 @@ class Nursery:
         environment = {**os.environ, PRELOADED: preloaded} if preloaded else None
         with theirs:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "tests.torture.nursery"],
+                [sys.executable, "-m", "tests.nursery"],
                 stdin=theirs,
                 stdout=subprocess.DEVNULL,
                 env=environment,

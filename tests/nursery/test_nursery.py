@@ -14,9 +14,11 @@ from typing import Any
 import psutil
 import pytest
 
-from tests.torture.nursery.nursery import Forked, ForkedAsync, fork, nursery
+from tests.nursery.nursery import Forked, ForkedAsync, fork, nursery
 
-SAYING = "tests.torture.nursery.saying"
+pytestmark = pytest.mark.usefixtures("nursery")
+
+SAYING = "tests.nursery.saying"
 SECONDS = 60
 
 

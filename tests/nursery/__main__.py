@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from tests.torture.nursery.wire import GIVEN, MOST_BYTES, NUMBER
+from tests.nursery.wire import GIVEN, MOST_BYTES, NUMBER
 
 NEEDED: Sequence[str] = (
     "messenger_hub_cli.main",
