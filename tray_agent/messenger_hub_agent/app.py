@@ -17,7 +17,7 @@ import grpc
 from messenger_hub.agent.v1 import agent_service_pb2 as pb
 from messenger_hub.runtime.clock import Clock
 from messenger_hub.runtime.database import DatabaseDamaged, DatabaseError, DatabaseTooNew, NotUpdated
-from messenger_hub.runtime.dial import DialRefused, dial
+from messenger_hub.runtime.dial import DialRefused, NobodyAnswers, dial
 from messenger_hub.runtime.failures import innermost
 from messenger_hub.runtime.folder import FolderError
 from messenger_hub.runtime.log import logger
@@ -204,10 +204,10 @@ class Agent:
         backoff = Backoff(random.random)
         while True:
             began = self._clock.monotonic()
-            problem: HubAway | DialRefused | None = None
+            problem: HubAway | None = None
             try:
                 await self._connect()
-            except (HubAway, DialRefused) as error:
+            except HubAway as error:
                 self._tell(
                     f"The hub at {self._settings.server} does not answer ({error.sentence.rstrip('.')}); trying again until it does."
                 )
@@ -220,10 +220,8 @@ class Agent:
                 await asyncio.sleep(self._wait_seconds(problem, backoff, began))
             self._show()
 
-    def _wait_seconds(self, problem: HubAway | DialRefused, backoff: Backoff, began: float) -> float:
+    def _wait_seconds(self, problem: HubAway, backoff: Backoff, began: float) -> float:
         now = self._clock.monotonic()
-        if isinstance(problem, DialRefused):
-            return backoff.next_seconds(now - began)
         if problem.lost:
             return backoff.lost_seconds(now - self._away_since)
         return problem.wait_seconds + backoff.next_seconds(now - began)
@@ -235,7 +233,10 @@ class Agent:
             self._say(sentence)
 
     async def _connect(self) -> None:
-        channel: grpc.aio.Channel = await dial(target(self._settings))
+        try:
+            channel: grpc.aio.Channel = await dial(target(self._settings))
+        except DialRefused as refused:
+            raise HubAway(refused.sentence, lost=isinstance(refused, NobodyAnswers)) from refused
         try:
             self._connection = connection = Connection(
                 channel, self._credential.credential, version("messenger-hub"), self._update.standing, self._clock

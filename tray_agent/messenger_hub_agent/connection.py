@@ -205,7 +205,7 @@ class Connection:
         while True:
             await asyncio.sleep(CLOCK_SECONDS)
             if abs(self._apart_seconds() - apart) > JUMP_SECONDS:
-                raise HubAway("This desktop's clock was changed.")
+                raise HubAway("This desktop's clock was changed.", lost=True)
 
     def _apart_seconds(self) -> float:
         return self._clock.now_ms() / 1000 - self._clock.monotonic()

@@ -35,6 +35,10 @@ class DialRefused(Exception):
         self.sentence = sentence
 
 
+class NobodyAnswers(DialRefused):
+    """Nothing that speaks TLS is there: it may be back in a moment."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
     """Where a hub is, and what it is recognised by.
@@ -56,7 +60,7 @@ class Target:
 
 
 async def dial(target: Target) -> grpc.aio.Channel:
-    """A channel that connects when it is first used. Raises DialRefused."""
+    """A channel that connects when it is first used. Raises DialRefused, and of a certificate that is pinned NobodyAnswers."""
     host, port = split(target.address)
     options = list(OPTIONS)
     if is_loopback(host):
@@ -102,7 +106,7 @@ def _roots(ca: Path | None) -> bytes | None:
 
 
 async def _pinned(host: str, port: int, fingerprint: str) -> tuple[bytes, str]:
-    """The server's certificate as the only root, when it has that fingerprint, and a name that it holds for."""
+    """The server's certificate as the only root, when it has that fingerprint, and a name that it holds for. Raises DialRefused or NobodyAnswers."""
     anybody = ssl.create_default_context()
     anybody.check_hostname = False
     anybody.verify_mode = ssl.CERT_NONE
@@ -132,7 +136,7 @@ async def _peer(host: str, port: int, context: ssl.SSLContext) -> ssl.SSLObject:
         async with asyncio.timeout(CONNECT_SECONDS):
             _, writer = await asyncio.open_connection(host, port, ssl=context)
     except (OSError, TimeoutError) as error:
-        raise DialRefused(
+        raise NobodyAnswers(
             f"{host}:{port} does not answer with TLS: check the address, and that the hub runs."
         ) from error
     peer: ssl.SSLObject = writer.get_extra_info("ssl_object")

@@ -13,6 +13,7 @@ import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 from messenger_hub.agent.v1 import agent_service_pb2 as pb
 from messenger_hub.runtime.clock import SystemClock
+from messenger_hub.runtime.dial import DialRefused, NobodyAnswers, Target, dial
 from messenger_hub_agent import app
 from messenger_hub_agent.app import Agent
 from messenger_hub_agent.config import AgentSettings
@@ -245,17 +246,41 @@ async def test_another_wa_js_gets_into_the_pages_of_all_channels_and_the_hub_is_
         assert len(desk.pages) == 2
 
 
+def failed_attempts(monkeypatch: pytest.MonkeyPatch) -> Sequence[float]:
+    """Those after which each wait is longer: how many seconds each held. Nothing waits."""
+    failed: list[float] = []
+
+    def waited(_backoff: Backoff, lasted_seconds: float) -> float:
+        failed.append(lasted_seconds)
+        return 0.0
+
+    monkeypatch.setattr(Backoff, "next_seconds", waited)
+    monkeypatch.setattr(Backoff, "lost_seconds", lambda _backoff, _away_seconds: 0.0)
+    return failed
+
+
+async def test_a_hub_whose_pinned_certificate_nobody_shows_for_a_while_is_wanted_back_as_soon_as_any(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failed = failed_attempts(monkeypatch)
+    answers = iter([NobodyAnswers("away"), NobodyAnswers("still away"), DialRefused("another certificate")])
+
+    async def dialled(target: Target) -> grpc.aio.Channel:
+        if problem := next(answers, None):
+            raise problem
+        return await dial(target)
+
+    monkeypatch.setattr(app, "dial", dialled)
+    async with running(Hub([assignments(1)]), tmp_path / "agent", monkeypatch) as desk:
+        await desk.until(ChannelState.LINKED)
+    assert len(failed) == 1, "only what was refused"
+
+
 async def test_a_stream_that_is_ended_for_another_wa_js_is_no_attempt_that_failed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Somebody who tries one after the other would wait longer each time."""
-    waits: list[float] = []
-
-    def waited(_backoff: Backoff, lasted_seconds: float) -> float:
-        waits.append(lasted_seconds)
-        return 0.0
-
-    monkeypatch.setattr(Backoff, "next_seconds", waited)
+    failed = failed_attempts(monkeypatch)
     monkeypatch.setattr(app, "WISH_SECONDS", 0.01)
     hub = Hub([assignments(1)])
     async with running(hub, tmp_path / "agent", monkeypatch) as desk:
@@ -264,7 +289,7 @@ async def test_a_stream_that_is_ended_for_another_wa_js_is_no_attempt_that_faile
         Shelf(tmp_path / "agent" / "wa-js").want(Wanted(NEWER))
         assert (await hub.heard_of("agent_hello")).agent_hello.wa_js_version == NEWER.version
         await desk.until_pages_have(NEWER.version)
-    assert waits == []
+    assert failed == []
 
 
 async def test_an_agent_that_starts_goes_on_with_what_it_had_on_trial(

@@ -26,8 +26,8 @@ async def dialled(hub: Hub) -> AsyncIterator[grpc.aio.Channel]:
 
 
 @asynccontextmanager
-async def connected(hub: Hub, clock: FakeClock | None = None) -> AsyncIterator[tuple[Connection, asyncio.Task[None]]]:
-    """A connection whose stream is open, and the task that runs it."""
+async def connected(hub: Hub, clock: FakeClock | None = None) -> AsyncIterator[tuple[Connection, asyncio.Task[HubAway]]]:
+    """A connection whose stream is open, and the task that runs it, whose result is how the stream ended."""
     opened = asyncio.Event()
     async with dialled(hub) as channel:
         connection = Connection(channel, "mha_secret", "1.0", WA_JS, clock or FakeClock())
@@ -37,9 +37,10 @@ async def connected(hub: Hub, clock: FakeClock | None = None) -> AsyncIterator[t
             yield connection, running
 
 
-async def _kept(connection: Connection, received: Callable[[pb.ConnectResponse], None]) -> None:
-    with pytest.raises(HubAway):
+async def _kept(connection: Connection, received: Callable[[pb.ConnectResponse], None]) -> HubAway:
+    with pytest.raises(HubAway) as ended:
         await connection.run(received)
+    return ended.value
 
 
 async def test_the_first_frame_says_who_connects_and_the_credential_goes_beside_it() -> None:
@@ -152,12 +153,12 @@ async def test_a_hub_that_is_silent_for_too_long_is_given_up(monkeypatch: pytest
         await running
 
 
-async def test_a_clock_that_jumps_ends_the_stream(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_clock_that_jumps_ends_the_stream_and_is_no_refusal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(subject, "CLOCK_SECONDS", 0.01)
     clock = _Jumping()
     async with connected(Hub(), clock) as (_, running):
         clock.ahead_ms = 3_000
-        await running
+        assert (await running).lost
 
 
 class _Jumping(FakeClock):

@@ -13,7 +13,7 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1.health import aio as health
-from messenger_hub.runtime.dial import DialRefused, Target, dial
+from messenger_hub.runtime.dial import DialRefused, NobodyAnswers, Target, dial
 from messenger_hub_server.certificates import Certificates
 from messenger_hub_server.startup import StartupProblem
 
@@ -110,9 +110,9 @@ async def test_a_server_that_is_away_or_speaks_no_tls_gets_one_sentence() -> Non
     server = await asyncio.start_server(lambda _, w: w.close(), "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     async with server:
-        with pytest.raises(DialRefused, match="does not answer with TLS"):
+        with pytest.raises(NobodyAnswers, match="does not answer with TLS"):
             await dial(Target(address=f"127.0.0.1:{port}", fingerprint="00" * 32))
-    with pytest.raises(DialRefused, match="does not answer with TLS"):
+    with pytest.raises(NobodyAnswers, match="does not answer with TLS"):
         await dial(Target(address=f"127.0.0.1:{port}", fingerprint="00" * 32))
 
 
