@@ -26,7 +26,9 @@ async def dialled(hub: Hub) -> AsyncIterator[grpc.aio.Channel]:
 
 
 @asynccontextmanager
-async def connected(hub: Hub, clock: FakeClock | None = None) -> AsyncIterator[tuple[Connection, asyncio.Task[HubAway]]]:
+async def connected(
+    hub: Hub, clock: FakeClock | None = None
+) -> AsyncIterator[tuple[Connection, asyncio.Task[HubAway]]]:
     """A connection whose stream is open, and the task that runs it, whose result is how the stream ended."""
     opened = asyncio.Event()
     async with dialled(hub) as channel:

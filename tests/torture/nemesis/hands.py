@@ -113,8 +113,8 @@ class Hands:
                 await _wait(stop, step.after_seconds)
                 if stop.is_set():
                     break
-                if step.alone:
-                    await self._calm()
+                if step.alone and not await self._calm():
+                    step = replace(step, alone=False)  # noqa: PLW2901 its recovery would be that of others too
                 await self._moment(step)
                 if step.fault.network and step.alone:
                     await self._acts[step.fault.name](step)
@@ -173,8 +173,8 @@ class Hands:
     def _pass_over(self, step: Step) -> None:
         self.done.missed[step.fault.name] += 1
 
-    async def _calm(self) -> None:
-        """Waits until nothing is in anybody's hands and every agent's stream works; bounded."""
+    async def _calm(self) -> bool:
+        """Waits until nothing is in anybody's hands and every agent's stream works; bounded: False when it never was so."""
         programs = (*self._estate.servers, self._estate.twin, *self._estate.agents.values())
         locks = [program.lock for program in programs]
         locks += [self._estate.database.lock] if self._estate.database else []
@@ -186,6 +186,8 @@ class Hands:
                     calm = not any(lock.locked() for lock in locks) and self._streams_work()
                     looks = looks + 1 if calm else 0
                     await asyncio.sleep(LOOK_SECONDS)
+                return True
+        return False
 
     def _streams_work(self) -> bool:
         return not self._network.locked() and all(proxy.unbroken for proxy in self._estate.proxies.values())
