@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import os
 import sys
@@ -94,7 +95,11 @@ def _children() -> set[int]:
     if sys.platform != "linux":
         return {one.pid for one in psutil.Process().children()}
     # Before and after each test: the kernel knows ours, where psutil would look at every process there is.
-    return {int(one) for path in Path("/proc/self/task").glob("*/children") for one in path.read_text().split()}
+    children: set[int] = set()
+    for path in Path("/proc/self/task").glob("*/children"):
+        with contextlib.suppress(FileNotFoundError):  # that thread has ended, and left its children to another one
+            children |= {int(one) for one in path.read_text().split()}
+    return children
 
 
 class _NoSkips:
