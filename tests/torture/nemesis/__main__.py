@@ -17,6 +17,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,7 @@ def main(arguments: Sequence[str] | None = None, *, tamper: Tamper = lambda hist
     rounds += f" --worlds {given.worlds}" if given.worlds > 1 else ""
     rounds += "".join(f" --without {shlex.quote(name)}" for name in given.without)
     rounds += "".join(f" --often {shlex.quote(name)}" for name in given.often)
+    rounds += f" --gap {given.gap:g}" if given.gap else ""
     command = f"./hub torture --minutes {given.minutes:g}{rounds} --seed {shlex.quote(seed)}"
     code = Code.here(WITH_NODES if nodes else JUDGED)
     batch = report.Batch(seed=seed, minutes=given.minutes, command=command, code=code, begun=time.time(), nodes=nodes)
@@ -122,8 +124,9 @@ def _faults(nodes: int) -> Sequence[plan.Fault]:
 
 
 def _schedule(seed: str, given: argparse.Namespace, nodes: int) -> Iterator[plan.Step]:
-    schedule = plan.schedule_of_nodes if nodes else plan.schedule
-    return schedule(seed, plan.table(given.without, given.often, _faults(nodes)))
+    pace = plan.NODES_PACE if nodes else plan.PACE
+    pace = replace(pace, gap_seconds=given.gap) if given.gap else pace
+    return plan.schedule(seed, plan.table(given.without, given.often, _faults(nodes)), pace)
 
 
 def _innermost(problems: BaseExceptionGroup[BaseException]) -> str:
@@ -246,6 +249,13 @@ def _parser() -> argparse.ArgumentParser:
         help="let a fault come often; may be repeated",
     )
     parser.add_argument(
+        "--gap",
+        type=_seconds,
+        default=0.0,
+        help=f"seconds between two faults, on average ({plan.PACE.gap_seconds:g}; "
+        f"{plan.NODES_PACE.gap_seconds:g} with --store postgresql): longer, and more is sent between them",
+    )
+    parser.add_argument(
         "--json", type=Path, default=RESULTS / "torture.json", help="where everything goes (%(default)s)"
     )
     parser.add_argument("--page", type=Path, default=RESULTS / "torture.html", help="where the page goes (%(default)s)")
@@ -264,6 +274,13 @@ def _minutes(text: str) -> float:
     if not 0 < minutes <= 10_000:
         raise argparse.ArgumentTypeError("write a number of minutes above 0")
     return minutes
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not 0 < seconds <= 60:
+        raise argparse.ArgumentTypeError("write a number of seconds above 0, 60 at most")
+    return seconds
 
 
 if __name__ == "__main__":

@@ -11,13 +11,22 @@ from dataclasses import dataclass, replace
 
 from tests.torture.nemesis.estate import Layout
 
-GAP_SECONDS = 0.5  # between two faults, on average
-ALONE = 0.7  # of the faults of a network
-GAP_SECONDS_OF_NODES, ALONE_OF_NODES = 0.3, 0.35  # where others go on when one dies
-
 NOW, AT_ARRIVAL, AT_CALL = "now", "at an arrival", "at a call"
 MOMENTS = ((NOW, 0.4), (AT_ARRIVAL, 0.4), (AT_CALL, 0.2))
 """When a fault that is due comes, and how often: at once, or in the moments in which most is half done."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """`gap_seconds`: between two faults, on average; `alone`: how many of the faults of a network are, of 1."""
+
+    gap_seconds: float
+    alone: float
+
+
+PACE = Pace(gap_seconds=0.5, alone=0.7)
+NODES_PACE = Pace(gap_seconds=0.3, alone=0.35)
+"""Where others go on when one dies: the faults come closer, and more of them overlap."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,27 +129,20 @@ def table(
     return [replace(one, weight=whole / len(often)) if one.name in often else one for one in left]
 
 
-def schedule(
-    seed: str, table: Sequence[Fault] = TABLE, gap_seconds: float = GAP_SECONDS, alone: float = ALONE
-) -> Iterator[Step]:
-    """Without an end; the same for the same seed. `alone`: how many of the faults of the network are, of 1."""
+def schedule(seed: str, table: Sequence[Fault] = TABLE, pace: Pace = PACE) -> Iterator[Step]:
+    """Without an end; the same for the same seed."""
     chance = random.Random(seed)
     weights = [fault.weight for fault in table]
     while True:
         fault = chance.choices(table, weights)[0]
         yield Step(
-            after_seconds=chance.expovariate(1 / gap_seconds),
+            after_seconds=chance.expovariate(1 / pace.gap_seconds),
             fault=fault,
             seconds=chance.uniform(*fault.seconds),
             pick=chance.random(),
             moment=chance.choices([name for name, _ in MOMENTS], [share for _, share in MOMENTS])[0],
-            alone=fault.network and chance.random() < alone,
+            alone=fault.network and chance.random() < pace.alone,
         )
-
-
-def schedule_of_nodes(seed: str, table: Sequence[Fault] = ON_POSTGRESQL) -> Iterator[Step]:
-    """The same where nodes share a database: the faults come closer, and more of them overlap."""
-    return schedule(seed, table, GAP_SECONDS_OF_NODES, ALONE_OF_NODES)
 
 
 LAYOUTS: Sequence[Layout] = (

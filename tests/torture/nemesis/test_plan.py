@@ -5,6 +5,8 @@ from __future__ import annotations
 from itertools import islice
 from pathlib import Path
 
+import pytest
+
 from tests.torture.nemesis.estate import Estate
 from tests.torture.nemesis.hands import Hands
 from tests.torture.nemesis.plan import (
@@ -15,6 +17,7 @@ from tests.torture.nemesis.plan import (
     ON_POSTGRESQL,
     SIGKILLS,
     TABLE,
+    Pace,
     layout,
     rounds,
     schedule,
@@ -26,6 +29,12 @@ def test_the_same_seed_gives_the_same_schedule_and_another_one_another() -> None
     first = list(islice(schedule("a"), 200))
     assert first == list(islice(schedule("a"), 200))
     assert first != list(islice(schedule("b"), 200))
+
+
+def test_a_slower_pace_leaves_more_time_between_the_same_faults() -> None:
+    usual, slow = (list(islice(schedule("a", pace=Pace(gap_seconds=gap, alone=0.7)), 50)) for gap in (0.5, 1.0))
+    assert [step.fault for step in usual] == [step.fault for step in slow]
+    assert [step.after_seconds * 2 for step in usual] == pytest.approx([step.after_seconds for step in slow])
 
 
 def test_every_fault_comes_and_lasts_as_long_as_the_table_says() -> None:
