@@ -10,11 +10,13 @@ from tests.torture.nemesis.record import Disturbance, Offset, Restore
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recovery:
-    """How long after the network was back a stream worked again; None: not within RECOVERY_SECONDS."""
+    """How long after the network was back a stream worked again; None: not within RECOVERY_SECONDS. `beside`: another fault came
+    in between, and was waited for too."""
 
     fault: str
     lasted_seconds: float
     seconds: float | None
+    beside: bool = False
 
 
 @dataclass(slots=True, kw_only=True)
@@ -29,3 +31,10 @@ class Done:
     missed: Counter[str] = field(default_factory=Counter)
     kills: int = 0
     wrong: list[str] = field(default_factory=list)  # what the hub must not do, seen by the hands themselves
+
+    def has_others_since(self, mine: Disturbance) -> bool:
+        """Whether another fault reached one of its channels after it had begun."""
+        return any(
+            one is not mine and one.channels & mine.channels and (one.ended is None or one.ended > mine.begun)
+            for one in self.disturbances
+        )

@@ -161,12 +161,12 @@ class Hands:
         return frozenset(self._estate.layout.agents.get(target, self._estate.layout.channels))
 
     @asynccontextmanager
-    async def _disturbing(self, step: Step, target: str) -> AsyncIterator[None]:
+    async def _disturbing(self, step: Step, target: str) -> AsyncIterator[Disturbance]:
         noted = Disturbance(fault=step.fault.name, target=target, channels=self._channels(target), begun=time.time())
         self.done.disturbances.append(noted)
         self.done.faults[step.fault.name] += 1
         try:
-            yield
+            yield noted
         finally:
             noted.ended = time.time()
 
@@ -311,13 +311,14 @@ class Hands:
         agent = agents[int(step.pick * len(agents))]
         proxy: Proxy = self._estate.proxies[agent]
         async with self._network:
-            async with self._disturbing(step, agent):
+            async with self._disturbing(step, agent) as broken:
                 proxy.set(MODES[step.fault.name])
                 await asyncio.sleep(step.seconds)
                 proxy.heal(forgotten=step.fault.name != "half-open, silent")
             seconds = await proxy.works(RECOVERY_SECONDS)
         if step.alone:
-            recovery = Recovery(fault=step.fault.name, lasted_seconds=step.seconds, seconds=seconds)
+            beside = self.done.has_others_since(broken)
+            recovery = Recovery(fault=step.fault.name, lasted_seconds=step.seconds, seconds=seconds, beside=beside)
             self.done.recoveries.append(recovery)
 
     # ---- two of one ---------------------------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from tests.torture.ledger import Code, entry_of
 from tests.torture.nemesis.plan import BREAKS, DATABASE_BREAKS, SILENT
 from tests.torture.nemesis.round import Result
 
+BESIDE = "beside another fault"
 TARGET_SECONDS = 2.0  # within which a stream works again, at p99
 
 
@@ -106,11 +107,14 @@ def _sum(all_counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
 
 
 def _recoveries(batch: Batch) -> Mapping[str, Any]:
-    """By fault and for all but the silent ones: number, p50 and p99 in seconds; None is longer than was waited for."""
+    """By fault and for all but the silent ones: number, p50 and p99 in seconds; None is longer than was waited for. Those that had
+    to wait for another fault too are counted by themselves."""
     found: dict[str, list[float]] = {}
     for result in batch.results:
         for one in result.done.recoveries:
-            found.setdefault(one.fault, []).append(float("inf") if one.seconds is None else one.seconds)
+            found.setdefault(BESIDE if one.beside else one.fault, []).append(
+                float("inf") if one.seconds is None else one.seconds
+            )
     breaks = [seconds for name, some in found.items() if name in BREAKS - SILENT for seconds in some]
     return {name: _percentiles(some) for name, some in sorted({**found, "all breaks": breaks}.items()) if some}
 

@@ -7,9 +7,12 @@ from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from tests.torture.ledger import WITH_NODES, Code, append
 from tests.torture.nemesis.checker import Verdict
 from tests.torture.nemesis.done import Done, Recovery
+from tests.torture.nemesis.record import Disturbance
 from tests.torture.nemesis.report import Batch, everything, page, summary, written
 from tests.torture.nemesis.round import Result, Told
 from tests.torture.nemesis.rules.case import Violation
@@ -80,6 +83,28 @@ def test_what_nobody_can_notice_soon_is_told_apart() -> None:
     told = summary(batch(one))["recovery"]
     assert (told["all breaks"]["count"], told["all breaks"]["most"]) == (1, 0.5)
     assert told["half-open, silent"] == {"count": 1, "p50": 55.0, "p99": 55.0, "most": 55.0}
+
+
+def test_a_recovery_that_waited_for_another_fault_too_is_told_apart() -> None:
+    one = result(0)
+    one.done.recoveries.append(Recovery(fault="cut", lasted_seconds=1.0, seconds=9.0, beside=True))
+    told = summary(batch(one))["recovery"]
+    assert (told["all breaks"]["count"], told["all breaks"]["most"]) == (1, 0.5)
+    assert told["beside another fault"]["most"] == 9.0
+
+
+@pytest.mark.parametrize(
+    ("channel", "ended", "told"),
+    [("shop", None, True), ("shop", 11.0, True), ("shop", 9.0, False), ("office", None, False)],
+    ids=["goes on", "ended meanwhile", "ended before", "of another desktop"],
+)
+def test_another_fault_of_the_same_channels_is_noticed(channel: str, ended: float | None, told: bool) -> None:
+    def disturbance(fault: str, channel: str, begun: float, ended: float | None) -> Disturbance:
+        return Disturbance(fault=fault, target="", channels=frozenset({channel}), begun=begun, ended=ended)
+
+    cut = disturbance("cut", "shop", 10.0, 12.0)
+    done = Done(disturbances=[disturbance("restore file", channel, 8.0, ended), cut])
+    assert done.has_others_since(cut) is told
 
 
 def test_one_violation_or_one_round_that_was_not_played_breaks_the_batch() -> None:
