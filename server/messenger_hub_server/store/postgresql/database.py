@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import ssl
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -408,6 +409,7 @@ class Database:
 
 async def connect(address: StoreAddress) -> Connection:
     """A connection with our settings. Raises DatabaseError."""
+    _require_files(address)
     try:
         connection = await asyncpg.connect(
             address.url,
@@ -430,6 +432,17 @@ async def connect(address: StoreAddress) -> Connection:
     return connection
 
 
+def _require_files(address: StoreAddress) -> None:
+    """What cannot be read of certificates and keys is named: the library says only that something is not there."""
+    for parameter, file in address.files.items():
+        try:
+            file.open("rb").close()
+        except OSError as error:
+            raise NothingCommitted(
+                f"The database {address} cannot be reached: {file}, its {parameter}, cannot be read ({error.strerror})."
+            ) from error
+
+
 def _refused(address: StoreAddress, error: Exception) -> DatabaseError:
     match error:
         case asyncpg.InvalidPasswordError() | asyncpg.InvalidAuthorizationSpecificationError():
@@ -440,6 +453,11 @@ def _refused(address: StoreAddress, error: Exception) -> DatabaseError:
             what = "does not let its user do this: make that user the database's owner"
         case asyncpg.TooManyConnectionsError():
             what = f"has no connection left for us: raise its max_connections (each hub uses {CONNECTIONS})"
+        case ssl.SSLCertVerificationError():  # before ValueError, which it is too
+            what = (
+                f"shows a certificate that is not trusted ({error.verify_message.rstrip('.')}): name the one that has issued it "
+                "with sslrootcert=FILE in the setting store, and the host as the certificate does"
+            )
         case ValueError() | asyncpg.InterfaceError():
             what = "is not understood: write postgresql://USER@HOST/DATABASE"
         case _:
