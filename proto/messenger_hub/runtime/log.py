@@ -1,8 +1,8 @@
 """Logging that cannot give a secret away: one JSON object or one console line per event, with allow-listed fields only.
 
-An event is a constant and some fields. A field whose name is not on the program's allow-list prints as dots, and so do Secret,
-Phone and Text wherever they stand. Tracebacks show types and places, never messages: a library's message may quote what it choked
-on. Lines of other libraries show their template without its arguments, for the same reason.
+An event is a constant and some fields. A field whose name is not on the program's allow-list prints as dots. Tracebacks
+show types and places, never messages: a library's message may quote what it choked on. Lines of other libraries show their template
+without its arguments, for the same reason.
 """
 
 from __future__ import annotations
@@ -20,46 +20,6 @@ import structlog
 DOTS = "•••"
 Form = Literal["auto", "json", "console"]
 _Exception = tuple[type[BaseException], BaseException, TracebackType | None]
-
-
-class Hidden:
-    """A value that prints as dots; `reveal` is the only way to it."""
-
-    __slots__ = ("_value",)
-
-    def __init__(self, value: str) -> None:
-        self._value = value
-
-    def reveal(self) -> str:
-        """The value itself."""
-        return self._value
-
-    def __repr__(self) -> str:
-        return DOTS
-
-    def __format__(self, spec: str) -> str:
-        return DOTS
-
-    def __eq__(self, other: object) -> bool:
-        return type(other) is type(self) and isinstance(other, Hidden) and other._value == self._value
-
-    def __hash__(self) -> int:
-        return hash((type(self), self._value))
-
-    def __reduce__(self) -> str:
-        raise TypeError("A hidden value is never pickled.")
-
-
-class Secret(Hidden):
-    """A key, a credential, a token, a QR text."""
-
-
-class Phone(Hidden):
-    """A phone number, or an id that holds one."""
-
-
-class Text(Hidden):
-    """The text of a message, or the name of a contact."""
 
 
 class Recent(logging.Handler):
@@ -137,8 +97,8 @@ class _AllowList:
     def __call__(self, _: object, __: str, event: MutableMapping[str, object]) -> Mapping[str, object]:
         failure = _failure(event.pop("exc_info", None))
         event.pop("stack_info", None)
-        for name, value in event.items():
-            if name not in self._fields or isinstance(value, Hidden):
+        for name in event:
+            if name not in self._fields:
                 event[name] = DOTS
         if failure is not None:
             event["failure"] = places(failure)
