@@ -230,11 +230,6 @@ def switch_on(environment: Mapping[str, str]) -> bool:
     return True
 
 
-def switch_off() -> None:
-    """For tests that switch it on in their own process."""
-    _Here.switch = None
-
-
 def passing(point: Failpoint) -> None:
     """The place itself."""
     if _Here.switch is not None:
