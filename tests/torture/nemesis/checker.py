@@ -14,6 +14,7 @@ from tests.torture.answers import NO_ANSWER
 from tests.torture.nemesis.record import MESSAGE, UNKNOWN, History
 from tests.torture.nemesis.rules.case import Case, Violation
 from tests.torture.nemesis.rules.doubts import Doubt, doubts, unjustified
+from tests.torture.nemesis.rules.keys import keys
 from tests.torture.nemesis.rules.lost import contacts, lost, unknown, untimely
 from tests.torture.nemesis.rules.said import backwards, changed, unanswered
 from tests.torture.nemesis.rules.sent import astray, cancelled, duplicated, out_of_order, sent_all_the_same
@@ -53,6 +54,7 @@ RULES: Sequence[Rule] = (
     backwards,
     watched,
     unanswered,
+    keys,
 )
 
 
@@ -82,6 +84,8 @@ def counts(case: Case) -> Mapping[str, int]:
             for wish in history.wishes
         ),
         "watched changes": sum(len(stream.events) for stream in history.streams),
+        "changes of keys": len(history.key_changes),
+        "calls with them": len(history.key_uses),
         "repeated ids": len(ids) - len(set(ids)),
         **{f"ended {state}": count for state, count in sorted(states.items())},
     }

@@ -295,12 +295,12 @@ class Client:
         self._restores_seen = 0
         self._unsettled: list[int] = []
 
-    async def run(self, stop: asyncio.Event, wanted: Callable[[], bool]) -> None:
-        """Until `stop`; while not `wanted` it only looks."""
+    async def run(self, stop: asyncio.Event) -> None:
+        """Until `stop`."""
         while not stop.is_set():
             if self._restores_seen != self._restores():
                 await self._ask_again(stop)
-            if len(self._unsettled) >= UNSETTLED_MOST or not wanted():
+            if len(self._unsettled) >= UNSETTLED_MOST:
                 await self._look(stop)
                 continue
             await self._want(stop)

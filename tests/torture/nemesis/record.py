@@ -152,6 +152,31 @@ class Stream:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class KeyChange:
+    """A key was made, switched off or on again, and the operator was told so. Times are this process' intervals."""
+
+    name: str
+    alive: bool
+    begun: float
+    ended: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyUse:
+    """A program called with a key: the HTTP status, 0 without an answer."""
+
+    name: str
+    begun: float
+    ended: float
+    status: int
+
+    @property
+    def let_in(self) -> bool | None:
+        """None: nobody has said."""
+        return {200: True, 401: False}.get(self.status)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Arrival:
     """A line of the phone network's log."""
 
@@ -182,3 +207,5 @@ class History:
     streams: Sequence[Stream] = ()
     contacts: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     nodes: int = 1
+    key_changes: Sequence[KeyChange] = ()
+    key_uses: Sequence[KeyUse] = ()

@@ -19,6 +19,7 @@ from tests.torture.nemesis.clients import Client, Door, Grpc, Rest
 from tests.torture.nemesis.done import Done
 from tests.torture.nemesis.estate import Estate, Layout
 from tests.torture.nemesis.hands import Hands
+from tests.torture.nemesis.operator import Operator
 from tests.torture.nemesis.plan import Step
 from tests.torture.nemesis.record import History, Look, Restore
 from tests.torture.nemesis.rules.case import Violation
@@ -113,21 +114,26 @@ async def play(
             doors = [door for connection in connections for door in (rest, Grpc(estate, connection))]
             clients = _clients(estate, seed, doors)
             progress.clients = clients
+            # What one node was told of a key holds at the others.
+            operators = [Operator(estate, random.Random(f"{seed} operator"))] if len(estate.nodes) > 1 else []
             ways = zip(layout.channels, itertools.cycle(connections), strict=False)
             async with _watching([Watcher(estate, one, connection) for one, connection in ways]) as watchers:
                 progress.phase = "faults"
-                await _disturb(clients, hands, schedule, seconds)
+                await _disturb([*clients, *operators], hands, schedule, seconds)
                 progress.phase = "draining"
                 drained = time.monotonic()
                 await hands.put_right()
                 await _drain(clients, rest, layout.channels, hands.done.restores)
+                for operator in operators:
+                    await operator.last_looks()
                 states = {channel: await _state(estate, channel) for channel in layout.channels}
                 # What is told at the end must be durable: one more kill before the last looks.
                 await _die_once_more(estate)
-                history = tamper(await _history(estate, clients, watchers, hands.done, rest, states))
+                history = tamper(await _history(estate, clients, watchers, operators, hands.done, rest, states))
         finished = time.monotonic()
     verdict = check(history)
-    wrong = [Violation(kind="wrong", sentence=sentence) for sentence in hands.done.wrong]
+    seen = [*hands.done.wrong, *(sentence for operator in operators for sentence in operator.wrong)]
+    wrong = [Violation(kind="wrong", sentence=sentence) for sentence in seen]
     violations = [*verdict.violations, *wrong]
     return Result(
         number=number,
@@ -188,11 +194,13 @@ def _clients(estate: Estate, seed: str, doors: Sequence[Door]) -> Sequence[Clien
     return clients
 
 
-async def _disturb(clients: Sequence[Client], hands: Hands, schedule: Iterable[Step], seconds: float) -> None:
+async def _disturb(
+    callers: Sequence[Client | Operator], hands: Hands, schedule: Iterable[Step], seconds: float
+) -> None:
     stop = asyncio.Event()
     async with asyncio.TaskGroup() as group:
-        for client in clients:
-            group.create_task(client.run(stop, lambda: True))
+        for caller in callers:
+            group.create_task(caller.run(stop))
         faults = group.create_task(hands.run(schedule, stop))
         await asyncio.wait({faults}, timeout=seconds)
         stop.set()
@@ -223,6 +231,7 @@ async def _history(
     estate: Estate,
     clients: Sequence[Client],
     watchers: Sequence[Watcher],
+    operators: Sequence[Operator],
     done: Done,
     rest: Rest,
     states: Mapping[str, str],
@@ -254,6 +263,8 @@ async def _history(
         streams=[stream for watcher in watchers for stream in watcher.streams],
         contacts={channel: await estate.contacts(channel) for channel in estate.layout.channels},
         nodes=len(estate.nodes),
+        key_changes=[change for operator in operators for change in operator.changes],
+        key_uses=[use for operator in operators for use in operator.uses],
     )
 
 

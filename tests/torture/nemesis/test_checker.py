@@ -16,6 +16,8 @@ from tests.torture.nemesis.record import (
     Change,
     Disturbance,
     History,
+    KeyChange,
+    KeyUse,
     Look,
     Restore,
     Stream,
@@ -367,6 +369,10 @@ def test_a_violations_story_tells_all_of_it_in_order_with_the_faults_meanwhile()
     assert "client cancels: refused" in lines
 
 
+MADE = KeyChange(name="key 1", alive=True, begun=1.0, ended=1.2)
+OFF = KeyChange(name="key 1", alive=False, begun=3.0, ended=3.2)
+ON = KeyChange(name="key 1", alive=True, begun=6.0, ended=6.2)
+
 PLANTED = {
     "unknown": history([wish(1)], [], []),
     "lost": with_one(look(1, "pending")),
@@ -385,6 +391,11 @@ PLANTED = {
     "changed": history([wish(1, accepted(1), accepted(1, operation_id=7))], [], []),
     "backwards": with_one(look(1, "pending", "read")),
     "watched": replace(SOUND, streams=[Stream(channel="shop", begun=0.0, refused="400 cursor_too_old")]),
+    "keys": replace(
+        SOUND,
+        key_changes=[MADE, OFF],
+        key_uses=[KeyUse(name="key 1", begun=4.3, ended=4.4, status=200)],
+    ),
     "unanswered": history([wish(1, answered(1, 500))], [], []),
 }
 
@@ -393,3 +404,29 @@ PLANTED = {
 def test_every_rule_finds_what_is_planted_for_it_by_itself(rule: Rule) -> None:
     assert list(rule(Case.of(PLANTED[rule.__name__])))
     assert not list(rule(Case.of(SOUND)))
+
+
+@pytest.mark.parametrize(
+    ("begun", "ended", "status", "holds"),
+    [
+        (1.3, 1.4, 200, True),
+        (1.3, 1.4, 401, False),
+        (3.1, 3.3, 200, True),
+        (3.1, 3.3, 401, True),
+        (4.1, 4.3, 200, True),
+        (4.3, 4.4, 200, False),
+        (4.3, 4.4, 401, True),
+        (4.3, 4.4, 503, True),
+        (4.3, 4.4, 0, True),
+        (5.9, 6.1, 200, True),
+        (5.9, 6.1, 401, True),
+        (6.3, 6.4, 401, False),
+    ],
+)
+def test_a_key_is_let_in_at_once_and_nowhere_a_second_after_it_was_switched_off(
+    begun: float, ended: float, status: int, holds: bool
+) -> None:
+    use = KeyUse(name="key 1", begun=begun, ended=ended, status=status)
+    other = KeyChange(name="key 2", alive=False, begun=0.5, ended=0.6)
+    told = replace(history([], [], []), key_changes=[MADE, other, OFF, ON], key_uses=[use])
+    assert kinds(check(told)) == ([] if holds else ["key"])

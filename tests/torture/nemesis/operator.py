@@ -1,0 +1,94 @@
+"""Somebody who makes keys for programs at any node, switches them off and on again at others, and tries them wherever a call goes."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from contextlib import AbstractAsyncContextManager, suppress
+
+import grpc
+from messenger_hub.admin.v1 import session_api_admin_service_pb2 as pb
+from messenger_hub_cli.failures import CliError, NotFound
+from messenger_hub_cli.running_hub import RunningHub, running_hub
+
+from tests.torture.nemesis.clients import pause
+from tests.torture.nemesis.estate import CALL_SECONDS, Estate
+from tests.torture.nemesis.record import KeyChange, KeyUse
+
+KEYS_MOST = 6
+TURN_SECONDS = (0.1, 0.6)  # between two acts
+MAKES, SWITCHES = 0.15, 0.45  # of the acts; the others are calls with a key
+LAST_SECONDS = 60.0  # for all nodes to answer at the end
+
+
+class Operator:
+    """One act at a time, so that it knows their order. A key whose fate it does not know it leaves alone."""
+
+    def __init__(self, estate: Estate, chance: random.Random) -> None:
+        self.changes: list[KeyChange] = []
+        self.uses: list[KeyUse] = []
+        self.wrong: list[str] = []
+        self._estate = estate
+        self._chance = chance
+        self._keys: dict[str, str] = {}  # by the name of their session API
+        self._made = 0
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Until `stop`."""
+        while not stop.is_set():
+            act = self._chance.random()
+            if not self._keys or (act < MAKES and len(self._keys) < KEYS_MOST):
+                await self._make()
+            elif act < SWITCHES:
+                await self._switch(self._chance.choice(sorted(self._keys)))
+            else:
+                await self._use(self._chance.choice(sorted(self._keys)))
+            await pause(stop, self._chance.uniform(*TURN_SECONDS))
+
+    async def last_looks(self) -> None:
+        """Each key once more at each node, when all of them answer."""
+        async with asyncio.timeout(LAST_SECONDS):
+            for name in sorted(self._keys):
+                for _ in self._estate.nodes:
+                    while not await self._use(name):
+                        await asyncio.sleep(TURN_SECONDS[0])
+
+    # ---- acts ---------------------------------------------------------------------------------------------------------------
+
+    async def _make(self) -> None:
+        self._made += 1
+        name, channel = f"key {self._made}", self._chance.choice(self._estate.layout.channels)
+        begun = time.monotonic()
+        with suppress(CliError, TimeoutError, grpc.aio.UsageError):
+            async with asyncio.timeout(CALL_SECONDS), self._any_node() as hub:
+                made = await hub.session_apis.CreateSessionApi(pb.CreateSessionApiRequest(name=name, channel=channel))
+            self._keys[name] = made.key
+            self.changes.append(KeyChange(name=name, alive=True, begun=begun, ended=time.monotonic()))
+
+    async def _switch(self, name: str) -> None:
+        alive = not next(one.alive for one in reversed(self.changes) if one.name == name)
+        begun = time.monotonic()
+        try:
+            async with asyncio.timeout(CALL_SECONDS), self._any_node() as hub:
+                if alive:
+                    await hub.session_apis.ActivateSessionApi(pb.ActivateSessionApiRequest(session_api=name))
+                else:
+                    await hub.session_apis.DeactivateSessionApi(pb.DeactivateSessionApiRequest(session_api=name))
+        except NotFound as lost:
+            self.wrong.append(f"the session API {name} was made at a node, and is not found at another one: {lost}")
+        except (CliError, TimeoutError, grpc.aio.UsageError):
+            del self._keys[name]  # it may happen later, too
+            return
+        self.changes.append(KeyChange(name=name, alive=alive, begun=begun, ended=time.monotonic()))
+
+    async def _use(self, name: str) -> bool:
+        """Whether a program was told if it is let in."""
+        begun, channel = time.monotonic(), self._estate.layout.channels[0]
+        status, _ = await self._estate.call(channel, "GET", "/status", **{"X-API-Key": self._keys[name]})
+        use = KeyUse(name=name, begun=begun, ended=time.monotonic(), status=status)
+        self.uses.append(use)
+        return use.let_in is not None
+
+    def _any_node(self) -> AbstractAsyncContextManager[RunningHub]:
+        return running_hub(self._chance.choice(self._estate.nodes).folder)
