@@ -24,6 +24,9 @@ LATEST = 8
 STARTS_SECONDS = 120
 """A page is ready within seconds; longer, and WhatsApp Web is offline, or the desktop has no network."""
 
+ATTENTION_MOST = 8
+"""Channels that the first page names: a desktop that is away may have all of them."""
+
 NEEDS_A_PERSON = frozenset(
     {
         channel_service_pb2.CHANNEL_STATE_OFFLINE,
@@ -60,11 +63,13 @@ async def home(request: web.Request) -> web.Response:
     )
     day = await call(request, hub_admin_service_pb2.GetActivityRequest(), hub_admin_service_pb2.GetActivityResponse)
     now = time.time()
+    attention = [one for one in channels if needs_a_person(one, now)]
     values = {
         "hub": hub,
         "activity": chart(day.hours),
         "channels": channels,
-        "attention": [one for one in channels if needs_a_person(one, now)],
+        "attention": attention[:ATTENTION_MOST],
+        "more": max(0, len(attention) - ATTENTION_MOST),
         "starting": any(_starts(one) for one in channels),
         "latest": latest.operations,
         "uncertain": uncertain.operations,

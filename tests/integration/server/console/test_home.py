@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from messenger_hub.admin.v1 import channel_admin_service_pb2
 from messenger_hub.v1 import channel_service_pb2
-from messenger_hub_server.console.views.home import STARTS_SECONDS, needs_a_person
+from messenger_hub_server.console.views.home import ATTENTION_MOST, STARTS_SECONDS, needs_a_person
 from playwright.async_api import expect
 
 from tests.integration.server.agent import connected, enrolled
@@ -41,4 +41,16 @@ async def test_nothing_is_called_in_order_while_whatsapp_web_starts(hub: Hub, br
         await expect(order).to_be_visible()
         await agent.report("STARTING", reason="WhatsApp Web is offline")
         await expect(order).to_have_count(0)
+        assert visitor.complaints == []
+
+
+async def test_many_channels_in_need_are_counted_after_the_first(hub: Hub, browser: Browser) -> None:
+    for number in range(ATTENTION_MOST + 1):
+        await hub.channel(f"branch {number:02}")
+    async with visiting(browser, hub) as visitor:
+        await visitor.go("")
+        named = visitor.page.locator(".attention li")
+        await expect(named).to_have_count(ATTENTION_MOST + 1)
+        await visitor.page.get_by_role("link", name="2 more channels").click()
+        await expect(visitor.page.get_by_role("heading", name="Channels")).to_be_visible()
         assert visitor.complaints == []
