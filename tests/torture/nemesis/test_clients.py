@@ -46,7 +46,7 @@ async def test_a_program_goes_on_asking_whatever_its_operations_end_as(status: s
     texts = (str(number) for number in itertools.count())
     client = Client("shop 0", "shop", ["12025550111@c.us"], ["12025550150"], hub, random.Random(1), texts)
     async with asyncio.timeout(10):
-        await client.run(stop, lambda: True)
+        await client.run(stop)
     assert hub.asked >= MANY
 
 
