@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
@@ -35,6 +36,7 @@ from messenger_hub_cli.remembered import AGENT
 from messenger_hub_cli.verb import data_dir_option, verb, wants_json
 
 READY_SECONDS = 60.0
+OPENINGS = 2  # within that: a page that stands still may be well the next time, and the desktop app opens it again too
 LOOK_SECONDS = 0.25
 OPENED = "A page that was opened here for this:"
 SIGNS = {Verdict.GOOD: "✓", Verdict.LOOK: "!", Verdict.BAD: "✗"}
@@ -141,14 +143,27 @@ async def _seen(look: _Look, url: str) -> tuple[PageState, Bindings]:
     options = BrowserOptions(program=look.program, visible=False, log=look.folder / "browser.log")
     page = PyppeteerPage(look.folder, options, url, lambda: look.wa_js)
     try:
-        await page.open()
-        async with asyncio.timeout(READY_SECONDS):
-            while not (state := await page.state()).ready:  # noqa: ASYNC110 the page is asked
-                await asyncio.sleep(LOOK_SECONDS)
+        state = await _ready(page)
         return state, await page.bindings()
     finally:
         await page.close()
         discard_profile(look.folder)
+
+
+async def _ready(page: PyppeteerPage) -> PageState:
+    """Opens it, and again where that does not get it ready. Raises what the last time came to."""
+    for _ in range(OPENINGS - 1):
+        with suppress(TimeoutError, PageError):
+            return await _opened(page)
+    return await _opened(page)
+
+
+async def _opened(page: PyppeteerPage) -> PageState:
+    await page.open()
+    async with asyncio.timeout(READY_SECONDS / OPENINGS):
+        while not (state := await page.state()).ready:  # noqa: ASYNC110 the page is asked
+            await asyncio.sleep(LOOK_SECONDS)
+    return state
 
 
 def _report(program: Path, state: PageState, bindings: Bindings) -> _Page:
