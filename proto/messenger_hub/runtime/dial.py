@@ -60,7 +60,7 @@ class Target:
 
 
 async def dial(target: Target) -> grpc.aio.Channel:
-    """A channel that connects when it is first used. Raises DialRefused, and of a certificate that is pinned NobodyAnswers."""
+    """A channel that connects when it is first used. Raises DialRefused; NobodyAnswers where a pinned certificate cannot be seen."""
     host, port = split(target.address)
     options = list(OPTIONS)
     if is_loopback(host):
@@ -106,7 +106,7 @@ def _roots(ca: Path | None) -> bytes | None:
 
 
 async def _pinned(host: str, port: int, fingerprint: str) -> tuple[bytes, str]:
-    """The server's certificate as the only root, when it has that fingerprint, and a name that it holds for. Raises DialRefused or NobodyAnswers."""
+    """The server's certificate as the only root, when it has that fingerprint, and a name that it holds for."""
     anybody = ssl.create_default_context()
     anybody.check_hostname = False
     anybody.verify_mode = ssl.CERT_NONE

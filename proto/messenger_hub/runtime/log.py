@@ -1,8 +1,8 @@
 """Logging that cannot give a secret away: one JSON object or one console line per event, with allow-listed fields only.
 
-An event is a constant and some fields. A field whose name is not on the program's allow-list prints as dots. Tracebacks
-show types and places, never messages: a library's message may quote what it choked on. Lines of other libraries show their template
-without its arguments, for the same reason.
+An event is a constant and some fields. A field whose name is not on the program's allow-list prints as dots. Tracebacks show types and
+places, never messages: a library's message may quote what it choked on. Lines of other libraries show their template without its
+arguments, for the same reason.
 """
 
 from __future__ import annotations

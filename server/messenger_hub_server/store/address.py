@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from urllib.parse import SplitResult, parse_qs, urlsplit
 
 SCHEMES = frozenset({"postgresql", "postgres"})
-FILES = ("sslrootcert", "sslcert", "sslkey", "sslcrl")
 SECRETS = frozenset({"password", "sslpassword"})
 
 
@@ -38,12 +35,6 @@ class StoreAddress:
         parts = self._parts()
         user = parts.netloc.rpartition("@")[0]
         return ":" in user or not SECRETS.isdisjoint(parse_qs(parts.query))
-
-    @property
-    def files(self) -> Mapping[str, Path]:
-        """What it names of certificates and keys, by the parameter."""
-        parameters = parse_qs(self._parts().query)
-        return {name: Path(parameters[name][-1]) for name in FILES if name in parameters}
 
     def _parts(self) -> SplitResult:
         return urlsplit(self.url)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from contextlib import AbstractAsyncContextManager, suppress
+from collections.abc import Awaitable, Callable
+from typing import Any
 
 import grpc
 from messenger_hub.admin.v1 import session_api_admin_service_pb2 as pb
@@ -60,27 +61,33 @@ class Operator:
         self._made += 1
         name, channel = f"key {self._made}", self._chance.choice(self._estate.layout.channels)
         begun = time.monotonic()
-        with suppress(CliError, TimeoutError, grpc.aio.UsageError):
-            async with asyncio.timeout(CALL_SECONDS), self._any_node() as hub:
-                made = await hub.session_apis.CreateSessionApi(pb.CreateSessionApiRequest(name=name, channel=channel))
+        wanted = pb.CreateSessionApiRequest(name=name, channel=channel)
+        if made := await self._asked(lambda hub: hub.session_apis.CreateSessionApi(wanted)):
             self._keys[name] = made.key
             self.changes.append(KeyChange(name=name, alive=True, begun=begun, ended=time.monotonic()))
 
     async def _switch(self, name: str) -> None:
         alive = not next(one.alive for one in reversed(self.changes) if one.name == name)
         begun = time.monotonic()
+        on, off = pb.ActivateSessionApiRequest(session_api=name), pb.DeactivateSessionApiRequest(session_api=name)
+        if await self._asked(
+            lambda hub: hub.session_apis.ActivateSessionApi(on) if alive else hub.session_apis.DeactivateSessionApi(off)
+        ):
+            self.changes.append(KeyChange(name=name, alive=alive, begun=begun, ended=time.monotonic()))
+        else:
+            del self._keys[name]
+
+    async def _asked(self, call: Callable[[RunningHub], Awaitable[Any]]) -> Any:
+        """The answer of any node; None where nobody said that it was done: it may be, or may happen later."""
+        node = self._chance.choice(self._estate.nodes)
         try:
-            async with asyncio.timeout(CALL_SECONDS), self._any_node() as hub:
-                if alive:
-                    await hub.session_apis.ActivateSessionApi(pb.ActivateSessionApiRequest(session_api=name))
-                else:
-                    await hub.session_apis.DeactivateSessionApi(pb.DeactivateSessionApiRequest(session_api=name))
+            async with asyncio.timeout(CALL_SECONDS), running_hub(node.folder) as hub:
+                return await call(hub)
         except NotFound as lost:
-            self.wrong.append(f"the session API {name} was made at a node, and is not found at another one: {lost}")
+            self.wrong.append(f"what was made at a node is not found at {node.program.name}: {lost}")
         except (CliError, TimeoutError, grpc.aio.UsageError):
-            del self._keys[name]  # it may happen later, too
-            return
-        self.changes.append(KeyChange(name=name, alive=alive, begun=begun, ended=time.monotonic()))
+            pass
+        return None
 
     async def _use(self, name: str) -> bool:
         """Whether a program was told if it is let in."""
@@ -89,6 +96,3 @@ class Operator:
         use = KeyUse(name=name, begun=begun, ended=time.monotonic(), status=status)
         self.uses.append(use)
         return use.let_in is not None
-
-    def _any_node(self) -> AbstractAsyncContextManager[RunningHub]:
-        return running_hub(self._chance.choice(self._estate.nodes).folder)

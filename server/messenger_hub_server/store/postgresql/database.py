@@ -1,4 +1,4 @@
-"""A PostgreSQL database: one connection that writes, a few that read. The only module that opens connections.
+"""A PostgreSQL database: one connection that writes, a few that read.
 
 A transaction runs on the connection that writes, one at a time; when `write` returns, what it did survives a crash of the server
 (synchronous_commit is on, and a server whose fsync or full_page_writes is off is refused). What a failed write means:
@@ -21,7 +21,6 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-import ssl
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -35,12 +34,21 @@ from messenger_hub.runtime.database import CommitUnknown, DatabaseAway, Database
 from messenger_hub_server.model import OperationId
 from messenger_hub_server.store.address import StoreAddress
 from messenger_hub_server.store.postgresql import failovers, schema
+from messenger_hub_server.store.postgresql.connecting import (
+    BROKEN,
+    CONNECT_SECONDS,
+    FAULTS,
+    SESSION,
+    connect,
+    readers,
+    refused,
+    require_durable,
+    words,
+)
 from messenger_hub_server.store.postgresql.types import Connection, Pool
 
 T = TypeVar("T")
 
-CONNECT_SECONDS = 5.0
-COMMAND_SECONDS = 30.0
 ROLLBACK_SECONDS = 2.0
 CLOSE_SECONDS = 5.0
 REOPEN_SECONDS = 10.0  # after an unknown commit, for a server that starts again
@@ -48,44 +56,20 @@ REOPEN_EVERY_SECONDS = 0.1
 LOCK_SECONDS = 30.0  # a dead client's connection is noticed within 25
 LOCK_EVERY_SECONDS = 0.1
 VACUUM_SECONDS = 600.0
-READERS = 4
-CONNECTIONS = READERS + 3  # one that writes, one that hears of other nodes, and one now and then that vacuums
 TRIES = 4
-OLDEST_VERSION = 140_000
 
 # Of this database's advisory locks. The second is the first half of a pair, whose other half is the node's.
 HUB = 0x6D68_0001
 _NODE = 0x6D68_0003
-_DURABLE = frozenset({"on", "remote_apply"})
-_SESSION = f"""
-SET search_path = {schema.NAME};
-SET default_transaction_isolation = 'read committed';
-SET jit = off;
-SET statement_timeout = '30s';
-SET lock_timeout = '10s';
-SET idle_in_transaction_session_timeout = '5s';
-SET tcp_keepalives_idle = 10;
-SET tcp_keepalives_interval = 5;
-SET tcp_keepalives_count = 3;
-"""
 # What it writes it names by key: a plan that was made when a table was small must not read all of it when it has grown.
 _WRITING = """
 SET enable_seqscan = off;
 SET enable_hashjoin = off;
 SET enable_mergejoin = off;
 """
-_READING = """
-SET default_transaction_read_only = on;
-SET plan_cache_mode = force_custom_plan;
-"""
-
 Work = Callable[[Connection], Awaitable[T]]
 # Another transaction was at the same rows: this one was rolled back, and finds what the other one has done when it is done again.
 _CONFLICTS = (asyncpg.SerializationError, asyncpg.DeadlockDetectedError, asyncpg.UniqueViolationError)
-# The last of asyncpg's is what it says on a connection that ends just then.
-_BROKEN = (asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError)
-_FAULTS = (asyncpg.PostgresError, *_BROKEN)
-_AWAY = (OSError, TimeoutError, asyncpg.CannotConnectNowError, asyncpg.ConnectionDoesNotExistError)
 
 
 @contextmanager
@@ -156,8 +140,8 @@ class Database:
         """Connects, whoever uses the database, and changes nothing. Raises DatabaseError when a hub could not use it."""
         connection = await connect(address)
         try:
-            await _require_durable(connection, address)
-        except _FAULTS as error:
+            await require_durable(connection, address)
+        except FAULTS as error:
             raise _told(error) from error
         finally:
             connection.terminate()
@@ -192,10 +176,10 @@ class Database:
                 try:
                     with _heard(connection):  # type: ignore[arg-type] # a proxy with the same methods
                         return await work(connection)  # type: ignore[arg-type]
-                except _BROKEN:
+                except BROKEN:
                     connection.terminate()
                     raise
-        except _FAULTS as error:
+        except FAULTS as error:
             raise _told(error) from error
 
     async def view(self, work: Work[T]) -> T:
@@ -213,7 +197,7 @@ class Database:
         try:
             await connection.execute("SET statement_timeout = 0")
             await connection.execute(f"VACUUM {', '.join(tables)}", timeout=VACUUM_SECONDS)
-        except _FAULTS as error:
+        except FAULTS as error:
             raise _told(error) from error
         finally:
             connection.terminate()
@@ -233,7 +217,7 @@ class Database:
                     await asyncio.wait_for(readers.close(), CLOSE_SECONDS)
                 readers.terminate()
             if writer is not None:
-                with suppress(*_FAULTS):
+                with suppress(*FAULTS):
                     await writer.close(timeout=CLOSE_SECONDS)
                 writer.terminate()
 
@@ -253,7 +237,7 @@ class Database:
         except _CONFLICTS:
             await self._roll_back(connection)
             raise
-        except _FAULTS as error:
+        except FAULTS as error:
             await self._roll_back(connection)
             raise _told(error) from error
         except BaseException:
@@ -266,7 +250,7 @@ class Database:
         """A connection that cannot say so is given up: without COMMIT nothing of it stays."""
         try:
             await connection.execute("ROLLBACK", timeout=ROLLBACK_SECONDS)
-        except _FAULTS:
+        except FAULTS:
             self._give_up(connection)
         except BaseException:
             self._give_up(connection)
@@ -296,7 +280,7 @@ class Database:
         if self._readers is not None:
             self._readers.terminate()
             self._readers = None
-        return CommitUnknown(f"Whether {self._address} has committed is not known ({_words(error)}).")
+        return CommitUnknown(f"Whether {self._address} has committed is not known ({words(error)}).")
 
     def _give_up(self, connection: Connection) -> None:
         connection.terminate()
@@ -313,7 +297,7 @@ class Database:
             self.openings += 1
             if self._readers is not None:
                 self._readers.terminate()  # a failover may have left them with a server of the past
-            self._readers = await self._pool()
+            self._readers = await readers(self._address)
         return self._writer
 
     async def _patiently(self) -> Connection:
@@ -329,13 +313,13 @@ class Database:
     async def _opened(self) -> Connection:
         connection = await connect(self._address)
         try:
-            await _require_durable(connection, self._address)
+            await require_durable(connection, self._address)
             await self._take_over(connection)
             await schema.migrate(connection, self._migrations, str(self._address))
             server = await failovers.note(connection)
-        except _FAULTS as error:
+        except FAULTS as error:
             connection.terminate()
-            raise _refused(self._address, error) from error
+            raise refused(self._address, error) from error
         except BaseException:
             connection.terminate()
             raise
@@ -347,27 +331,6 @@ class Database:
         if before is not None and before != server.name:
             for callback in self._failovers:
                 callback(server.counted)
-
-    async def _pool(self) -> Pool:
-        async def prepare(connection: Connection) -> None:
-            await connection.execute(_SESSION + _READING)
-
-        async def leave(connection: Connection) -> None:
-            """Nothing that a read does outlives it."""
-
-        pool = asyncpg.create_pool(
-            self._address.url,
-            min_size=0,
-            max_size=READERS,
-            init=prepare,
-            reset=leave,
-            timeout=CONNECT_SECONDS,
-            command_timeout=COMMAND_SECONDS,
-            server_settings={"application_name": "messenger-hub reader"},
-            target_session_attrs=_attributes(self._address),
-        )
-        await pool
-        return pool
 
     async def _take_over(self, connection: Connection) -> None:
         """Takes the locks, once the last connection's transaction is over. Raises DatabaseError."""
@@ -385,7 +348,7 @@ class Database:
             if time.monotonic() >= deadline:
                 raise NothingCommitted(self._in_use())
             await asyncio.sleep(LOCK_EVERY_SECONDS)
-        await connection.execute(_SESSION + _WRITING)
+        await connection.execute(SESSION + _WRITING)
         self._backend = _Backend(own["pid"], own["backend_start"])
 
     async def _has_locks(self, connection: Connection) -> bool:
@@ -407,107 +370,6 @@ class Database:
         )
 
 
-async def connect(address: StoreAddress) -> Connection:
-    """A connection with our settings. Raises DatabaseError."""
-    _require_files(address)
-    try:
-        connection = await asyncpg.connect(
-            address.url,
-            timeout=CONNECT_SECONDS,
-            command_timeout=COMMAND_SECONDS,
-            server_settings={"application_name": "messenger-hub"},
-            target_session_attrs=_attributes(address),
-        )
-    except (*_FAULTS, ValueError) as error:
-        raise _refused(address, error) from error
-    try:
-        await _require_direct(connection, address)
-        await connection.execute(_SESSION)
-    except _FAULTS as error:
-        connection.terminate()
-        raise _refused(address, error) from error
-    except BaseException:
-        connection.terminate()
-        raise
-    return connection
-
-
-def _require_files(address: StoreAddress) -> None:
-    """What cannot be read of certificates and keys is named: the library says only that something is not there."""
-    for parameter, file in address.files.items():
-        try:
-            file.open("rb").close()
-        except OSError as error:
-            raise NothingCommitted(
-                f"The database {address} cannot be reached: {file}, its {parameter}, cannot be read ({error.strerror})."
-            ) from error
-
-
-def _refused(address: StoreAddress, error: Exception) -> DatabaseError:
-    match error:
-        case asyncpg.InvalidPasswordError() | asyncpg.InvalidAuthorizationSpecificationError():
-            what = "does not let us in: mend the user's name or the password in the setting store (or in ~/.pgpass)"
-        case asyncpg.InvalidCatalogNameError():
-            what = "does not exist: make it with createdb"
-        case asyncpg.InsufficientPrivilegeError():
-            what = "does not let its user do this: make that user the database's owner"
-        case asyncpg.TooManyConnectionsError():
-            what = f"has no connection left for us: raise its max_connections (each hub uses {CONNECTIONS})"
-        case ssl.SSLCertVerificationError():  # before ValueError, which it is too
-            what = (
-                f"shows a certificate that is not trusted ({error.verify_message.rstrip('.')}): name the one that has issued it "
-                "with sslrootcert=FILE in the setting store, and the host as the certificate does"
-            )
-        case ValueError() | asyncpg.InterfaceError():
-            what = "is not understood: write postgresql://USER@HOST/DATABASE"
-        case _:
-            what = f"cannot be reached ({_words(error)}): is it running, and is the setting store right?"
-    refused = DatabaseAway if isinstance(error, _AWAY) else NothingCommitted
-    return refused(f"The database {address} {what}")
-
-
-def _attributes(address: StoreAddress) -> asyncpg.connect_utils.SessionAttribute | None:
-    """Of several servers the one that can be written to, unless the address says something else."""
-    if "target_session_attrs" in address.url:
-        return None
-    return asyncpg.connect_utils.SessionAttribute.read_write
-
-
-async def _require_direct(connection: Connection, address: StoreAddress) -> None:
-    """Raises DatabaseError behind a pooler, whose connections have a number of their own: it could give every transaction another
-    connection of the server's, and locks, settings and notifications stay with that one."""
-    try:
-        # Not as a prepared statement, which a pooler may give to somebody else.
-        await connection.execute(f"SELECT 1 / (pg_backend_pid() = {connection.get_server_pid()})::integer")
-    except asyncpg.DivisionByZeroError as error:
-        raise DatabaseError(
-            f"A pooler such as PgBouncer stands before {address}, and a hub's locks and notifications need a connection of their own: "
-            f"give the address of PostgreSQL itself. A hub uses {CONNECTIONS} connections at most."
-        ) from error
-
-
-async def _require_durable(connection: Connection, address: StoreAddress) -> None:
-    """Raises DatabaseError for a server that forgets what it has committed when it crashes."""
-    names = ("fsync", "full_page_writes", "synchronous_commit", "server_encoding", "server_version_num")
-    found = {name: str(await connection.fetchval("SELECT current_setting($1)", name)) for name in names}
-    for name in names[:2]:
-        if found[name] != "on":
-            raise DatabaseError(
-                f"The server of {address} has {name} = off and would lose accepted messages when it crashes: set it to on in "
-                "postgresql.conf and reload it."
-            )
-    if found["synchronous_commit"] not in _DURABLE:
-        await connection.execute("SET synchronous_commit = on")
-    if found["server_encoding"] != "UTF8":
-        raise DatabaseError(
-            f"{address} is encoded as {found['server_encoding']}, which cannot hold every text: make one with createdb --encoding=UTF8."
-        )
-    if int(found["server_version_num"]) < OLDEST_VERSION:
-        raise DatabaseError(
-            f"The server of {address} is too old: PostgreSQL {OLDEST_VERSION // 10_000} or newer is needed."
-        )
-
-
 def _is_plain(error: asyncpg.PostgresError) -> bool:
     """The server goes on with the connection after this one."""
     return (getattr(error, "severity_en", None) or getattr(error, "severity", None)) == "ERROR"
@@ -516,17 +378,8 @@ def _is_plain(error: asyncpg.PostgresError) -> bool:
 def _told(error: Exception) -> DatabaseError:
     match error:
         case asyncpg.IntegrityConstraintViolationError():
-            return Refused(_words(error))
+            return Refused(words(error))
         case asyncpg.DataError() | ValueError():  # one told by the server, one by the client
-            return DatabaseError(_words(error))
+            return DatabaseError(words(error))
         case _:
-            return NothingCommitted(f"The database cannot be used right now: {_words(error)}")
-
-
-def _words(error: BaseException) -> str:
-    """What happened, without the values that a server's details repeat."""
-    if isinstance(error, asyncpg.PostgresError):
-        return f"{type(error).__name__} {error.sqlstate}"
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    return type(error).__name__
+            return NothingCommitted(f"The database cannot be used right now: {words(error)}")
