@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
 
 
@@ -21,3 +22,18 @@ def made_folder(text: str) -> Path:
     except OSError as error:
         raise argparse.ArgumentTypeError(f"{path} cannot be a folder ({error.strerror}): name another place") from error
     return path
+
+
+def amount(unit: str, most: float) -> Callable[[str], float]:
+    """Of minutes or seconds: above 0, so many at most. What it gives raises ArgumentTypeError."""
+
+    def read(text: str) -> float:
+        try:
+            found = float(text)
+        except ValueError:
+            found = 0.0
+        if not 0 < found <= most:
+            raise argparse.ArgumentTypeError(f"write a number of {unit} above 0, {most:g} at most")
+        return found
+
+    return read

@@ -63,3 +63,13 @@ def test_what_does_not_go_together_is_refused(
         main(given)
     assert ended.value.code == 2
     assert sentence in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("given", ["0", "61", "nan", "soon"])
+def test_faults_that_cannot_come_so_close_are_refused_with_what_can_be_written(
+    given: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["nemesis", "--gap", given])
+    assert ended.value.code == 2
+    assert "write a number of seconds above 0, 60 at most" in capsys.readouterr().err

@@ -23,7 +23,7 @@ from typing import Any
 
 import click
 
-from tests.torture.arguments import made_folder, whole_number
+from tests.torture.arguments import amount, made_folder, whole_number
 from tests.torture.ledger import JUDGED, WITH_NODES, Code, append
 from tests.torture.nemesis import plan, report
 from tests.torture.nemesis.estate import NoNginx
@@ -223,7 +223,9 @@ def _given(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="./hub torture", description=__doc__)
-    parser.add_argument("--minutes", type=_minutes, default=5.0, help="how long to disturb (%(default)g)")
+    parser.add_argument(
+        "--minutes", type=amount("minutes", 10_000), default=5.0, help="how long to disturb (%(default)g)"
+    )
     parser.add_argument("--seed", default="", help="which faults come when; the same again for the same seed (drawn)")
     parser.add_argument("--rounds", type=int, default=1, help="at least so many worlds; by default one for 5 minutes")
     parser.add_argument("--worlds", type=int, default=1, help="how many rounds are played at once (%(default)s)")
@@ -250,7 +252,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--gap",
-        type=_seconds,
+        type=amount("seconds", 60),
         default=0.0,
         help=f"seconds between two faults, on average ({plan.PACE.gap_seconds:g}; "
         f"{plan.NODES_PACE.gap_seconds:g} with --store postgresql): longer, and more is sent between them",
@@ -267,20 +269,6 @@ def _parser() -> argparse.ArgumentParser:
         "--folder", type=made_folder, help="a folder on the disk for the worlds (the system's temporary folder)"
     )
     return parser
-
-
-def _minutes(text: str) -> float:
-    minutes = float(text)
-    if not 0 < minutes <= 10_000:
-        raise argparse.ArgumentTypeError("write a number of minutes above 0")
-    return minutes
-
-
-def _seconds(text: str) -> float:
-    seconds = float(text)
-    if not 0 < seconds <= 60:
-        raise argparse.ArgumentTypeError("write a number of seconds above 0, 60 at most")
-    return seconds
 
 
 if __name__ == "__main__":
